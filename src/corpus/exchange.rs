@@ -1,0 +1,123 @@
+//! What `prepare` writes and everything else reads: exchanges, the pool of replies, adjacent turns.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+use crate::files;
+
+/// Neighbouring lines of one speaker in one scene, joined.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Turn {
+    /// Who speaks; empty where the source does not say.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub speaker: String,
+    /// What is said.
+    pub text: String,
+}
+
+/// One answer of the character, with what it answers and what surrounds it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Exchange {
+    /// Position among all exchanges, in the order of the source.
+    pub id: usize,
+    /// The scene that it comes from, counted from 0; for ready pairs, the row.
+    pub scene: usize,
+    /// The turns before the query, oldest first.
+    pub context: Vec<Turn>,
+    /// The turn that is answered.
+    pub query: Turn,
+    /// The character's answer.
+    pub reply: String,
+    /// Who speaks in the next turns, and what they say.
+    pub close_replies: Vec<Turn>,
+    /// The character's replies to the most similar other queries, by TF-IDF.
+    pub good_replies: Vec<String>,
+    /// A seeded draw from the character's replies to dissimilar queries.
+    pub bad_replies: Vec<String>,
+}
+
+impl Exchange {
+    /// The distinct speakers of the close replies, in order of appearance.
+    pub fn companions(&self) -> Vec<&str> {
+        let mut names: Vec<&str> = Vec::new();
+        for turn in &self.close_replies {
+            if !names.contains(&turn.speaker.as_str()) {
+                names.push(&turn.speaker);
+            }
+        }
+        names
+    }
+}
+
+/// A distinct reply of the character: what the index holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reply {
+    /// The text.
+    pub text: String,
+    /// The exchanges that it answers, by id; empty for a line that answers nobody.
+    pub exchanges: Vec<usize>,
+}
+
+/// How the dataset was made.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DatasetSettings {
+    /// The file that was read, as given.
+    pub source: String,
+    /// The character.
+    pub character: String,
+    /// The seed of the split and of the bad replies.
+    pub seed: u64,
+}
+
+/// What `prepare` writes, read back.
+#[derive(Debug, Clone)]
+pub struct Dataset {
+    /// How it was made.
+    pub settings: DatasetSettings,
+    /// For training.
+    pub train: Vec<Exchange>,
+    /// For choosing.
+    pub valid: Vec<Exchange>,
+    /// For reporting, once.
+    pub test: Vec<Exchange>,
+    /// Every distinct reply of the character, in the order of the source.
+    pub pool: Vec<Reply>,
+}
+
+impl Dataset {
+    /// Reads the folder that `prepare` wrote.
+    ///
+    /// # Errors
+    /// [`Error::NotMade`] where there is none; a malformed file, with its line.
+    pub fn load(folder: &Path) -> Result<Self> {
+        if !folder.join("settings.json").is_file() {
+            return Err(Error::NotMade {
+                what: "prepared dialogue",
+                path: folder.to_path_buf(),
+                command: "homer prepare SCRIPT.csv",
+            });
+        }
+        let part = |name: &str| files::read_jsonl(&folder.join(name));
+        Ok(Self {
+            settings: files::read_json(&folder.join("settings.json"))?,
+            train: part("train.jsonl")?,
+            valid: part("valid.jsonl")?,
+            test: part("test.jsonl")?,
+            pool: files::read_jsonl(&folder.join("pool.jsonl"))?,
+        })
+    }
+
+    /// Every exchange, in the order of the source.
+    pub fn exchanges(&self) -> Vec<&Exchange> {
+        let mut all: Vec<&Exchange> = self
+            .train
+            .iter()
+            .chain(&self.valid)
+            .chain(&self.test)
+            .collect();
+        all.sort_by_key(|exchange| exchange.id);
+        all
+    }
+}

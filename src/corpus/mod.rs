@@ -1,0 +1,3 @@
+//! From a script to exchanges.
+
+pub mod exchange;

@@ -1,0 +1,112 @@
+//! Writing files so that a crash leaves the old one or the new one, never half of one.
+
+use std::fs::{self, File};
+use std::io::{BufWriter, Write};
+use std::path::Path;
+
+use crate::error::{Error, IoContext, Result};
+
+/// Writes `path` through a temporary file beside it, renamed into place when `fill` succeeds.
+///
+/// # Errors
+/// What `fill` returns, and any I/O error, with the path; `path` is then as it was.
+pub fn write_atomic(
+    path: &Path,
+    fill: impl FnOnce(&mut BufWriter<&mut File>) -> Result<()>,
+) -> Result<()> {
+    let folder = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    fs::create_dir_all(folder).at("create", folder)?;
+    let mut temporary = tempfile::Builder::new()
+        .prefix(".homer-")
+        .tempfile_in(folder)
+        .at("create a file in", folder)?;
+    let mut writer = BufWriter::with_capacity(1 << 20, temporary.as_file_mut());
+    fill(&mut writer)?;
+    writer.flush().at("write", path)?;
+    drop(writer);
+    share(temporary.path()).at("write", path)?;
+    temporary
+        .persist(path)
+        .map_err(|failed| failed.error)
+        .at("write", path)?;
+    Ok(())
+}
+
+/// Temporary files are private to their owner; what we keep is as readable as any other file.
+#[cfg(unix)]
+fn share(path: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o644))
+}
+
+#[cfg(not(unix))]
+fn share(_: &Path) -> std::io::Result<()> {
+    Ok(())
+}
+
+/// Writes `value` as pretty JSON, atomically.
+///
+/// # Errors
+/// Any I/O error, with the path.
+pub fn write_json(path: &Path, value: &impl serde::Serialize) -> Result<()> {
+    write_atomic(path, |out| {
+        serde_json::to_writer_pretty(&mut *out, value)
+            .map_err(std::io::Error::from)
+            .at("write", path)?;
+        out.write_all(b"\n").at("write", path)
+    })
+}
+
+/// Reads JSON; a malformed file is an error that names the line and column.
+///
+/// # Errors
+/// The file cannot be read, or is not what is expected.
+pub fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T> {
+    let bytes = fs::read(path).at("read", path)?;
+    serde_json::from_slice(&bytes).map_err(|source| Error::Model {
+        path: path.to_path_buf(),
+        what: format!("not the JSON that homer expects: {source}"),
+    })
+}
+
+/// Writes one JSON value a line, atomically.
+///
+/// # Errors
+/// Any I/O error, with the path.
+pub fn write_jsonl<T: serde::Serialize>(
+    path: &Path,
+    values: impl IntoIterator<Item = T>,
+) -> Result<()> {
+    write_atomic(path, |out| {
+        for value in values {
+            serde_json::to_writer(&mut *out, &value)
+                .map_err(std::io::Error::from)
+                .at("write", path)?;
+            out.write_all(b"\n").at("write", path)?;
+        }
+        Ok(())
+    })
+}
+
+/// Reads one JSON value a line; a malformed line is an error with its number.
+///
+/// # Errors
+/// The file cannot be read, or a line is not what is expected.
+pub fn read_jsonl<T: serde::de::DeserializeOwned>(path: &Path) -> Result<Vec<T>> {
+    let text = fs::read_to_string(path).at("read", path)?;
+    text.lines()
+        .enumerate()
+        .filter(|(_, line)| !line.is_empty())
+        .map(|(number, line)| {
+            serde_json::from_str(line).map_err(|source| Error::Data {
+                path: path.to_path_buf(),
+                row: Some(number as u64 + 1),
+                what: format!("not what homer wrote there: {source}"),
+                help: "write it anew with the command that made it".into(),
+            })
+        })
+        .collect()
+}

@@ -1,0 +1,16 @@
+//! homer turns a dialogue script into a character you can talk to.
+//!
+//! It picks, out of everything the character ever said, the line that best answers what you just
+//! said: a bi-encoder finds candidates, a cross-encoder puts the best of them in order.
+//!
+//! - [`corpus`]: script → scenes → turns → exchanges.
+//! - [`model`]: the encoder, the tokenizer, checkpoints, bi-encoder and cross-encoder.
+//! - [`train`]: batches, losses, optimizer, schedule, loop, runs.
+//! - [`project`]: where everything lies; [`files`]: writing it safely; [`error`]: what went wrong.
+
+pub mod corpus;
+pub mod error;
+pub mod files;
+pub mod model;
+pub mod project;
+pub mod train;

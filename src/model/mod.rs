@@ -1,0 +1,10 @@
+//! The shared model module: one encoder, trainable, and the two models that are built on it.
+
+pub mod bi_encoder;
+pub mod config;
+pub mod cross_encoder;
+pub mod device;
+pub mod encoder;
+pub mod packed;
+pub mod tokenizer;
+pub mod weights;

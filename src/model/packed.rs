@@ -1,0 +1,86 @@
+//! A batch of token sequences without padding: the tokens of all sequences stand end to end.
+
+/// The tokens of one sequence, special tokens included.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Tokens {
+    /// Token ids.
+    pub ids: Vec<u32>,
+    /// Segment of each token: 0 for the first text, 1 for the second of a pair.
+    pub types: Vec<u32>,
+}
+
+impl Tokens {
+    /// Number of tokens.
+    pub fn len(&self) -> usize {
+        self.ids.len()
+    }
+
+    /// Whether there is no token at all.
+    pub fn is_empty(&self) -> bool {
+        self.ids.is_empty()
+    }
+}
+
+/// Sequences end to end, `T` tokens in all; `offsets[i]..offsets[i + 1]` is sequence `i`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Packed {
+    /// Token ids `[T]`.
+    pub ids: Vec<u32>,
+    /// Segments `[T]`.
+    pub types: Vec<u32>,
+    /// Starts of the sequences and the end of the last `[sequences + 1]`.
+    pub offsets: Vec<usize>,
+}
+
+impl Packed {
+    /// Packs sequences in the order given. An empty sequence is kept, with no tokens.
+    pub fn new<'a>(sequences: impl IntoIterator<Item = &'a Tokens>) -> Self {
+        let mut packed = Self {
+            ids: Vec::new(),
+            types: Vec::new(),
+            offsets: vec![0],
+        };
+        for tokens in sequences {
+            packed.ids.extend_from_slice(&tokens.ids);
+            packed.types.extend_from_slice(&tokens.types);
+            packed.offsets.push(packed.ids.len());
+        }
+        packed
+    }
+
+    /// Number of sequences.
+    pub fn len(&self) -> usize {
+        self.offsets.len() - 1
+    }
+
+    /// Whether there is no sequence.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Number of tokens of all sequences, `T`.
+    pub fn tokens(&self) -> usize {
+        self.ids.len()
+    }
+
+    /// Where sequence `i` stands in the packed tokens.
+    pub fn range(&self, i: usize) -> std::ops::Range<usize> {
+        self.offsets[i]..self.offsets[i + 1]
+    }
+
+    /// Length of the longest sequence.
+    pub fn longest(&self) -> usize {
+        self.offsets
+            .windows(2)
+            .map(|pair| pair[1] - pair[0])
+            .max()
+            .unwrap_or(0)
+    }
+
+    /// Position of every token in its own sequence `[T]`.
+    pub fn positions(&self) -> Vec<u32> {
+        (0..self.len())
+            .flat_map(|i| 0..self.range(i).len() as u32)
+            .collect()
+    }
+}

@@ -1,0 +1,3 @@
+//! Training: batches, losses, optimizer, schedule, the loop, runs.
+
+pub mod optimizer;
