@@ -6,6 +6,7 @@ pub mod config;
 pub mod cross_encoder;
 pub mod device;
 pub mod encoder;
+pub mod export;
 pub mod packed;
 pub mod tensors;
 #[doc(hidden)]
