@@ -7,6 +7,7 @@ pub mod cross_encoder;
 pub mod device;
 pub mod encoder;
 pub mod export;
+pub mod hub;
 pub mod packed;
 pub mod tensors;
 #[doc(hidden)]
