@@ -1,11 +1,15 @@
 //! The shared model module: one encoder, trainable, and the two models that are built on it.
 
 pub mod bi_encoder;
+pub mod buffers;
 pub mod config;
 pub mod cross_encoder;
 pub mod device;
 pub mod dropout;
 pub mod encoder;
+pub mod fast;
+pub mod gradients;
+pub mod kernels;
 pub mod packed;
 pub mod plain;
 pub mod tokenizer;
