@@ -2,6 +2,7 @@
 
 pub mod bi_encoder;
 pub mod buffers;
+pub mod checkpoint;
 pub mod config;
 pub mod cross_encoder;
 pub mod device;
@@ -12,5 +13,7 @@ pub mod gradients;
 pub mod kernels;
 pub mod packed;
 pub mod plain;
+#[doc(hidden)]
+pub mod testing;
 pub mod tokenizer;
 pub mod weights;
