@@ -9,6 +9,9 @@ use super::{Area, BLUE, GRID, INK, LABEL, MUTED, ORANGE, PALE, Painted, TICK, TI
 use crate::corpus::report::{Report, ScriptFigures, thousands};
 use crate::error::Result;
 
+/// Lighter than the line that is drawn over it; not translucent, so that no grid shows through.
+const BARS: RGBColor = RGBColor(0x5f, 0x9a, 0xcc);
+
 /// Draws the speakers' and the lengths' distribution of `report` to `path`.
 ///
 /// # Errors
@@ -29,7 +32,7 @@ fn speakers(area: &Area<'_>, script: &ScriptFigures, character: &str) -> Painted
     let area = area.margin(24, 24, 24, 12);
     title(
         &area,
-        "Lines a speaker",
+        "Lines per speaker",
         &format!(
             "{} lines, {} speakers in {} scenes",
             thousands(script.lines),
@@ -73,7 +76,7 @@ fn lengths(area: &Area<'_>, report: &Report) -> Painted {
     let area = area.margin(24, 24, 24, 24);
     title(
         &area,
-        "Words a turn",
+        "Words per query and reply",
         &format!(
             "{} exchanges; half of the replies have at most {} words",
             thousands(report.exchanges),
@@ -119,11 +122,11 @@ fn lengths(area: &Area<'_>, report: &Report) -> Painted {
                     (at - 0.4, 0.0),
                     (at + 0.4, share(&replies.histogram, words)),
                 ],
-                BLUE.mix(0.75).filled(),
+                BARS.filled(),
             )
         }))?
         .label(summary("replies", replies.mean, replies.max))
-        .legend(|(x, y)| Rectangle::new([(x, y - 7), (x + 26, y + 7)], BLUE.mix(0.75).filled()));
+        .legend(|(x, y)| Rectangle::new([(x, y - 7), (x + 26, y + 7)], BARS.filled()));
     chart
         .draw_series(LineSeries::new(
             (1..=last).map(|words| (words as f64, share(&queries.histogram, words))),

@@ -22,12 +22,12 @@ Examples:
   homer prepare script.csv --character \"Lisa Simpson\"
   homer prepare faq.tsv --query-column asked --reply-column said")]
 pub struct Args {
-    /// CSV or TSV with a line of speech, or a query and its reply, a row [default: the one in data/]
+    /// CSV or TSV: one line of speech, or one query and its reply, a row [default: the one in data/]
     #[arg(value_name = "INPUT")]
     input: Option<PathBuf>,
 
     /// Who answers, in any case [default: Homer Simpson, else whoever has the most lines]
-    #[arg(short, long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME")]
     character: Option<String>,
 
     /// Show the speakers with their counts and write nothing

@@ -175,12 +175,20 @@ impl Material {
             return None;
         };
         let speakers = script.speakers();
+        let (first, others) = speakers.split_at(speakers.len().min(MOST_FREQUENT));
+        let own = others
+            .iter()
+            .filter(|speaker| speaker.name == self.character);
         Some(ScriptFigures {
             scenes: script.scenes(),
             lines: script.lines(),
             turns: speakers.iter().map(|speaker| speaker.turns).sum(),
             speakers: speakers.len(),
-            most_frequent: speakers.into_iter().take(MOST_FREQUENT).cloned().collect(),
+            most_frequent: first
+                .iter()
+                .chain(own)
+                .map(|&speaker| speaker.clone())
+                .collect(),
         })
     }
 }

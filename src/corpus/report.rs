@@ -66,7 +66,7 @@ pub struct ScriptFigures {
     pub turns: usize,
     /// Distinct speakers.
     pub speakers: usize,
-    /// Those with the most lines.
+    /// Those with the most lines; the character is among them, or comes last.
     pub most_frequent: Vec<Speaker>,
 }
 
@@ -168,6 +168,14 @@ impl fmt::Display for Report {
             write!(out, ", {} of them answer nobody", thousands(self.openers))?;
         }
         writeln!(out)?;
+        if self.neighbours > 0 {
+            let neighbours = thousands(self.neighbours);
+            writeln!(
+                out,
+                "{:>12}  {neighbours} adjacent turns to train on",
+                "neighbours"
+            )?;
+        }
         for (what, words) in [("query", &self.query_words), ("reply", &self.reply_words)] {
             writeln!(
                 out,
