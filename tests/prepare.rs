@@ -147,6 +147,7 @@ fn scenes_are_whole_and_training_sees_nothing_held_out() {
 
     let learnt: BTreeSet<&str> = dataset.train.iter().map(|one| one.reply.as_str()).collect();
     for exchange in dataset.exchanges() {
+        let thing = THINGS[exchange.scene % THINGS.len()];
         assert_eq!(exchange.good_replies.len(), 3);
         assert_eq!(exchange.bad_replies.len(), 5);
         for reply in exchange.good_replies.iter().chain(&exchange.bad_replies) {
@@ -155,9 +156,9 @@ fn scenes_are_whole_and_training_sees_nothing_held_out() {
         }
         for reply in &exchange.bad_replies {
             assert!(!exchange.good_replies.contains(reply));
+            assert!(!reply.contains(thing), "{reply}: {exchange:?}");
         }
         // The queries most like this one are about the same thing.
-        let thing = THINGS[exchange.scene % THINGS.len()];
         let mut best = exchange.good_replies.iter().take(2);
         assert!(best.all(|reply| reply.contains(thing)), "{exchange:?}");
     }
@@ -487,6 +488,7 @@ fn wrong_usage_is_exit_code_2() {
         &["play.csv", "--encoding", "klingon"],
         &["play.csv", "--speaker-column", "a", "--query-column", "b"],
         &["play.csv", "--good", "many"],
+        &["play.csv", "--bad", "101"],
     ] {
         home.prepare(arguments).assert().code(2);
     }
