@@ -15,6 +15,8 @@ pub mod head;
 pub mod kernels;
 pub mod packed;
 pub mod plain;
+pub mod export;
+pub mod tensors;
 #[doc(hidden)]
 pub mod testing;
 pub mod tokenizer;
