@@ -139,17 +139,10 @@ impl Persona {
     /// [`Error::NotMade`] names the command that makes what is missing; a damaged model or index;
     /// an index of another bi-encoder.
     pub fn load(project: &Project, compute: &Compute, rerank: bool) -> Result<Self> {
-        let model = project.bi_encoder_model();
-        let weights = model.join(WEIGHTS);
-        if !weights.is_file() {
-            return Err(Error::NotMade {
-                what: "bi-encoder",
-                path: model,
-                command: "homer train-bi",
-            });
-        }
+        let encoder = load_bi_encoder(project, compute)?;
         let index = Index::open(&project.index())?;
         let settings = index.settings();
+        let weights = project.bi_encoder_model().join(WEIGHTS);
         if settings.bi_encoder != fingerprint::of_file(&weights)? {
             return Err(Error::Model {
                 path: project.index(),
@@ -169,10 +162,7 @@ impl Persona {
             } else {
                 None
             },
-            retriever: Box::new(Indexed {
-                encoder: BiEncoder::load(&model, compute)?,
-                index,
-            }),
+            retriever: Box::new(Indexed { encoder, index }),
         })
     }
 
@@ -258,6 +248,22 @@ impl Persona {
 pub const WEIGHTS: &str = "model.safetensors";
 /// Name of the pool in the folder of the exchanges.
 pub const POOL: &str = "pool.jsonl";
+
+/// The bi-encoder that `train-bi` made.
+///
+/// # Errors
+/// [`Error::NotMade`] where there is none; what [`BiEncoder::load`] says.
+pub fn load_bi_encoder(project: &Project, compute: &Compute) -> Result<BiEncoder> {
+    let model = project.bi_encoder_model();
+    if !model.join(WEIGHTS).is_file() {
+        return Err(Error::NotMade {
+            what: "bi-encoder",
+            path: model,
+            command: "homer train-bi",
+        });
+    }
+    BiEncoder::load(&model, compute)
+}
 
 /// The cross-encoder, if it was trained and is of use.
 fn load_reranker(

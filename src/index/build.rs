@@ -5,10 +5,11 @@ use std::path::Path;
 
 use super::write::IndexWriter;
 use super::{Calibration, Entry, FORMAT, Origin, Settings, calibrate, fingerprint};
-use crate::chat::persona::{POOL, WEIGHTS};
+use crate::chat::persona::{self, POOL, WEIGHTS};
 use crate::corpus::exchange::{Dataset, Exchange};
 use crate::error::{Error, Result};
-use crate::model::bi_encoder::{BiEncoder, Embeddings};
+use crate::model::bi_encoder::Embeddings;
+use crate::model::device::Compute;
 use crate::project::Project;
 
 /// Replies embedded in one call: enough that sorting them by length leaves little to waste, and
@@ -19,17 +20,19 @@ const BATCH: usize = 512;
 /// was there. `progress` is told how many replies are done.
 ///
 /// # Errors
-/// There is no reply, the bi-encoder fails, or the folder cannot be written.
+/// [`Error::NotMade`] where there is no bi-encoder; there is no reply, the bi-encoder fails, or
+/// the folder cannot be written.
 pub fn build(
     project: &Project,
+    compute: &Compute,
     dataset: &Dataset,
-    encoder: &BiEncoder,
     progress: impl FnMut(usize),
 ) -> Result<Settings> {
+    let encoder = persona::load_bi_encoder(project, compute)?;
     let source = Source {
         bi_encoder: fingerprint::of_file(&project.bi_encoder_model().join(WEIGHTS))?,
         pool: fingerprint::of_file(&project.exchanges().join(POOL))?,
-        calibration: calibrate::calibrate(encoder, &dataset.valid)?,
+        calibration: calibrate::calibrate(&encoder, &dataset.valid)?,
     };
     let embed = |replies: &[&str]| encoder.embed_replies(replies);
     stream(&project.index(), dataset, source, embed, progress)
@@ -127,7 +130,7 @@ mod tests {
         };
         let reply = |i: usize| Reply {
             text: format!("reply {i}"),
-            exchanges: if i % 2 == 0 { vec![i / 2] } else { vec![] },
+            exchanges: if i.is_multiple_of(2) { vec![i / 2] } else { vec![] },
         };
         Dataset {
             settings: DatasetSettings {
