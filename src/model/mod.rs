@@ -1,10 +1,13 @@
 //! The shared model module: one encoder, trainable, and the two models that are built on it.
 
 pub mod bi_encoder;
+pub mod checkpoint;
 pub mod config;
 pub mod cross_encoder;
 pub mod device;
 pub mod encoder;
 pub mod packed;
+#[doc(hidden)]
+pub mod testing;
 pub mod tokenizer;
 pub mod weights;
