@@ -108,7 +108,7 @@ mod tests {
 
     use super::super::{Index, replies_file, settings_file, vectors_file};
     use super::*;
-    use crate::corpus::exchange::{DatasetSettings, Reply, Turn};
+    use crate::corpus::exchange::{Reply, Turn};
 
     const WIDTH: usize = 5;
 
@@ -130,14 +130,17 @@ mod tests {
         };
         let reply = |i: usize| Reply {
             text: format!("reply {i}"),
-            exchanges: if i.is_multiple_of(2) { vec![i / 2] } else { vec![] },
+            exchanges: if i.is_multiple_of(2) {
+                vec![i / 2]
+            } else {
+                vec![]
+            },
         };
         Dataset {
-            settings: DatasetSettings {
-                source: "play.csv".into(),
-                character: "Rufus".into(),
-                seed: 1,
-            },
+            settings: serde_json::from_value(serde_json::json!({
+                "source": "play.csv", "character": "Rufus", "seed": 1,
+            }))
+            .unwrap(),
             train: (0..replies.div_ceil(2)).map(exchange).collect(),
             valid: vec![],
             test: vec![],
