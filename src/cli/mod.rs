@@ -1,12 +1,12 @@
 //! One thin file per subcommand: its arguments, one call into the library, what it prints.
 
-mod prepare;
 mod ask;
 mod build_index;
 mod completions;
 mod explain;
 mod man;
 mod persona;
+mod prepare;
 mod progress;
 mod repl;
 mod repl_command;

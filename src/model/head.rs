@@ -6,30 +6,15 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::config::{Config, Family};
+use super::export::head_specs;
 use super::plain::no_forward;
-use super::weights::{Spec, Values, normal};
+use super::weights::{Values, normal};
 use crate::error::Result;
 use crate::train::optimizer::{AdamW, Moments, VarAdamW};
 
 /// Dropout before the last layer, in training: Hugging Face's `classifier_dropout` where it is
 /// not set is the encoder's hidden dropout for BERT, and 0.2 for DistilBERT.
 const DISTILBERT_DROPOUT: f64 = 0.2;
-
-/// Names and shapes of the head's four tensors: a map of the state `[h, h]`, `[h]`, and the
-/// scoring layer `[1, h]`, `[1]`.
-pub fn head_specs(config: &Config) -> Vec<Spec> {
-    let first = match config.family {
-        Family::Bert => "pooler.dense",
-        Family::DistilBert => "pre_classifier",
-    };
-    let h = config.hidden;
-    vec![
-        Spec::new(format!("{first}.weight"), &[h, h]),
-        Spec::new(format!("{first}.bias"), &[h]),
-        Spec::new("classifier.weight", &[1, h]),
-        Spec::new("classifier.bias", &[1]),
-    ]
-}
 
 /// A head whose parameters are candle variables: it is small, any device will do.
 pub struct Head {

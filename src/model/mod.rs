@@ -8,6 +8,7 @@ pub mod cross_encoder;
 pub mod device;
 pub mod dropout;
 pub mod encoder;
+pub mod export;
 pub mod fast;
 pub mod folder;
 pub mod gradients;
@@ -15,7 +16,6 @@ pub mod head;
 pub mod kernels;
 pub mod packed;
 pub mod plain;
-pub mod export;
 pub mod tensors;
 #[doc(hidden)]
 pub mod testing;
