@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use homer::model::checkpoint::{Checkpoint, Head, Precision, write_safetensors};
+use homer::model::checkpoint::{Checkpoint, HeadKind, Precision, write_safetensors};
 use homer::model::config::{Config, Family};
 use homer::model::export::{head_specs, pooler_specs};
 use homer::model::tensors::Named;
@@ -148,10 +148,10 @@ fn known_heads_are_left_out_and_said_so() {
          2 tensors of the pooler"
     );
     let rest = checkpoint.left_out(&[
-        Head::MaskedLanguage,
-        Head::NextSentence,
-        Head::QuestionAnswering,
-        Head::Pooler,
+        HeadKind::MaskedLanguage,
+        HeadKind::NextSentence,
+        HeadKind::QuestionAnswering,
+        HeadKind::Pooler,
     ]);
     assert_eq!(rest.unwrap(), "2 tensors of the classifier");
     let bare = Checkpoint::open(write(&tensors(&config)).path()).unwrap();

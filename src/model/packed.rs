@@ -1,5 +1,8 @@
 //! A batch of token sequences without padding: the tokens of all sequences stand end to end.
 
+use super::config::Config;
+use crate::error::{Error, Result};
+
 /// The tokens of one sequence, special tokens included.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Tokens {
@@ -75,6 +78,42 @@ impl Packed {
             .map(|pair| pair[1] - pair[0])
             .max()
             .unwrap_or(0)
+    }
+
+    /// Whether an encoder of this architecture can read the batch.
+    ///
+    /// # Errors
+    /// There is no sequence, one is empty or longer than the positions, or an id or type is unknown.
+    pub fn check(&self, config: &Config) -> Result<()> {
+        let wrong = |what: String| {
+            Err(Error::Setting(format!(
+                "the encoder cannot read this batch: {what}"
+            )))
+        };
+        if self.is_empty() {
+            return wrong("it holds no sequence".into());
+        }
+        if let Some(i) = (0..self.len()).find(|&i| self.range(i).is_empty()) {
+            return wrong(format!("sequence {i} has no tokens"));
+        }
+        if self.longest() > config.max_positions {
+            return wrong(format!(
+                "a sequence has {} tokens, the encoder has {} positions",
+                self.longest(),
+                config.max_positions
+            ));
+        }
+        if let Some(id) = self.ids.iter().find(|&&id| id as usize >= config.vocab) {
+            return wrong(format!(
+                "token {id} is not in its vocabulary of {}",
+                config.vocab
+            ));
+        }
+        let types = config.type_vocab.max(2);
+        if let Some(kind) = self.types.iter().find(|&&kind| kind as usize >= types) {
+            return wrong(format!("there is no token type {kind}"));
+        }
+        Ok(())
     }
 
     /// Position of every token in its own sequence `[T]`.

@@ -10,6 +10,7 @@ use candle_core::DType;
 use memmap2::Mmap;
 
 use super::config::{Config, Family};
+use crate::error::{Error, Result};
 
 /// Name, shape and treatment of one parameter.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -276,6 +277,26 @@ pub fn encoder_specs(config: &Config) -> Vec<Spec> {
 }
 
 impl Weights {
+    /// Whether these are weights of that architecture.
+    ///
+    /// # Errors
+    /// The number or the sizes of the tensors differ.
+    pub fn check(&self, config: &Config) -> Result<()> {
+        let specs = encoder_specs(config);
+        let same = specs.len() == self.values.len()
+            && specs
+                .iter()
+                .zip(&self.values)
+                .all(|(spec, values)| spec.len() == values.len());
+        if same {
+            Ok(())
+        } else {
+            Err(Error::Setting(
+                "these weights belong to an encoder of another architecture".into(),
+            ))
+        }
+    }
+
     /// Random weights as the families initialise them: normal with deviation 0.02 for matrices,
     /// one and zero for norms, zero for biases. For tests and for training from nothing.
     pub fn random(config: &Config, seed: u64) -> Self {
