@@ -15,7 +15,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
-use clap::{Args, CommandFactory, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 
 use homer::project::Project;
 
@@ -87,9 +87,7 @@ pub fn run() -> ExitCode {
 
 /// Wrong usage that only shows when the command runs: exit code 2, like clap's own.
 fn usage_error(message: &str) -> anyhow::Error {
-    Cli::command()
-        .error(ErrorKind::ValueValidation, message)
-        .into()
+    clap::Error::raw(ErrorKind::ValueValidation, format!("{message}\n")).into()
 }
 
 /// A reader that went away (`homer … | head`) is no error.

@@ -87,7 +87,7 @@ fn resolve(given: &str) -> Result<&'static str, String> {
     let nearest = names()
         .map(|name| (strsim::damerau_levenshtein(name, given), name))
         .min()
-        .filter(|(distance, _)| *distance <= 2);
+        .filter(|(distance, _)| *distance <= 2 && distance * 2 < given.len());
     Err(match nearest {
         Some((_, name)) => format!("there is no command {given}: did you mean {name}?"),
         None => format!("there is no command {given}; `:help` lists them all"),
@@ -129,7 +129,9 @@ mod tests {
     fn what_is_not_understood_is_explained() {
         let said = |line: &str| parse(line).unwrap_err();
         assert!(said(":hlep").contains("did you mean :help?"));
-        assert!(said(":dance").contains("no command :dance; `:help`"));
+        for line in [":dance", ":foo", ":x"] {
+            assert!(said(line).contains(&format!("no command {line}; `:help`")));
+        }
         assert!(said(":").contains(":help"));
         assert!(said(":t 3").contains(":top or :temperature"));
         assert!(said(":top").contains("a whole number from 1"));

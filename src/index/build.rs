@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::write::IndexWriter;
 use super::{Calibration, Entry, FORMAT, Origin, Settings, calibrate, fingerprint};
-use crate::chat::persona::{self, POOL, WEIGHTS};
+use crate::chat::load::{POOL, WEIGHTS, load_bi_encoder};
 use crate::corpus::exchange::{Dataset, Exchange};
 use crate::error::{Error, Result};
 use crate::model::bi_encoder::Embeddings;
@@ -28,7 +28,7 @@ pub fn build(
     dataset: &Dataset,
     progress: impl FnMut(usize),
 ) -> Result<Settings> {
-    let encoder = persona::load_bi_encoder(project, compute)?;
+    let encoder = load_bi_encoder(project, compute)?;
     let source = Source {
         bi_encoder: fingerprint::of_file(&project.bi_encoder_model().join(WEIGHTS))?,
         pool: fingerprint::of_file(&project.exchanges().join(POOL))?,

@@ -75,7 +75,8 @@ fn threshold(mut own: Vec<f32>, mut random: Vec<f32>) -> Option<Calibration> {
     best
 }
 
-/// Embeds at most [`MOST`] exchanges, evenly spread, and compares them, see [`compare`].
+/// Embeds at most a thousand exchanges, evenly spread, and compares the scores of true and random
+/// pairs; `None` where there are fewer than twenty exchanges.
 ///
 /// # Errors
 /// The embedding fails.

@@ -5,7 +5,7 @@
 //! - `replies.jsonl`: one [`Entry`] a line;
 //! - `settings.json`: [`Settings`].
 //!
-//! [`write`] streams it, [`open`] maps it, [`search`] finds the best rows exactly, with the
+//! [`write`](mod@write) streams it, [`open`] maps it, [`search`] finds the best rows exactly, with the
 //! kernels of [`dot`]. [`build`](mod@build) makes it from a dataset, [`calibrate`] finds the
 //! score under which an answer is no better than a random one.
 
