@@ -3,6 +3,7 @@
 mod ask;
 mod build_index;
 mod completions;
+mod eval;
 mod explain;
 mod man;
 mod persona;
@@ -57,6 +58,7 @@ enum Command {
     BuildIndex(build_index::Args),
     Ask(ask::Args),
     Repl(repl::Args),
+    Eval(eval::Args),
     Completions(completions::Args),
     Man(man::Args),
 }
@@ -69,6 +71,7 @@ pub fn run() -> ExitCode {
         Command::BuildIndex(args) => build_index::run(args, &cli.global),
         Command::Ask(args) => ask::run(args, &cli.global),
         Command::Repl(args) => repl::run(args, &cli.global),
+        Command::Eval(args) => eval::run(args, &cli.global),
         Command::Completions(args) => completions::run(args),
         Command::Man(args) => man::run(args),
     };
