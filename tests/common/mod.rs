@@ -53,6 +53,6 @@ pub fn assert_gradients(
     }
 }
 
-fn is_key_bias(name: &str) -> bool {
+pub fn is_key_bias(name: &str) -> bool {
     name.ends_with("key.bias") || name.ends_with("k_lin.bias")
 }
