@@ -63,6 +63,14 @@ pub enum Error {
     /// The hub could not give what was asked.
     #[error("{0}")]
     Hub(String),
+    /// A chart could not be drawn.
+    #[error("cannot draw {}: {what}", path.display())]
+    Chart {
+        /// The picture.
+        path: PathBuf,
+        /// The drawing library's own words.
+        what: String,
+    },
     /// Ctrl-C: everything worth keeping was saved.
     #[error("interrupted")]
     Interrupted,

@@ -3,11 +3,12 @@
 //! It picks, out of everything the character ever said, the line that best answers what you just
 //! said: a bi-encoder finds candidates, a cross-encoder puts the best of them in order.
 //!
-//! - [`corpus`]: script → scenes → turns → exchanges.
+//! - [`chart`]: PNG charts; [`corpus`]: script → scenes → turns → exchanges.
 //! - [`model`]: the encoder, the tokenizer, checkpoints, bi-encoder and cross-encoder.
 //! - [`train`]: batches, losses, optimizer, schedule, loop, runs.
 //! - [`project`]: where everything lies; [`files`]: writing it safely; [`error`]: what went wrong.
 
+pub mod chart;
 pub mod corpus;
 pub mod error;
 pub mod files;

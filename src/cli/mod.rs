@@ -1,5 +1,6 @@
 //! One thin file per subcommand: its arguments, one call into the library, what it prints.
 
+mod prepare;
 mod progress;
 
 use std::path::PathBuf;
@@ -42,12 +43,16 @@ impl Global {
 }
 
 #[derive(Subcommand)]
-enum Command {}
+enum Command {
+    Prepare(prepare::Args),
+}
 
 /// Parses, runs, and says what went wrong.
 pub fn run() -> ExitCode {
     let cli = Cli::parse();
-    let outcome: anyhow::Result<()> = match cli.command {};
+    let outcome: anyhow::Result<()> = match cli.command {
+        Command::Prepare(args) => prepare::run(args, &cli.global),
+    };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if closed_pipe(&error) => ExitCode::SUCCESS,

@@ -1,9 +1,12 @@
 //! What `prepare` writes and everything else reads: exchanges, the pool of replies, adjacent turns.
 
+use std::collections::HashMap;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use super::columns::Columns;
+use super::split::Split;
 use crate::error::{Error, Result};
 use crate::files;
 
@@ -60,8 +63,48 @@ pub struct Reply {
     pub exchanges: Vec<usize>,
 }
 
+/// The distinct texts, in order, with the exchanges that each answers.
+pub(super) fn pool<'a>(texts: impl IntoIterator<Item = (&'a str, Option<usize>)>) -> Vec<Reply> {
+    let mut places: HashMap<&str, usize> = HashMap::new();
+    let mut replies: Vec<Reply> = Vec::new();
+    for (text, exchange) in texts {
+        let place = *places.entry(text).or_insert_with(|| {
+            replies.push(Reply {
+                text: text.to_owned(),
+                exchanges: Vec::new(),
+            });
+            replies.len() - 1
+        });
+        replies[place].exchanges.extend(exchange);
+    }
+    replies
+}
+
+/// Two adjacent turns of one scene, whoever speaks: material to pretrain on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Neighbour {
+    /// The scene that it comes from; for ready pairs, the row.
+    pub scene: usize,
+    /// The turns before the query, oldest first.
+    pub context: Vec<Turn>,
+    /// A turn.
+    pub query: Turn,
+    /// The turn after it.
+    pub reply: Turn,
+}
+
+impl Neighbour {
+    /// Reads those that `prepare` wrote into `folder`, of training scenes only.
+    ///
+    /// # Errors
+    /// The file is missing or malformed, with its line.
+    pub fn load(folder: &Path) -> Result<Vec<Self>> {
+        files::read_jsonl(&folder.join("neighbours.jsonl"))
+    }
+}
+
 /// How the dataset was made.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct DatasetSettings {
     /// The file that was read, as given.
     pub source: String,
@@ -69,6 +112,24 @@ pub struct DatasetSettings {
     pub character: String,
     /// The seed of the split and of the bad replies.
     pub seed: u64,
+    /// The columns that were read.
+    #[serde(default)]
+    pub columns: Option<Columns>,
+    /// The encoding that the user named; without, UTF-8 or what the byte order mark says.
+    #[serde(default)]
+    pub encoding: Option<String>,
+    /// Turns before the query that are kept, at most.
+    #[serde(default)]
+    pub context_turns: usize,
+    /// Good replies an exchange, at most.
+    #[serde(default)]
+    pub good: usize,
+    /// Bad replies an exchange, at most.
+    #[serde(default)]
+    pub bad: usize,
+    /// How exchanges were divided.
+    #[serde(default)]
+    pub split: Split,
 }
 
 /// What `prepare` writes, read back.

@@ -1,0 +1,187 @@
+//! Ready pairs: a query and its reply a row, for people who have questions and answers.
+
+use super::clean::clean;
+use super::columns::place;
+use super::exchange::{Exchange, Neighbour, Turn};
+use super::read::{Row, Source, data};
+use crate::error::{Error, Result};
+
+/// What the file's rows gave.
+#[derive(Debug, Default)]
+pub struct Pairs {
+    /// In file order; good and bad replies are still to be picked.
+    pub exchanges: Vec<Exchange>,
+    /// Rows without a query or without a reply.
+    pub incomplete: usize,
+    /// Rows labelled as somebody else's.
+    pub others: usize,
+}
+
+impl Pairs {
+    /// Reads the rows. Those labelled 0 are counted and left out.
+    ///
+    /// # Errors
+    /// What [`Source::for_each_row`] returns; a label that is neither yes nor no; no pair at all.
+    pub fn read(
+        source: &Source,
+        query: &str,
+        reply: &str,
+        context: Option<&str>,
+        label: Option<&str>,
+    ) -> Result<Self> {
+        let query_at = place(source, query)?;
+        let reply_at = place(source, reply)?;
+        let context_at = context.map(|name| place(source, name)).transpose()?;
+        let label_at = label.map(|name| place(source, name)).transpose()?;
+
+        let mut pairs = Self::default();
+        source.for_each_row(|row| {
+            if let Some(at) = label_at
+                && !is_own(row.cell(at)).ok_or_else(|| bad_label(source, &row, at))?
+            {
+                pairs.others += 1;
+                return Ok(());
+            }
+            let query = row.cell(query_at);
+            let context = context_at.map_or("", |at| row.cell(at));
+            pairs.take(&row, query, row.cell(reply_at), context);
+            Ok(())
+        })?;
+        if pairs.exchanges.is_empty() {
+            return Err(data(
+                source.path(),
+                None,
+                format!(
+                    "no row has a query (\"{query}\") and a reply (\"{reply}\"): {} incomplete, {} labelled 0",
+                    pairs.incomplete, pairs.others
+                ),
+                "name the right columns with --query-column, --reply-column and --label-column",
+            ));
+        }
+        Ok(pairs)
+    }
+
+    fn take(&mut self, row: &Row<'_>, query: &str, reply: &str, context: &str) {
+        let text = clean(query);
+        let reply = clean(reply);
+        if text.is_empty() || reply.is_empty() {
+            self.incomplete += 1;
+            return;
+        }
+        let nobody = |text| Turn {
+            speaker: String::new(),
+            text,
+        };
+        let context = before_query(context, query);
+        self.exchanges.push(Exchange {
+            id: self.exchanges.len(),
+            scene: usize::try_from(row.number).unwrap_or(usize::MAX),
+            context: if context.is_empty() {
+                Vec::new()
+            } else {
+                vec![nobody(context)]
+            },
+            query: nobody(text),
+            reply,
+            close_replies: Vec::new(),
+            good_replies: Vec::new(),
+            bad_replies: Vec::new(),
+        });
+    }
+}
+
+/// A pair as two adjacent turns.
+pub fn neighbour(pair: &Exchange) -> Neighbour {
+    Neighbour {
+        scene: pair.scene,
+        context: pair.context.clone(),
+        query: pair.query.clone(),
+        reply: Turn {
+            speaker: String::new(),
+            text: pair.reply.clone(),
+        },
+    }
+}
+
+/// Many files end the context with the query itself: what is left is what was said before.
+fn before_query(context: &str, query: &str) -> String {
+    let plain = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let context = plain(context);
+    let query = plain(query);
+    clean(context.strip_suffix(query.as_str()).unwrap_or(&context))
+}
+
+/// `1`, `1.0`, `true`, `yes` and their opposites, in any case.
+fn is_own(label: &str) -> Option<bool> {
+    match label.trim().to_lowercase().as_str() {
+        "true" | "yes" => Some(true),
+        "false" | "no" => Some(false),
+        number => match number.parse::<f64>() {
+            Ok(1.0) => Some(true),
+            Ok(0.0) => Some(false),
+            _ => None,
+        },
+    }
+}
+
+fn bad_label(source: &Source, row: &Row<'_>, column: usize) -> Error {
+    data(
+        source.path(),
+        Some(row.number),
+        format!(
+            "column \"{}\": \"{}\" is no label",
+            source.header()[column],
+            row.cell(column).trim()
+        ),
+        "write 1 (or true) where the reply is the character's, 0 (or false) where it is not",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(rows: &str) -> Result<Pairs> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("pairs.csv");
+        std::fs::write(&path, format!("Q,A,Context,label\n{rows}")).unwrap();
+        let source = Source::read(&path, None).unwrap();
+        Pairs::read(&source, "Q", "A", Some("Context"), Some("label"))
+    }
+
+    #[test]
+    fn the_query_is_taken_off_the_context() {
+        let pairs = read(
+            "Tea?,Yes.,Morning. Hm.  Tea?,1.0\nSugar?,Two.,Sugar?,TRUE\nMilk?,No.,Tea first.,1\n",
+        )
+        .unwrap();
+        let contexts: Vec<Vec<&str>> = pairs
+            .exchanges
+            .iter()
+            .map(|pair| pair.context.iter().map(|turn| turn.text.as_str()).collect())
+            .collect();
+        assert_eq!(contexts, [vec!["Morning. Hm."], vec![], vec!["Tea first."]]);
+        assert_eq!(pairs.exchanges[2].scene, 4);
+        assert_eq!(pairs.exchanges[2].id, 2);
+    }
+
+    #[test]
+    fn other_peoples_and_incomplete_rows_are_left_out() {
+        let pairs = read("Tea?,Yes.,,1\nTea?,Maybe.,,0.0\n,Yes.,,1\nTea?,(nods),,1\n").unwrap();
+        assert_eq!(pairs.exchanges.len(), 1);
+        assert_eq!((pairs.others, pairs.incomplete), (1, 2));
+    }
+
+    #[test]
+    fn an_odd_label_is_an_error_with_its_row() {
+        let message = read("Tea?,Yes.,,1\nTea?,No.,,Ada\n")
+            .unwrap_err()
+            .to_string();
+        assert!(
+            message.contains("row 3: column \"label\": \"Ada\""),
+            "{message}"
+        );
+        let message = read("Tea?,Yes.,,0\n").unwrap_err().to_string();
+        assert!(message.contains("1 labelled 0"), "{message}");
+    }
+}

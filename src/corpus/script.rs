@@ -1,0 +1,451 @@
+//! A script: rows → scenes → turns → the character's exchanges.
+
+use std::collections::HashMap;
+
+use super::clean::{clean, clean_name};
+use super::columns::place;
+use super::exchange::{Exchange, Neighbour, Reply, Turn, pool};
+use super::read::{Source, data};
+use crate::error::Result;
+
+/// How many turns after a reply are kept with it.
+const CLOSE_REPLIES: usize = 4;
+
+/// The character that is taken where the script has him and the user names none.
+const FAVOURITE: &str = "Homer Simpson";
+
+/// Somebody who speaks.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Speaker {
+    /// The most frequent spelling.
+    pub name: String,
+    /// Rows with something said.
+    pub lines: usize,
+    /// Neighbouring lines joined.
+    pub turns: usize,
+    /// Turns that answer somebody in the same scene.
+    pub answers: usize,
+}
+
+/// Rows that are no speech.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Skipped {
+    /// Text without a speaker.
+    pub no_speaker: usize,
+    /// A speaker without text, or with stage directions only.
+    pub no_text: usize,
+}
+
+/// A whole script.
+#[derive(Debug)]
+pub struct Script {
+    speakers: Vec<Speaker>,
+    scenes: Vec<Vec<Said>>,
+    skipped: Skipped,
+}
+
+/// A turn, its speaker by place.
+#[derive(Debug)]
+struct Said {
+    speaker: usize,
+    text: String,
+}
+
+impl Script {
+    /// Reads the script's rows: scenes end at empty rows (neither speaker nor text) and where a
+    /// scene column changes; a blank scene cell means no change.
+    ///
+    /// # Errors
+    /// What [`Source::for_each_row`] returns; no row with both a speaker and words.
+    pub fn read(source: &Source, speaker: &str, text: &str, scenes: &[String]) -> Result<Self> {
+        let speaker_at = place(source, speaker)?;
+        let text_at = place(source, text)?;
+        let scenes_at = scenes
+            .iter()
+            .map(|name| place(source, name))
+            .collect::<Result<Vec<usize>>>()?;
+
+        let mut script = Builder::default();
+        let mut scene_now = vec![String::new(); scenes_at.len()];
+        source.for_each_row(|row| {
+            let mut new_scene = row.after_empty;
+            for (now, &at) in scene_now.iter_mut().zip(&scenes_at) {
+                let cell = row.cell(at).trim();
+                if !cell.is_empty() && cell != now {
+                    new_scene = true;
+                    cell.clone_into(now);
+                }
+            }
+            if new_scene {
+                script.end_scene();
+            }
+            script.take(row.cell(speaker_at), row.cell(text_at));
+            Ok(())
+        })?;
+        let script = script.finish();
+        if script.scenes.is_empty() {
+            return Err(data(
+                source.path(),
+                None,
+                format!("no row has both a speaker (\"{speaker}\") and words (\"{text}\")"),
+                "name the right columns with --speaker-column and --text-column",
+            ));
+        }
+        Ok(script)
+    }
+
+    /// Everybody who speaks, the most lines first.
+    pub fn speakers(&self) -> Vec<&Speaker> {
+        let mut speakers: Vec<&Speaker> = self.speakers.iter().collect();
+        speakers.sort_by(|a, b| b.lines.cmp(&a.lines).then_with(|| a.name.cmp(&b.name)));
+        speakers
+    }
+
+    /// How many scenes have words in them.
+    pub fn scenes(&self) -> usize {
+        self.scenes.len()
+    }
+
+    /// How many rows have something said.
+    pub fn lines(&self) -> usize {
+        self.speakers.iter().map(|speaker| speaker.lines).sum()
+    }
+
+    /// Rows that were passed over.
+    pub fn skipped(&self) -> Skipped {
+        self.skipped
+    }
+
+    /// The speaker that `wanted` names, whatever its case; without a name Homer Simpson, and where
+    /// the script does not have him, whoever has the most lines.
+    ///
+    /// # Errors
+    /// Nobody of that name: with the names that are closest to it.
+    pub fn character(&self, source: &Source, wanted: Option<&str>) -> Result<&Speaker> {
+        let named = |name: &str| {
+            let key = clean_name(name).to_lowercase();
+            self.speakers
+                .iter()
+                .find(|speaker| speaker.name.to_lowercase() == key)
+        };
+        let found = match wanted {
+            Some(name) => named(name),
+            None => named(FAVOURITE).or_else(|| self.speakers().first().copied()),
+        };
+        found.ok_or_else(|| {
+            let wanted = wanted.unwrap_or_default();
+            let close = self.suggestions(wanted);
+            let hint = if close.is_empty() {
+                String::new()
+            } else {
+                format!("did you mean {}? ", close.join(" or "))
+            };
+            data(
+                source.path(),
+                None,
+                format!("nobody is called \"{wanted}\""),
+                format!("{hint}`homer prepare --list-characters` shows everybody"),
+            )
+        })
+    }
+
+    /// The (at most three) names closest to `wanted`, or with a word that is; of speakers with
+    /// enough lines to be worth a conversation, where there are such.
+    fn suggestions(&self, wanted: &str) -> Vec<String> {
+        const ENOUGH: usize = 5;
+        const CLOSE: f64 = 0.85;
+        let wanted = clean_name(wanted).to_lowercase();
+        let mut close: Vec<(f64, &Speaker)> = self
+            .speakers()
+            .into_iter()
+            .map(|speaker| {
+                let name = speaker.name.to_lowercase();
+                let whole = strsim::jaro_winkler(&wanted, &name);
+                let words = name
+                    .split(' ')
+                    .map(|word| strsim::jaro_winkler(&wanted, word));
+                (words.fold(whole, f64::max), speaker)
+            })
+            .filter(|(similarity, _)| *similarity >= CLOSE)
+            .collect();
+        if close.iter().any(|(_, speaker)| speaker.lines >= ENOUGH) {
+            close.retain(|(_, speaker)| speaker.lines >= ENOUGH);
+        }
+        // A stable sort: of equals, the one with the most lines.
+        close.sort_by(|a, b| b.0.total_cmp(&a.0));
+        let names = close.into_iter().map(|(_, speaker)| speaker.name.clone());
+        names.take(3).collect()
+    }
+
+    /// Every turn of `character` that answers somebody in its scene, in order; good and bad
+    /// replies are still to be picked.
+    pub fn exchanges(&self, character: &Speaker, context_turns: usize) -> Vec<Exchange> {
+        let mut exchanges = Vec::new();
+        for (scene, turns) in self.scenes.iter().enumerate() {
+            for at in 1..turns.len() {
+                if self.speakers[turns[at].speaker] != *character {
+                    continue;
+                }
+                let after = turns.len().min(at + 1 + CLOSE_REPLIES);
+                exchanges.push(Exchange {
+                    id: exchanges.len(),
+                    scene,
+                    context: self.context(turns, at, context_turns),
+                    query: self.turn(&turns[at - 1]),
+                    reply: turns[at].text.clone(),
+                    close_replies: self.turns(&turns[at + 1..after]),
+                    good_replies: Vec::new(),
+                    bad_replies: Vec::new(),
+                });
+            }
+        }
+        exchanges
+    }
+
+    /// The distinct turns of `character`, with the exchanges that they are the reply of.
+    pub fn pool(&self, character: &Speaker) -> Vec<Reply> {
+        let mut answered = 0;
+        let turns = self
+            .scenes
+            .iter()
+            .flat_map(|turns| turns.iter().enumerate());
+        let own = turns.filter(|(_, said)| self.speakers[said.speaker] == *character);
+        pool(own.map(|(at, said)| {
+            let id = (at > 0).then(|| {
+                answered += 1;
+                answered - 1
+            });
+            (said.text.as_str(), id)
+        }))
+    }
+
+    /// Every two adjacent turns, whoever speaks, of the scenes that `keep` accepts.
+    pub fn neighbours(
+        &self,
+        context_turns: usize,
+        keep: impl Fn(usize) -> bool,
+    ) -> impl Iterator<Item = Neighbour> {
+        let scenes = self.scenes.iter().enumerate();
+        let kept = scenes.filter(move |(scene, _)| keep(*scene));
+        kept.flat_map(move |(scene, turns)| {
+            (1..turns.len()).map(move |at| Neighbour {
+                scene,
+                context: self.context(turns, at, context_turns),
+                query: self.turn(&turns[at - 1]),
+                reply: self.turn(&turns[at]),
+            })
+        })
+    }
+
+    /// The turns before the query of the reply at `at`, oldest first.
+    fn context(&self, turns: &[Said], at: usize, count: usize) -> Vec<Turn> {
+        self.turns(&turns[(at - 1).saturating_sub(count)..at - 1])
+    }
+
+    fn turns(&self, turns: &[Said]) -> Vec<Turn> {
+        turns.iter().map(|said| self.turn(said)).collect()
+    }
+
+    fn turn(&self, said: &Said) -> Turn {
+        Turn {
+            speaker: self.speakers[said.speaker].name.clone(),
+            text: said.text.clone(),
+        }
+    }
+}
+
+/// Takes rows, and puts lines, turns and scenes together.
+#[derive(Default)]
+struct Builder {
+    places: HashMap<String, usize>,
+    /// Of each speaker, every spelling with its count, in order of appearance.
+    spellings: Vec<Vec<(String, usize)>>,
+    scene: Vec<Said>,
+    scenes: Vec<Vec<Said>>,
+    skipped: Skipped,
+}
+
+impl Builder {
+    fn take(&mut self, speaker: &str, text: &str) {
+        let name = clean_name(speaker);
+        if name.is_empty() {
+            if text.trim().is_empty() {
+                self.end_scene();
+            } else {
+                self.skipped.no_speaker += 1;
+            }
+            return;
+        }
+        let text = clean(text);
+        if text.is_empty() {
+            self.skipped.no_text += 1;
+            return;
+        }
+        let speaker = self.speaker(name);
+        match self.scene.last_mut() {
+            Some(said) if said.speaker == speaker => {
+                said.text.push(' ');
+                said.text.push_str(&text);
+            }
+            _ => self.scene.push(Said { speaker, text }),
+        }
+    }
+
+    fn speaker(&mut self, name: String) -> usize {
+        let new = self.spellings.len();
+        let place = *self.places.entry(name.to_lowercase()).or_insert(new);
+        if place == new {
+            self.spellings.push(Vec::new());
+        }
+        let spellings = &mut self.spellings[place];
+        match spellings.iter_mut().find(|(spelling, _)| *spelling == name) {
+            Some((_, count)) => *count += 1,
+            None => spellings.push((name, 1)),
+        }
+        place
+    }
+
+    fn end_scene(&mut self) {
+        if !self.scene.is_empty() {
+            self.scenes.push(std::mem::take(&mut self.scene));
+        }
+    }
+
+    fn finish(mut self) -> Script {
+        self.end_scene();
+        let mut speakers: Vec<Speaker> = self
+            .spellings
+            .into_iter()
+            .map(|spellings| {
+                let lines = spellings.iter().map(|(_, count)| count).sum();
+                // The last maximum wins: seen in reverse, that is the first spelling.
+                let usual = spellings.into_iter().rev().max_by_key(|(_, count)| *count);
+                Speaker {
+                    name: usual.map(|(name, _)| name).unwrap_or_default(),
+                    lines,
+                    turns: 0,
+                    answers: 0,
+                }
+            })
+            .collect();
+        for scene in &self.scenes {
+            for (at, said) in scene.iter().enumerate() {
+                speakers[said.speaker].turns += 1;
+                speakers[said.speaker].answers += usize::from(at > 0);
+            }
+        }
+        Script {
+            speakers,
+            scenes: self.scenes,
+            skipped: self.skipped,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The script, its columns being `who,line,scene`.
+    fn script(rows: &str) -> (Source, Script) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("script.csv");
+        std::fs::write(&path, format!("who,line,scene\n{rows}")).unwrap();
+        let source = Source::read(&path, None).unwrap();
+        let script = Script::read(&source, "who", "line", &["scene".into()]).unwrap();
+        (source, script)
+    }
+
+    fn turn(speaker: &str, text: &str) -> Turn {
+        Turn {
+            speaker: speaker.into(),
+            text: text.into(),
+        }
+    }
+
+    #[test]
+    fn exchanges_have_their_context_and_what_follows() {
+        let (source, script) = script(
+            "Ada,Morning.,1\nBo,Hm.,\nAda,Tea?,1\nAda,Or coffee?,1\nBo,(yawns) Tea.,1\nAda,Sugar?,1\n\
+             Bo,,1\n,a door slams,1\nBo,Two.,1\nBo,Alone now.,2\nCy,Not quite.,2\n",
+        );
+        let bo = script.character(&source, Some("BO ")).unwrap();
+        assert_eq!(
+            bo,
+            &Speaker {
+                name: "Bo".into(),
+                lines: 4,
+                turns: 4,
+                answers: 3
+            }
+        );
+        let exchanges = script.exchanges(bo, 1);
+        assert_eq!(exchanges.len(), 3);
+        assert_eq!(exchanges[1].id, 1);
+        assert_eq!(exchanges[1].context, [turn("Bo", "Hm.")]);
+        assert_eq!(exchanges[1].query, turn("Ada", "Tea? Or coffee?"));
+        assert_eq!(exchanges[1].reply, "Tea.");
+        assert_eq!(
+            exchanges[1].close_replies,
+            [turn("Ada", "Sugar?"), turn("Bo", "Two.")]
+        );
+        assert_eq!(exchanges[2].query, turn("Ada", "Sugar?"));
+        assert_eq!(exchanges[2].close_replies, []);
+        assert_eq!(script.scenes(), 2);
+        let skipped = Skipped {
+            no_speaker: 1,
+            no_text: 1,
+        };
+        assert_eq!(script.skipped(), skipped);
+
+        let pool = script.pool(bo);
+        let texts: Vec<&str> = pool.iter().map(|reply| reply.text.as_str()).collect();
+        assert_eq!(texts, ["Hm.", "Tea.", "Two.", "Alone now."]);
+        assert_eq!(pool[2].exchanges, [2]);
+        assert!(pool[3].exchanges.is_empty());
+
+        let neighbours: Vec<Neighbour> = script.neighbours(4, |scene| scene == 1).collect();
+        assert_eq!(neighbours.len(), 1);
+        assert_eq!(neighbours[0].reply, turn("Cy", "Not quite."));
+        assert_eq!(script.neighbours(4, |_| true).count(), 6);
+    }
+
+    #[test]
+    fn spellings_of_one_name_are_one_speaker() {
+        let (source, script) =
+            script("ADA:,One.,\nBo,Two.,\n Ada ,Three.,\nBo,Four.,\nAda,Five.,\n");
+        let names: Vec<&str> = script.speakers().iter().map(|s| s.name.as_str()).collect();
+        assert_eq!(names, ["Ada", "Bo"]);
+        assert_eq!(script.character(&source, None).unwrap().name, "Ada");
+    }
+
+    #[test]
+    fn the_favourite_is_the_default() {
+        let (source, script) = script("Bo,One.,\nBo,Two.,2\nHOMER SIMPSON,Three.,2\n");
+        let default = script.character(&source, None).unwrap();
+        assert_eq!(default.name, "HOMER SIMPSON");
+    }
+
+    #[test]
+    fn a_wrong_name_gets_close_ones() {
+        let lines = |name: &str, n: usize| format!("{name},Word.,\n").repeat(n);
+        let (source, script) = script(&format!(
+            "{}{}{}",
+            lines("Ada Byron", 6),
+            lines("Adam", 1),
+            lines("Cy", 9)
+        ));
+        let message = |name| {
+            script
+                .character(&source, Some(name))
+                .unwrap_err()
+                .to_string()
+        };
+        let close = message("ada");
+        assert!(close.contains("did you mean Ada Byron?"), "{close}");
+        assert!(!close.contains("Adam"), "{close}");
+        let far = message("Zebulon");
+        assert!(!far.contains("did you mean"), "{far}");
+        assert!(far.contains("--list-characters"), "{far}");
+    }
+}

@@ -1,0 +1,168 @@
+//! Train, valid, test: whole scenes, never two halves of one.
+
+use rand::SeedableRng;
+use rand::seq::SliceRandom;
+use rand_chacha::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
+
+use super::exchange::Exchange;
+
+/// What an exchange is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// To learn from.
+    Train,
+    /// To choose by.
+    Valid,
+    /// To report on, once.
+    Test,
+}
+
+/// How exchanges are divided 80/10/10.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Split {
+    /// Scenes in a seeded random order.
+    #[default]
+    Scene,
+    /// Scenes in the order of the file: the end of the story is held out.
+    Contiguous,
+}
+
+/// The part of each exchange, by id; the exchanges of one scene stand together and share a part.
+///
+/// Scenes fill train, then valid, then test: one that begins before ⌊0.8·n⌋ exchanges are given
+/// out is for training, and so on. A part that would stay empty takes a scene from its neighbour,
+/// where that has one to spare.
+pub fn split(exchanges: &[Exchange], how: Split, seed: u64) -> Vec<Part> {
+    let mut scenes: Vec<&[Exchange]> = exchanges.chunk_by(|a, b| a.scene == b.scene).collect();
+    if how == Split::Scene {
+        scenes.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
+    }
+    let n = exchanges.len();
+    let train_end = (n * 8 / 10).max(1);
+    let valid_end = train_end + n / 10;
+    let mut given = 0;
+    let mut of_scene: Vec<Part> = scenes
+        .iter()
+        .map(|scene| {
+            let part = match given {
+                start if start < train_end => Part::Train,
+                start if start < valid_end => Part::Valid,
+                _ => Part::Test,
+            };
+            given += scene.len();
+            part
+        })
+        .collect();
+    fill_empty(&mut of_scene);
+    let mut parts = vec![Part::Train; n];
+    for (scene, part) in scenes.iter().zip(of_scene) {
+        for exchange in *scene {
+            parts[exchange.id] = part;
+        }
+    }
+    parts
+}
+
+/// In a short script one long scene can reach past the borders of valid and test. `of_scene` stands
+/// in the order train, valid, test, and keeps it.
+fn fill_empty(of_scene: &mut [Part]) {
+    let count = |parts: &[Part], wanted| parts.iter().filter(|part| **part == wanted).count();
+    if of_scene.len() > 1 && count(of_scene, Part::Test) == 0 {
+        let last = of_scene.len() - 1;
+        of_scene[last] = Part::Test;
+    }
+    if count(of_scene, Part::Valid) == 0 {
+        let border = count(of_scene, Part::Train);
+        if count(of_scene, Part::Test) > 1 {
+            of_scene[border] = Part::Valid;
+        } else if border > 1 {
+            of_scene[border - 1] = Part::Valid;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::corpus::exchange::Turn;
+
+    /// Exchanges in scenes of the given sizes.
+    fn scenes(sizes: &[usize]) -> Vec<Exchange> {
+        let of_scene = sizes
+            .iter()
+            .enumerate()
+            .flat_map(|(scene, &size)| std::iter::repeat_n(scene, size));
+        of_scene
+            .enumerate()
+            .map(|(id, scene)| Exchange {
+                id,
+                scene,
+                context: Vec::new(),
+                query: Turn {
+                    speaker: String::new(),
+                    text: format!("query {id}"),
+                },
+                reply: format!("reply {id}"),
+                close_replies: Vec::new(),
+                good_replies: Vec::new(),
+                bad_replies: Vec::new(),
+            })
+            .collect()
+    }
+
+    fn sizes(parts: &[Part]) -> [usize; 3] {
+        [Part::Train, Part::Valid, Part::Test]
+            .map(|wanted| parts.iter().filter(|part| **part == wanted).count())
+    }
+
+    #[test]
+    fn rows_of_pairs_are_cut_at_eighty_and_ninety_percent() {
+        let parts = split(&scenes(&[1; 4643]), Split::Contiguous, 0);
+        assert_eq!(sizes(&parts), [3714, 464, 465]);
+        assert!(parts[..3714].iter().all(|part| *part == Part::Train));
+        assert!(parts[4178..].iter().all(|part| *part == Part::Test));
+    }
+
+    #[test]
+    fn the_seed_decides() {
+        let exchanges = scenes(&[3; 60]);
+        let first = split(&exchanges, Split::Scene, 1);
+        assert_eq!(first, split(&exchanges, Split::Scene, 1));
+        assert_ne!(first, split(&exchanges, Split::Scene, 2));
+        assert_eq!(sizes(&first), [144, 18, 18]);
+    }
+
+    #[test]
+    fn a_few_long_scenes_still_fill_every_part() {
+        for how in [Split::Scene, Split::Contiguous] {
+            for lengths in [&[5, 5, 5][..], &[1, 1, 50], &[50, 1, 1], &[1, 1, 1, 20]] {
+                let parts = split(&scenes(lengths), how, 3);
+                assert!(
+                    !sizes(&parts).contains(&0),
+                    "{lengths:?} {how:?}: {parts:?}"
+                );
+            }
+        }
+        assert_eq!(sizes(&split(&scenes(&[9]), Split::Scene, 0)), [9, 0, 0]);
+        assert!(split(&[], Split::Scene, 0).is_empty());
+    }
+
+    proptest! {
+        #[test]
+        fn scenes_stay_whole(sizes in prop::collection::vec(1usize..9, 1..40), seed: u64) {
+            let exchanges = scenes(&sizes);
+            for how in [Split::Scene, Split::Contiguous] {
+                let parts = split(&exchanges, how, seed);
+                for (pair, part) in exchanges.windows(2).zip(parts.windows(2)) {
+                    prop_assert!(pair[0].scene != pair[1].scene || part[0] == part[1]);
+                    prop_assert!(how == Split::Scene || part[0] as u8 <= part[1] as u8);
+                }
+                prop_assert!(parts.contains(&Part::Train));
+            }
+        }
+    }
+}
