@@ -1,6 +1,7 @@
 //! The shared model module: one encoder, trainable, and the two models that are built on it.
 
 pub mod bi_encoder;
+pub mod checkpoint;
 pub mod config;
 pub mod cross_encoder;
 pub mod device;
@@ -8,5 +9,7 @@ pub mod dropout;
 pub mod encoder;
 pub mod packed;
 pub mod plain;
+#[doc(hidden)]
+pub mod testing;
 pub mod tokenizer;
 pub mod weights;
