@@ -4,6 +4,7 @@ use std::path::Path;
 
 use candle_core::Tensor;
 
+use super::checkpoint::Precision;
 use super::device::Compute;
 use super::encoder::{Encoder, Pooling};
 use super::packed::{Packed, Tokens};
@@ -85,7 +86,7 @@ impl BiEncoder {
     }
 
     /// Writes a folder that sentence-transformers loads.
-    pub fn save(&self, _folder: &Path) -> Result<()> {
+    pub fn save(&self, _folder: &Path, _precision: Precision) -> Result<()> {
         todo!()
     }
 }
