@@ -35,6 +35,35 @@ pub fn write_atomic(
     Ok(())
 }
 
+/// Lets `fill` write a folder beside `folder`, and puts it in its place when all is written.
+///
+/// # Errors
+/// What `fill` returns, and any I/O error; `folder` is then as it was.
+pub fn replace_folder(folder: &Path, fill: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+    let parent = match folder.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    fs::create_dir_all(parent).at("create", parent)?;
+    let workshop = tempfile::Builder::new()
+        .prefix(".homer-")
+        .tempdir_in(parent)
+        .at("create a folder in", parent)?;
+    let (new, old) = (workshop.path().join("new"), workshop.path().join("old"));
+    fs::create_dir(&new).at("create", &new)?;
+    fill(&new)?;
+    let replaces = folder.exists();
+    if replaces {
+        fs::rename(folder, &old).at("replace", folder)?;
+    }
+    fs::rename(&new, folder).or_else(|failed| {
+        if replaces {
+            fs::rename(&old, folder).at("put back", folder)?;
+        }
+        Err(failed).at("write", folder)
+    })
+}
+
 /// Temporary files are private to their owner; what we keep is as readable as any other file.
 #[cfg(unix)]
 fn share(path: &Path) -> std::io::Result<()> {

@@ -6,12 +6,16 @@
 //! - [`chart`]: PNG charts; [`corpus`]: script → scenes → turns → exchanges.
 //! - [`model`]: the encoder, the tokenizer, checkpoints, bi-encoder and cross-encoder.
 //! - [`train`]: batches, losses, optimizer, schedule, loop, runs.
+//! - [`index`]: every reply with its vector, on disk; the exact search in it.
+//! - [`chat`]: the persona that answers, and the conversation with it.
 //! - [`project`]: where everything lies; [`files`]: writing it safely; [`error`]: what went wrong.
 
 pub mod chart;
+pub mod chat;
 pub mod corpus;
 pub mod error;
 pub mod files;
+pub mod index;
 pub mod model;
 pub mod project;
 pub mod train;

@@ -39,9 +39,19 @@ impl Project {
         self.runs().join("bi-encoder")
     }
 
+    /// The bi-encoder that `train-bi` keeps.
+    pub fn bi_encoder_model(&self) -> PathBuf {
+        self.bi_encoder().join("model")
+    }
+
     /// The run of `train-cross`.
     pub fn cross_encoder(&self) -> PathBuf {
         self.runs().join("cross-encoder")
+    }
+
+    /// The cross-encoder that `train-cross` keeps.
+    pub fn cross_encoder_model(&self) -> PathBuf {
+        self.cross_encoder().join("model")
     }
 
     /// What `build-index` writes.

@@ -1,11 +1,20 @@
 //! One thin file per subcommand: its arguments, one call into the library, what it prints.
 
+mod ask;
+mod build_index;
+mod completions;
+mod explain;
+mod man;
+mod persona;
 mod prepare;
 mod progress;
+mod repl;
+mod repl_command;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand};
 
 use homer::project::Project;
@@ -45,6 +54,11 @@ impl Global {
 #[derive(Subcommand)]
 enum Command {
     Prepare(prepare::Args),
+    BuildIndex(build_index::Args),
+    Ask(ask::Args),
+    Repl(repl::Args),
+    Completions(completions::Args),
+    Man(man::Args),
 }
 
 /// Parses, runs, and says what went wrong.
@@ -52,15 +66,28 @@ pub fn run() -> ExitCode {
     let cli = Cli::parse();
     let outcome: anyhow::Result<()> = match cli.command {
         Command::Prepare(args) => prepare::run(args, &cli.global),
+        Command::BuildIndex(args) => build_index::run(args, &cli.global),
+        Command::Ask(args) => ask::run(args, &cli.global),
+        Command::Repl(args) => repl::run(args, &cli.global),
+        Command::Completions(args) => completions::run(args),
+        Command::Man(args) => man::run(args),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
+            if let Some(usage) = error.downcast_ref::<clap::Error>() {
+                usage.exit();
+            }
             eprintln!("homer: {error:#}");
             ExitCode::FAILURE
         }
     }
+}
+
+/// Wrong usage that only shows when the command runs: exit code 2, like clap's own.
+fn usage_error(message: &str) -> anyhow::Error {
+    clap::Error::raw(ErrorKind::ValueValidation, format!("{message}\n")).into()
 }
 
 /// A reader that went away (`homer … | head`) is no error.

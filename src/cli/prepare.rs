@@ -4,6 +4,7 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use clap::ValueEnum;
+use clap::builder::RangedU64ValueParser;
 use encoding_rs::Encoding;
 
 use homer::corpus::columns::Named;
@@ -39,11 +40,11 @@ pub struct Args {
     context_turns: usize,
 
     /// Replies to similar queries to pick for each exchange
-    #[arg(long, value_name = "N", default_value_t = Options::new("").good)]
+    #[arg(long, value_name = "N", default_value_t = Options::new("").good, value_parser = up_to_100())]
     good: usize,
 
     /// Replies to dissimilar queries to pick for each exchange
-    #[arg(long, value_name = "N", default_value_t = Options::new("").bad)]
+    #[arg(long, value_name = "N", default_value_t = Options::new("").bad, value_parser = up_to_100())]
     bad: usize,
 
     /// How to divide 80/10/10 [default: scene; ready pairs: contiguous]
@@ -109,6 +110,11 @@ enum Split {
     Scene,
     /// Whole scenes in file order: the end of the story is held out
     Contiguous,
+}
+
+/// Each reply picked is stored with its exchange: more would only fill the disk.
+fn up_to_100() -> RangedU64ValueParser<usize> {
+    RangedU64ValueParser::new().range(0..=100)
 }
 
 /// Prepares the dataset, or lists the characters.

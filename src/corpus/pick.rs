@@ -10,7 +10,8 @@ use super::exchange::Exchange;
 use super::split::Part;
 use super::tfidf::{TfIdf, key, top};
 
-/// Queries whose cosine is below this are about something else.
+/// Queries whose cosine is below this are about something else. In a script where all are more alike
+/// than that, those below the upper quartile are.
 const DISSIMILAR: f32 = 0.1;
 
 /// Fills `good_replies` and `bad_replies` of every exchange, (at most) `good` and `bad` of them.
@@ -86,7 +87,7 @@ impl Candidates {
 
     fn good(&self, scores: &[f32], wanted: usize, chosen: &mut Chosen<'_>) -> Vec<usize> {
         // Many neighbours may share one reply: look further until there are enough.
-        let mut reach = 4 * wanted + 4;
+        let mut reach = wanted.saturating_add(1).saturating_mul(4);
         loop {
             let mut trial = chosen.clone();
             let nearest = top(scores, reach).into_iter().map(|(at, _)| at);
@@ -95,7 +96,7 @@ impl Candidates {
                 *chosen = trial;
                 return good;
             }
-            reach *= 4;
+            reach = reach.saturating_mul(4);
         }
     }
 
@@ -110,10 +111,15 @@ impl Candidates {
         // A stream of its own: the draw depends on no other exchange, nor on the order of the work.
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         rng.set_stream(stream as u64);
-        let draws = scores.len().min(16 * wanted);
-        index::sample(&mut rng, scores.len(), draws)
+        let draws = scores.len().min(wanted.saturating_mul(16));
+        let drawn = index::sample(&mut rng, scores.len(), draws).into_vec();
+        let mut sorted: Vec<f32> = drawn.iter().map(|&at| scores[at]).collect();
+        sorted.sort_unstable_by(f32::total_cmp);
+        let quartile = sorted.get(draws * 3 / 4).copied().unwrap_or_default();
+        let dissimilar = DISSIMILAR.max(quartile);
+        drawn
             .into_iter()
-            .filter(|&at| scores[at] < DISSIMILAR && chosen.add(at))
+            .filter(|&at| scores[at] < dissimilar && chosen.add(at))
             .take(wanted)
             .collect()
     }

@@ -7,6 +7,7 @@ use csv::StringRecord;
 use encoding_rs::{Encoding, UTF_8};
 
 use super::mojibake;
+use super::records::{Records, detect_delimiter};
 use crate::error::{Error, IoContext, Result};
 
 /// The encoding that a label names (`windows-1252`, `latin1`, `utf-16le`, `shift_jis`, …).
@@ -128,7 +129,7 @@ impl Source {
             if cells.len() < width || spare {
                 return Err(self.ragged(&records));
             }
-            if records.is_last() && records.quote_left_open(self.text.as_bytes()) {
+            if records.is_last() && records.quote_left_open() {
                 return Err(data(
                     &self.path,
                     Some(records.number),
@@ -177,75 +178,6 @@ impl Source {
     }
 }
 
-/// The csv reader, with the row numbers and the blank lines that it passes over in silence.
-struct Records<'a> {
-    text: &'a [u8],
-    reader: csv::Reader<&'a [u8]>,
-    cells: StringRecord,
-    number: u64,
-    blank_before: bool,
-    start: usize,
-}
-
-impl<'a> Records<'a> {
-    fn new(text: &'a str, delimiter: u8) -> Self {
-        Self {
-            text: text.as_bytes(),
-            reader: csv::ReaderBuilder::new()
-                .delimiter(delimiter)
-                .has_headers(false)
-                .flexible(true)
-                .from_reader(text.as_bytes()),
-            cells: StringRecord::new(),
-            number: 0,
-            blank_before: false,
-            start: 0,
-        }
-    }
-
-    /// Goes to the next record; `false` at the end.
-    fn advance(&mut self, path: &Path) -> Result<bool> {
-        self.start = self.reader.position().byte() as usize;
-        let more = self
-            .reader
-            .read_record(&mut self.cells)
-            .map_err(std::io::Error::from)
-            .at("read", path)?;
-        if more {
-            let blank = self.blank_lines();
-            self.blank_before = blank > 0;
-            self.number += blank + 1;
-        }
-        Ok(more)
-    }
-
-    /// The line ends that stand before this record, its predecessor's own excepted.
-    fn blank_lines(&self) -> u64 {
-        let mut rest = &self.text[self.start.min(self.text.len())..];
-        if self.start > 0 && self.text[self.start - 1] == b'\r' && rest.first() == Some(&b'\n') {
-            rest = &rest[1..];
-        }
-        let mut count = 0;
-        loop {
-            rest = match rest {
-                [b'\r', b'\n', rest @ ..] | [b'\r' | b'\n', rest @ ..] => rest,
-                _ => return count,
-            };
-            count += 1;
-        }
-    }
-
-    fn is_last(&self) -> bool {
-        self.reader.position().byte() as usize >= self.text.len()
-    }
-
-    /// An odd number of quotes over several lines: the rest of the file was taken for one cell.
-    fn quote_left_open(&self, text: &[u8]) -> bool {
-        let record = text[self.start..].trim_ascii();
-        record.contains(&b'\n') && record.iter().filter(|byte| **byte == b'"').count() % 2 == 1
-    }
-}
-
 fn decode(path: &Path, bytes: &[u8], wanted: Option<&'static Encoding>) -> Result<String> {
     let (encoding, mark) = match (Encoding::for_bom(bytes), wanted) {
         (Some((encoding, length)), _) => (encoding, length),
@@ -288,28 +220,6 @@ fn row_at_end(path: &Path, text: &str) -> Result<u64> {
     let mut records = Records::new(&text, detect_delimiter(&text));
     while records.advance(path)? {}
     Ok(records.number)
-}
-
-/// The delimiter that gives the header the most columns; of equals, the one that the rows after it
-/// agree with most often.
-fn detect_delimiter(text: &str) -> u8 {
-    let fit = |delimiter: u8| {
-        let mut records = csv::ReaderBuilder::new()
-            .delimiter(delimiter)
-            .has_headers(false)
-            .flexible(true)
-            .from_reader(text.as_bytes())
-            .into_records()
-            .map_while(std::result::Result::ok)
-            .map(|record| record.len());
-        let columns = records.next().unwrap_or_default();
-        (columns, records.take(50).filter(|n| *n == columns).count())
-    };
-    // The last of equals wins.
-    [b';', b'\t', b',']
-        .into_iter()
-        .max_by_key(|&delimiter| fit(delimiter))
-        .unwrap_or(b',')
 }
 
 /// An [`Error::Data`] about `path`.

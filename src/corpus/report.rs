@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::script::Speaker;
+use super::scenes::Speaker;
 
 /// How many speakers the report names.
 pub const MOST_FREQUENT: usize = 15;
@@ -226,7 +226,7 @@ pub(crate) fn thousands(number: usize) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place) % 3 == 0 {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);

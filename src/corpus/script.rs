@@ -1,11 +1,10 @@
-//! A script: rows → scenes → turns → the character's exchanges.
+//! A script: who speaks in it, and the exchanges of the one who answers.
 
-use std::collections::HashMap;
-
-use super::clean::{clean, clean_name};
+use super::clean::clean_name;
 use super::columns::place;
 use super::exchange::{Exchange, Neighbour, Reply, Turn, pool};
 use super::read::{Source, data};
+use super::scenes::{Builder, Said, Scene, Skipped, Speaker};
 use crate::error::Result;
 
 /// How many turns after a reply are kept with it.
@@ -14,41 +13,12 @@ const CLOSE_REPLIES: usize = 4;
 /// The character that is taken where the script has him and the user names none.
 const FAVOURITE: &str = "Homer Simpson";
 
-/// Somebody who speaks.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-pub struct Speaker {
-    /// The most frequent spelling.
-    pub name: String,
-    /// Rows with something said.
-    pub lines: usize,
-    /// Neighbouring lines joined.
-    pub turns: usize,
-    /// Turns that answer somebody in the same scene.
-    pub answers: usize,
-}
-
-/// Rows that are no speech.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Skipped {
-    /// Text without a speaker.
-    pub no_speaker: usize,
-    /// A speaker without text, or with stage directions only.
-    pub no_text: usize,
-}
-
 /// A whole script.
 #[derive(Debug)]
 pub struct Script {
     speakers: Vec<Speaker>,
-    scenes: Vec<Vec<Said>>,
+    scenes: Vec<Scene>,
     skipped: Skipped,
-}
-
-/// A turn, its speaker by place.
-#[derive(Debug)]
-struct Said {
-    speaker: usize,
-    text: String,
 }
 
 impl Script {
@@ -65,7 +35,7 @@ impl Script {
             .map(|name| place(source, name))
             .collect::<Result<Vec<usize>>>()?;
 
-        let mut script = Builder::default();
+        let mut builder = Builder::default();
         let mut scene_now = vec![String::new(); scenes_at.len()];
         source.for_each_row(|row| {
             let mut new_scene = row.after_empty;
@@ -77,13 +47,13 @@ impl Script {
                 }
             }
             if new_scene {
-                script.end_scene();
+                builder.end_scene();
             }
-            script.take(row.cell(speaker_at), row.cell(text_at));
+            builder.take(row.cell(speaker_at), row.cell(text_at));
             Ok(())
         })?;
-        let script = script.finish();
-        if script.scenes.is_empty() {
+        let (speakers, scenes, skipped) = builder.finish();
+        if scenes.is_empty() {
             return Err(data(
                 source.path(),
                 None,
@@ -91,7 +61,11 @@ impl Script {
                 "name the right columns with --speaker-column and --text-column",
             ));
         }
-        Ok(script)
+        Ok(Self {
+            speakers,
+            scenes,
+            skipped,
+        })
     }
 
     /// Everybody who speaks, the most lines first.
@@ -250,94 +224,6 @@ impl Script {
         Turn {
             speaker: self.speakers[said.speaker].name.clone(),
             text: said.text.clone(),
-        }
-    }
-}
-
-/// Takes rows, and puts lines, turns and scenes together.
-#[derive(Default)]
-struct Builder {
-    places: HashMap<String, usize>,
-    /// Of each speaker, every spelling with its count, in order of appearance.
-    spellings: Vec<Vec<(String, usize)>>,
-    scene: Vec<Said>,
-    scenes: Vec<Vec<Said>>,
-    skipped: Skipped,
-}
-
-impl Builder {
-    fn take(&mut self, speaker: &str, text: &str) {
-        let name = clean_name(speaker);
-        if name.is_empty() {
-            if text.trim().is_empty() {
-                self.end_scene();
-            } else {
-                self.skipped.no_speaker += 1;
-            }
-            return;
-        }
-        let text = clean(text);
-        if text.is_empty() {
-            self.skipped.no_text += 1;
-            return;
-        }
-        let speaker = self.speaker(name);
-        match self.scene.last_mut() {
-            Some(said) if said.speaker == speaker => {
-                said.text.push(' ');
-                said.text.push_str(&text);
-            }
-            _ => self.scene.push(Said { speaker, text }),
-        }
-    }
-
-    fn speaker(&mut self, name: String) -> usize {
-        let new = self.spellings.len();
-        let place = *self.places.entry(name.to_lowercase()).or_insert(new);
-        if place == new {
-            self.spellings.push(Vec::new());
-        }
-        let spellings = &mut self.spellings[place];
-        match spellings.iter_mut().find(|(spelling, _)| *spelling == name) {
-            Some((_, count)) => *count += 1,
-            None => spellings.push((name, 1)),
-        }
-        place
-    }
-
-    fn end_scene(&mut self) {
-        if !self.scene.is_empty() {
-            self.scenes.push(std::mem::take(&mut self.scene));
-        }
-    }
-
-    fn finish(mut self) -> Script {
-        self.end_scene();
-        let mut speakers: Vec<Speaker> = self
-            .spellings
-            .into_iter()
-            .map(|spellings| {
-                let lines = spellings.iter().map(|(_, count)| count).sum();
-                // The last maximum wins: seen in reverse, that is the first spelling.
-                let usual = spellings.into_iter().rev().max_by_key(|(_, count)| *count);
-                Speaker {
-                    name: usual.map(|(name, _)| name).unwrap_or_default(),
-                    lines,
-                    turns: 0,
-                    answers: 0,
-                }
-            })
-            .collect();
-        for scene in &self.scenes {
-            for (at, said) in scene.iter().enumerate() {
-                speakers[said.speaker].turns += 1;
-                speakers[said.speaker].answers += usize::from(at > 0);
-            }
-        }
-        Script {
-            speakers,
-            scenes: self.scenes,
-            skipped: self.skipped,
         }
     }
 }

@@ -2,13 +2,14 @@
 
 use std::path::Path;
 
-use candle_core::Tensor;
-
 use super::checkpoint::Precision;
 use super::device::Compute;
 use super::encoder::{Encoder, Pooling};
+use super::export::{model_settings, pooler_specs, save_bi_encoder};
+use super::folder::ModelFolder;
 use super::packed::{Packed, Tokens};
 use super::tokenizer::{Query, Tokenizer};
+use super::weights::Values;
 use crate::error::Result;
 
 /// Unit vectors, row by row.
@@ -37,8 +38,8 @@ impl Embeddings {
     }
 }
 
-/// Tokens in one call of the encoder when many texts are embedded.
-const BATCH_TOKENS: usize = 4096;
+/// Sequences' tokens in one call of the encoder when many texts are embedded.
+const BATCH_TOKENS: usize = 8192;
 
 /// A pretrained encoder with its tokenizer, pooled by the mean.
 pub struct BiEncoder {
@@ -48,45 +49,107 @@ pub struct BiEncoder {
     pub tokenizer: Tokenizer,
     /// Longest sequence, in tokens.
     pub max_length: usize,
+    /// The pooler that came with the checkpoint: not used here, but carried on to the
+    /// cross-encoder and into what is saved.
+    pub pooler: Option<Vec<Values>>,
 }
 
 impl BiEncoder {
     /// Loads a model folder: an encoder, or a bi-encoder that homer or sentence-transformers saved.
-    pub fn load(_folder: &Path, _compute: &Compute) -> Result<Self> {
-        todo!()
+    ///
+    /// # Errors
+    /// The folder is damaged or holds another kind of model, see [`ModelFolder::open`].
+    pub fn load(folder: &Path, compute: &Compute) -> Result<Self> {
+        let opened = ModelFolder::open(folder)?;
+        let settings = model_settings(folder)?;
+        Ok(Self {
+            encoder: opened.encoder(compute)?,
+            max_length: opened.longest(settings.max_length.unwrap_or(usize::MAX)),
+            pooler: opened.checkpoint.named(&pooler_specs(&opened.config))?,
+            tokenizer: opened.tokenizer,
+        })
     }
 
     /// Embeds queries with their context `[queries, hidden]`.
+    ///
+    /// # Errors
+    /// The tokenizer or a tensor operation fails.
     pub fn embed_queries(&self, queries: &[Query<'_>]) -> Result<Embeddings> {
-        let tokens = queries
-            .iter()
-            .map(|query| self.tokenizer.query(*query, self.max_length))
-            .collect::<Result<Vec<_>>>()?;
-        self.embed(&tokens, |_| {})
+        self.embed(&self.tokenizer.queries(queries, self.max_length)?, |_| {})
     }
 
     /// Embeds replies `[replies, hidden]`.
+    ///
+    /// # Errors
+    /// The tokenizer or a tensor operation fails.
     pub fn embed_replies(&self, replies: &[&str]) -> Result<Embeddings> {
-        let tokens = replies
-            .iter()
-            .map(|reply| self.tokenizer.text(reply, self.max_length))
-            .collect::<Result<Vec<_>>>()?;
-        self.embed(&tokens, |_| {})
+        self.embed(&self.tokenizer.texts(replies, self.max_length)?, |_| {})
     }
 
-    /// Embeds token sequences, in batches of similar length; `progress` is told how many are done.
-    pub fn embed(&self, _sequences: &[Tokens], _progress: impl FnMut(usize)) -> Result<Embeddings> {
-        let _ = (
-            BATCH_TOKENS,
-            Pooling::Mean,
-            Packed::new([]),
-            Option::<Tensor>::None,
-        );
-        todo!()
+    /// Embeds token sequences `[sequences, hidden]`, in batches; `progress` is told how many more
+    /// are done.
+    ///
+    /// # Errors
+    /// A tensor operation fails.
+    pub fn embed(&self, sequences: &[Tokens], progress: impl FnMut(usize)) -> Result<Embeddings> {
+        embed(self.encoder.as_ref(), sequences, progress)
     }
 
     /// Writes a folder that sentence-transformers loads.
-    pub fn save(&self, _folder: &Path, _precision: Precision) -> Result<()> {
-        todo!()
+    ///
+    /// # Errors
+    /// A file cannot be written.
+    pub fn save(&self, folder: &Path, precision: Precision) -> Result<()> {
+        let weights = self.encoder.weights()?;
+        save_bi_encoder(
+            folder,
+            &weights,
+            self.pooler.as_deref(),
+            &self.tokenizer,
+            self.max_length,
+            precision,
+        )
     }
+}
+
+/// Mean-pooled unit vectors of token sequences `[sequences, hidden]`, see [`BiEncoder::embed`].
+///
+/// # Errors
+/// A tensor operation fails.
+pub fn embed(
+    encoder: &dyn Encoder,
+    sequences: &[Tokens],
+    mut progress: impl FnMut(usize),
+) -> Result<Embeddings> {
+    let width = encoder.config().hidden;
+    let mut values = Vec::with_capacity(sequences.len() * width);
+    let mut rest = sequences;
+    while !rest.is_empty() {
+        let (batch, others) = rest.split_at(within(rest, BATCH_TOKENS));
+        rest = others;
+        let pooled: Vec<f32> = encoder
+            .encode(&Packed::new(batch), Pooling::Mean)?
+            .flatten_all()?
+            .to_vec1()?;
+        values.extend_from_slice(&pooled);
+        progress(batch.len());
+    }
+    values.chunks_mut(width).for_each(normalize);
+    Ok(Embeddings { width, values })
+}
+
+/// How many of the first sequences have at most `tokens` tokens together; at least one.
+pub(super) fn within(sequences: &[Tokens], tokens: usize) -> usize {
+    let mut sum = 0;
+    let fits = sequences.iter().take_while(|sequence| {
+        sum += sequence.len();
+        sum <= tokens
+    });
+    fits.count().max(1)
+}
+
+/// Divides a vector by its length, as sentence-transformers' Normalize does.
+fn normalize(row: &mut [f32]) {
+    let length = row.iter().map(|x| x * x).sum::<f32>().sqrt().max(1e-12);
+    row.iter_mut().for_each(|x| *x /= length);
 }

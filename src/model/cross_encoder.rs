@@ -2,29 +2,25 @@
 
 use std::path::Path;
 
+use super::bi_encoder::within;
 use super::checkpoint::Precision;
 use super::device::Compute;
-use super::encoder::Encoder;
+use super::encoder::{Encoder, Pooling};
+use super::export::{head_specs, model_settings, save_cross_encoder};
+use super::folder::ModelFolder;
+use super::head::Head;
+use super::packed::{Packed, Tokens};
 use super::tokenizer::{Query, Tokenizer};
-use crate::error::Result;
-use crate::train::head::Head;
+use crate::error::{Error, Result};
 
-/// Where the head of a cross-encoder that is to be trained comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum HeadOrigin {
-    /// The folder held all of it.
-    Loaded,
-    /// The folder held the pooler; the classifier is new.
-    Pooler,
-    /// All of it is new.
-    New,
-}
+/// Pairs' tokens in one call of the encoder.
+const BATCH_TOKENS: usize = 8192;
 
 /// An encoder with a head that scores a pair.
 pub struct CrossEncoder {
     /// The encoder.
     pub encoder: Box<dyn Encoder>,
-    /// What scores the first token's state.
+    /// The head.
     pub head: Head,
     /// Its tokenizer.
     pub tokenizer: Tokenizer,
@@ -34,23 +30,67 @@ pub struct CrossEncoder {
 
 impl CrossEncoder {
     /// Loads a folder that homer or sentence-transformers saved; body *and* head must be there.
-    pub fn load(_folder: &Path, _compute: &Compute) -> Result<Self> {
-        todo!()
+    ///
+    /// # Errors
+    /// The folder is damaged or holds no such head: a random one would score at random.
+    pub fn load(folder: &Path, compute: &Compute) -> Result<Self> {
+        let opened = ModelFolder::open(folder)?;
+        let settings = model_settings(folder)?;
+        let specs = head_specs(&opened.config);
+        let Some(head) = opened.checkpoint.named(&specs)? else {
+            return Err(Error::Model {
+                path: folder.to_path_buf(),
+                what: "this model has no head that scores pairs: it is not a cross-encoder".into(),
+            });
+        };
+        Ok(Self {
+            head: Head::new(&opened.config, &head, &compute.device())?,
+            encoder: opened.encoder(compute)?,
+            max_length: opened.longest(settings.max_length.unwrap_or(usize::MAX)),
+            tokenizer: opened.tokenizer,
+        })
     }
 
-    /// Loads an encoder, a bi-encoder or a cross-encoder to train it; what the head lacks is made
-    /// anew from `seed`.
-    pub fn start(_folder: &Path, _compute: &Compute, _seed: u64) -> Result<(Self, HeadOrigin)> {
-        todo!()
-    }
-
-    /// Scores of replies to one query (logits; higher is better).
-    pub fn score(&self, _query: Query<'_>, _replies: &[&str]) -> Result<Vec<f32>> {
-        todo!()
+    /// Scores of replies to one query (logits; higher is better) `[replies]`.
+    ///
+    /// # Errors
+    /// The tokenizer or a tensor operation fails.
+    pub fn score(&self, query: Query<'_>, replies: &[&str]) -> Result<Vec<f32>> {
+        let pairs: Vec<_> = replies.iter().map(|&reply| (query, reply)).collect();
+        let tokens = self.tokenizer.pairs(&pairs, self.max_length)?;
+        score(self.encoder.as_ref(), &self.head, &tokens)
     }
 
     /// Writes a folder that sentence-transformers' `CrossEncoder` loads.
-    pub fn save(&self, _folder: &Path, _precision: Precision) -> Result<()> {
-        todo!()
+    ///
+    /// # Errors
+    /// A file cannot be written.
+    pub fn save(&self, folder: &Path, precision: Precision) -> Result<()> {
+        let weights = self.encoder.weights()?;
+        let head = self.head.values()?;
+        save_cross_encoder(
+            folder,
+            &weights,
+            &head,
+            &self.tokenizer,
+            self.max_length,
+            precision,
+        )
     }
+}
+
+/// Scores of tokenised pairs (logits) `[pairs]`, see [`CrossEncoder::score`].
+///
+/// # Errors
+/// A tensor operation fails.
+pub fn score(encoder: &dyn Encoder, head: &Head, pairs: &[Tokens]) -> Result<Vec<f32>> {
+    let mut scores = Vec::with_capacity(pairs.len());
+    let mut rest = pairs;
+    while !rest.is_empty() {
+        let (batch, others) = rest.split_at(within(rest, BATCH_TOKENS));
+        rest = others;
+        let pooled = encoder.encode(&Packed::new(batch), Pooling::First)?; // [n, h]
+        scores.extend(head.score(&pooled)?.to_vec1::<f32>()?);
+    }
+    Ok(scores)
 }

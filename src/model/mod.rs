@@ -1,14 +1,22 @@
 //! The shared model module: one encoder, trainable, and the two models that are built on it.
 
 pub mod bi_encoder;
+pub mod buffers;
 pub mod checkpoint;
 pub mod config;
 pub mod cross_encoder;
 pub mod device;
 pub mod dropout;
 pub mod encoder;
+pub mod export;
+pub mod fast;
+pub mod folder;
+pub mod gradients;
+pub mod head;
+pub mod kernels;
 pub mod packed;
 pub mod plain;
+pub mod tensors;
 #[doc(hidden)]
 pub mod testing;
 pub mod tokenizer;

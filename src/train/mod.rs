@@ -4,7 +4,6 @@ pub mod batches;
 pub mod bi_task;
 pub mod cross_task;
 pub mod encode;
-pub mod head;
 pub mod losses;
 pub mod mining;
 pub mod negatives;

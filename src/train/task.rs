@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::{Deserialize, Serialize};
 
-use super::head::Head;
+use crate::model::head::Head;
 use crate::error::{Error, Result};
 use crate::model::bi_encoder::BiEncoder;
 use crate::model::checkpoint::Precision;

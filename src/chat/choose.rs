@@ -1,0 +1,146 @@
+//! From ranked candidates to the answer.
+
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use super::persona::Candidate;
+
+/// Sampling looks at no more than this many of the best.
+const SAMPLED: usize = 10;
+
+/// How an answer is chosen.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Choice {
+    /// How many replies are retrieved, and reranked.
+    pub top_k: usize,
+    /// 0 takes the best; the higher, the more evenly the ten best are drawn from.
+    pub temperature: f32,
+    /// Seed of the draw.
+    pub seed: u64,
+    /// Under which retrieval score a reply is no answer.
+    pub min_score: MinScore,
+}
+
+impl Default for Choice {
+    fn default() -> Self {
+        Self {
+            top_k: 50,
+            temperature: 0.0,
+            seed: 0,
+            min_score: MinScore::None,
+        }
+    }
+}
+
+/// The least retrieval score of an answer.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum MinScore {
+    /// Any answer is better than none.
+    None,
+    /// What `build-index` found on validation.
+    Auto,
+    /// This cosine.
+    Cosine(f32),
+}
+
+/// Which of the candidates, best first, is the answer; `None` if none reaches `min_score`.
+pub fn choose(
+    candidates: &[Candidate],
+    min_score: Option<f32>,
+    temperature: f32,
+    seed: u64,
+) -> Option<usize> {
+    let good: Vec<usize> = (0..candidates.len())
+        .filter(|&i| min_score.is_none_or(|least| candidates[i].retrieval >= least))
+        .collect();
+    let best = &good[..good.len().min(SAMPLED)];
+    if temperature <= 0.0 || best.len() < 2 {
+        return best.first().copied();
+    }
+    // Cosines and logits differ in scale, so scores are measured in their own deviations.
+    let scores: Vec<f64> = best
+        .iter()
+        .map(|&i| f64::from(candidates[i].score))
+        .collect();
+    let n = scores.len() as f64;
+    let mean = scores.iter().sum::<f64>() / n;
+    let deviation = (scores.iter().map(|s| (s - mean).powi(2)).sum::<f64>() / n).sqrt();
+    let scale = f64::from(temperature) * deviation.max(1e-6);
+    let weights: Vec<f64> = scores
+        .iter()
+        .map(|score| ((score - scores[0]) / scale).exp())
+        .collect();
+    let mut draw = ChaCha8Rng::seed_from_u64(seed).random::<f64>() * weights.iter().sum::<f64>();
+    let drawn = weights.iter().position(|weight| {
+        draw -= weight;
+        draw < 0.0
+    });
+    Some(best[drawn.unwrap_or(0)])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn candidates(scores: &[f32]) -> Vec<Candidate> {
+        let candidate = |(i, &score): (usize, &f32)| Candidate {
+            reply: format!("line {i}"),
+            answers: vec![],
+            retrieval: score / 10.0,
+            rerank: Some(score),
+            score,
+            rank_before: i,
+        };
+        scores.iter().enumerate().map(candidate).collect()
+    }
+
+    #[test]
+    fn temperature_zero_takes_the_best() {
+        let all = candidates(&[5.0, 4.0, 3.0]);
+        for seed in 0..20 {
+            assert_eq!(choose(&all, None, 0.0, seed), Some(0));
+        }
+        assert_eq!(choose(&[], None, 0.0, 0), None);
+        assert_eq!(choose(&[], None, 1.0, 0), None);
+    }
+
+    #[test]
+    fn a_seed_decides_the_draw_and_better_candidates_are_drawn_more_often() {
+        let all = candidates(&[5.0, 4.0, 3.0, 2.0]);
+        let mut counts = [0; 4];
+        for seed in 0..2000 {
+            let drawn = choose(&all, None, 1.0, seed).unwrap();
+            assert_eq!(choose(&all, None, 1.0, seed), Some(drawn));
+            counts[drawn] += 1;
+        }
+        assert!(counts.is_sorted_by(|a, b| a > b), "{counts:?}");
+        assert!(counts[3] > 0, "{counts:?}");
+    }
+
+    #[test]
+    fn a_low_temperature_is_nearly_greedy() {
+        let all = candidates(&[5.0, 4.0, 3.0, 2.0]);
+        let best = (0..500)
+            .filter(|&seed| choose(&all, None, 0.05, seed) == Some(0))
+            .count();
+        assert_eq!(best, 500);
+    }
+
+    #[test]
+    fn only_the_ten_best_are_drawn_and_equal_scores_do_no_harm() {
+        let all = candidates(&[1.0; 30]);
+        for seed in 0..200 {
+            assert!(choose(&all, None, 100.0, seed).unwrap() < SAMPLED);
+        }
+    }
+
+    #[test]
+    fn what_is_under_the_least_score_is_no_answer() {
+        let all = candidates(&[5.0, 4.0, 3.0]);
+        assert_eq!(choose(&all, Some(0.5), 0.0, 0), Some(0));
+        assert_eq!(choose(&all, Some(0.51), 0.0, 0), None);
+        for seed in 0..50 {
+            assert!(choose(&all, Some(0.4), 2.0, seed).unwrap() < 2);
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! What was said so far: the context of the next answer, and what is not to be said again.
+
+use std::io::Write;
+use std::path::Path;
+
+use crate::error::{Error, IoContext, Result};
+use crate::files;
+
+/// Exchanges that are context to the next question.
+const MEMORY: usize = 4;
+
+/// The questions asked, with the answers given.
+#[derive(Debug, Clone, Default)]
+pub struct Conversation {
+    said: Vec<(String, Option<String>)>,
+}
+
+impl Conversation {
+    /// Adds a question and its answer; `None` where there was no good one.
+    pub fn add(&mut self, question: &str, answer: Option<&str>) {
+        self.said
+            .push((question.to_owned(), answer.map(str::to_owned)));
+    }
+
+    /// The turns of the last four exchanges, oldest first.
+    pub fn context(&self) -> Vec<String> {
+        self.said[self.said.len().saturating_sub(MEMORY)..]
+            .iter()
+            .flat_map(|(question, answer)| [Some(question), answer.as_ref()])
+            .flatten()
+            .cloned()
+            .collect()
+    }
+
+    /// Every reply given so far.
+    pub fn replies(&self) -> Vec<&str> {
+        let answers = self.said.iter().map(|(_, answer)| answer.as_deref());
+        answers.flatten().collect()
+    }
+
+    /// Number of questions asked.
+    pub fn len(&self) -> usize {
+        self.said.len()
+    }
+
+    /// Whether nothing was asked yet.
+    pub fn is_empty(&self) -> bool {
+        self.said.is_empty()
+    }
+
+    /// Forgets everything.
+    pub fn clear(&mut self) {
+        self.said.clear();
+    }
+
+    /// Writes the whole conversation as text, a turn a line: `You: …`, `CHARACTER: …`.
+    ///
+    /// # Errors
+    /// [`Error::Exists`] where there is such a file; any I/O error.
+    pub fn save(&self, path: &Path, character: &str) -> Result<()> {
+        if path.exists() {
+            return Err(Error::Exists {
+                path: path.to_path_buf(),
+                help: "give another name: nothing is overwritten".into(),
+            });
+        }
+        files::write_atomic(path, |out| {
+            for (question, answer) in &self.said {
+                writeln!(out, "You: {question}").at("write", path)?;
+                if let Some(answer) = answer {
+                    writeln!(out, "{character}: {answer}").at("write", path)?;
+                }
+            }
+            Ok(())
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_four_exchanges_are_context_and_every_reply_is_remembered() {
+        let mut conversation = Conversation::default();
+        for i in 0..6 {
+            let answer = format!("answer {i}");
+            conversation.add(
+                &format!("question {i}"),
+                (i != 4).then_some(answer.as_str()),
+            );
+        }
+        assert_eq!(
+            conversation.context(),
+            [
+                "question 2",
+                "answer 2",
+                "question 3",
+                "answer 3",
+                "question 4",
+                "question 5",
+                "answer 5"
+            ]
+        );
+        assert_eq!(conversation.replies().len(), 5);
+        conversation.clear();
+        assert!(conversation.context().is_empty() && conversation.replies().is_empty());
+    }
+
+    #[test]
+    fn saving_writes_both_sides_and_overwrites_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("talk.txt");
+        let mut conversation = Conversation::default();
+        conversation.add("Where is my hat?", Some("On the moose."));
+        conversation.add("Why?", None);
+        conversation.save(&path, "Rufus").unwrap();
+        let saved = "You: Where is my hat?\nRufus: On the moose.\nYou: Why?\n";
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), saved);
+        conversation.clear();
+        let refused = conversation.save(&path, "Rufus").unwrap_err();
+        assert!(matches!(refused, Error::Exists { .. }), "{refused}");
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), saved);
+    }
+}

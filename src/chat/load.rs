@@ -1,0 +1,163 @@
+//! A persona from what training and `build-index` left on disk.
+
+use std::path::Path;
+
+use serde::Deserialize;
+
+use super::persona::{Fusion, Persona, Rerank, Retrieve};
+use crate::error::{Error, Result};
+use crate::files;
+use crate::index::{Entry, Index, fingerprint};
+use crate::model::bi_encoder::BiEncoder;
+use crate::model::cross_encoder::CrossEncoder;
+use crate::model::device::Compute;
+use crate::model::tokenizer::Query;
+use crate::project::Project;
+
+/// Name of a model's weights in its folder.
+pub const WEIGHTS: &str = "model.safetensors";
+/// Name of the pool in the folder of the exchanges.
+pub const POOL: &str = "pool.jsonl";
+
+/// A bi-encoder and the index of its vectors.
+struct Indexed {
+    encoder: BiEncoder,
+    index: Index,
+}
+
+impl Retrieve for Indexed {
+    fn retrieve(&self, query: Query<'_>, count: usize) -> Result<Vec<(Entry, f32)>> {
+        let embedded = self.encoder.embed_queries(&[query])?;
+        let hits = self.index.search(embedded.row(0), count)?;
+        hits.iter()
+            .map(|hit| Ok((self.index.entry(hit.row)?, hit.score)))
+            .collect()
+    }
+}
+
+impl Rerank for CrossEncoder {
+    fn rerank(&self, query: Query<'_>, replies: &[&str]) -> Result<Vec<f32>> {
+        self.score(query, replies)
+    }
+}
+
+/// What `train-cross` may say in its settings about the use of its model.
+#[derive(Debug, Default, Deserialize)]
+struct CrossSettings {
+    /// `false` where reranking made the order worse on validation.
+    rerank: Option<bool>,
+    /// The weights that were best on validation.
+    fusion: Option<Fusion>,
+}
+
+impl Persona {
+    /// Opens what training and `build-index` made; without `rerank` the cross-encoder is left out.
+    /// A persona without a cross-encoder answers by the bi-encoder alone.
+    ///
+    /// # Errors
+    /// [`Error::NotMade`] names the command that makes what is missing; a damaged model or index;
+    /// an index of another bi-encoder.
+    pub fn load(project: &Project, compute: &Compute, rerank: bool) -> Result<Self> {
+        let encoder = load_bi_encoder(project, compute)?;
+        let index = Index::open(&project.index())?;
+        let settings = index.settings();
+        let weights = project.bi_encoder_model().join(WEIGHTS);
+        if settings.bi_encoder != fingerprint::of_file(&weights)? {
+            return Err(Error::Model {
+                path: project.index(),
+                what: "built with another bi-encoder than the one that is there now\n  \
+                       run `homer build-index` again"
+                    .into(),
+            });
+        }
+        let pool = project.exchanges().join(POOL);
+        let outdated = pool.is_file() && settings.pool != fingerprint::of_file(&pool)?;
+        Ok(Self {
+            character: settings.character.clone(),
+            calibrated: settings.calibration.map(|found| found.min_score),
+            outdated,
+            reranker: if rerank {
+                load_reranker(project, compute)?
+            } else {
+                None
+            },
+            retriever: Box::new(Indexed { encoder, index }),
+        })
+    }
+}
+
+/// The bi-encoder that `train-bi` made.
+///
+/// # Errors
+/// [`Error::NotMade`] where there is none; what [`BiEncoder::load`] says.
+pub fn load_bi_encoder(project: &Project, compute: &Compute) -> Result<BiEncoder> {
+    let model = project.bi_encoder_model();
+    if !model.join(WEIGHTS).is_file() {
+        return Err(Error::NotMade {
+            what: "bi-encoder",
+            path: model,
+            command: "homer train-bi",
+        });
+    }
+    BiEncoder::load(&model, compute)
+}
+
+/// The cross-encoder, if it was trained and is of use.
+fn load_reranker(
+    project: &Project,
+    compute: &Compute,
+) -> Result<Option<(Box<dyn Rerank>, Fusion)>> {
+    let model = project.cross_encoder_model();
+    if !model.join(WEIGHTS).is_file() {
+        return Ok(None);
+    }
+    let settings = cross_settings(&project.cross_encoder().join("settings.json"))?;
+    if settings.rerank == Some(false) {
+        return Ok(None);
+    }
+    let cross = CrossEncoder::load(&model, compute)?;
+    Ok(Some((Box::new(cross), settings.fusion.unwrap_or_default())))
+}
+
+fn cross_settings(path: &Path) -> Result<CrossSettings> {
+    if path.is_file() {
+        files::read_json(path)
+    } else {
+        Ok(CrossSettings::default())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_of_the_cross_encoder_are_optional() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("settings.json");
+        let read = |text: &str| {
+            std::fs::write(&path, text).unwrap();
+            cross_settings(&path).unwrap()
+        };
+        assert!(cross_settings(&path).unwrap().fusion.is_none());
+        assert!(read("{\"epochs\": 3}").rerank.is_none());
+        let settings = read("{\"rerank\": false, \"fusion\": {\"bi\": 2.0, \"cross\": 0.5}}");
+        assert_eq!(settings.rerank, Some(false));
+        assert_eq!(
+            settings.fusion,
+            Some(Fusion {
+                bi: 2.0,
+                cross: 0.5
+            })
+        );
+    }
+
+    #[test]
+    fn an_empty_project_names_the_first_command() {
+        let folder = tempfile::tempdir().unwrap();
+        let Err(error) = Persona::load(&Project::new(folder.path()), &Compute::Fast, true) else {
+            panic!("a persona out of nothing");
+        };
+        assert!(error.to_string().contains("homer train-bi"), "{error}");
+    }
+}

@@ -1,0 +1,13 @@
+//! The character that answers: retrieve, rerank, choose; and the conversation with it.
+//!
+//! [`persona`] puts the stages together, [`load`] finds them on disk, [`choose`] takes one of the
+//! ranked candidates, [`conversation`] remembers what was said.
+
+pub mod choose;
+pub mod conversation;
+pub mod load;
+pub mod persona;
+
+pub use choose::{Choice, MinScore};
+pub use conversation::Conversation;
+pub use persona::{Answer, Candidate, Persona};

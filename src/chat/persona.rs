@@ -1,0 +1,335 @@
+//! A character that answers: two stages behind traits, and what they make of a question.
+
+use std::collections::HashSet;
+
+use serde::{Deserialize, Serialize};
+
+use super::choose::{Choice, MinScore, choose};
+use crate::error::{Error, Result};
+use crate::index::{Entry, Origin};
+use crate::model::tokenizer::Query;
+
+/// The first stage: finds candidates among all replies.
+pub trait Retrieve {
+    /// The `count` replies that fit best, best first, with their scores.
+    ///
+    /// # Errors
+    /// The model or the index fails.
+    fn retrieve(&self, query: Query<'_>, count: usize) -> Result<Vec<(Entry, f32)>>;
+}
+
+/// The second stage: reads query and reply together.
+pub trait Rerank {
+    /// A score for each reply; higher is better.
+    ///
+    /// # Errors
+    /// The model fails.
+    fn rerank(&self, query: Query<'_>, replies: &[&str]) -> Result<Vec<f32>>;
+}
+
+/// How the two stages' scores become one: `bi · retrieval + cross · rerank`.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Fusion {
+    /// Weight of the bi-encoder's cosine.
+    pub bi: f32,
+    /// Weight of the cross-encoder's logit.
+    pub cross: f32,
+}
+
+impl Default for Fusion {
+    /// The cross-encoder has the last word.
+    fn default() -> Self {
+        Self {
+            bi: 0.0,
+            cross: 1.0,
+        }
+    }
+}
+
+/// A character that answers.
+pub struct Persona {
+    /// Who speaks.
+    pub character: String,
+    pub(super) retriever: Box<dyn Retrieve>,
+    pub(super) reranker: Option<(Box<dyn Rerank>, Fusion)>,
+    pub(super) calibrated: Option<f32>,
+    pub(super) outdated: bool,
+}
+
+/// A reply that was considered.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Candidate {
+    /// The reply.
+    pub reply: String,
+    /// The score that decides.
+    pub score: f32,
+    /// The bi-encoder's cosine.
+    pub retrieval: f32,
+    /// The cross-encoder's logit, if it was asked.
+    pub rerank: Option<f32>,
+    /// Position before reranking, from 0.
+    pub rank_before: usize,
+    /// The exchanges that the reply comes from.
+    pub answers: Vec<Origin>,
+}
+
+/// What a persona has to say.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Answer {
+    /// Every candidate, best first.
+    pub candidates: Vec<Candidate>,
+    /// Which of them is the answer; `None` where none is good enough.
+    pub chosen: Option<usize>,
+}
+
+impl Answer {
+    /// The candidate that was chosen.
+    pub fn candidate(&self) -> Option<&Candidate> {
+        self.chosen.map(|i| &self.candidates[i])
+    }
+
+    /// The answer.
+    pub fn text(&self) -> Option<&str> {
+        self.candidate().map(|candidate| candidate.reply.as_str())
+    }
+}
+
+impl Persona {
+    /// A persona of other stages.
+    pub fn new(
+        character: impl Into<String>,
+        retriever: impl Retrieve + 'static,
+        reranker: Option<(Box<dyn Rerank>, Fusion)>,
+        calibrated: Option<f32>,
+    ) -> Self {
+        Self {
+            character: character.into(),
+            retriever: Box::new(retriever),
+            reranker,
+            calibrated,
+            outdated: false,
+        }
+    }
+
+    /// Whether the dialogue was prepared anew since the index was built.
+    pub fn is_outdated(&self) -> bool {
+        self.outdated
+    }
+
+    /// Answers `question`, said after `context` (oldest first). Replies in `said` are not given
+    /// again, however they are written, unless nothing else is left.
+    ///
+    /// # Errors
+    /// A model or the index fails; `min_score` is automatic and the index was not calibrated.
+    pub fn answer(
+        &self,
+        context: &[String],
+        question: &str,
+        said: &[&str],
+        choice: &Choice,
+    ) -> Result<Answer> {
+        let min_score = self.min_score(choice.min_score)?;
+        let query = Query {
+            context,
+            text: question,
+        };
+        let found = self.retriever.retrieve(query, choice.top_k + said.len())?;
+        let said: HashSet<String> = said.iter().map(|reply| spoken(reply)).collect();
+        let fresh = |(entry, _): &&(Entry, f32)| !said.contains(&spoken(&entry.text));
+        let repeats = !found.iter().any(|one| fresh(&one));
+        let mut candidates: Vec<Candidate> = found
+            .iter()
+            .filter(|one| repeats || fresh(one))
+            .take(choice.top_k)
+            .enumerate()
+            .map(|(rank, (entry, score))| Candidate {
+                reply: entry.text.clone(),
+                score: *score,
+                retrieval: *score,
+                rerank: None,
+                rank_before: rank,
+                answers: entry.answers.clone(),
+            })
+            .collect();
+        if let Some((reranker, fusion)) = &self.reranker {
+            rerank(reranker.as_ref(), *fusion, query, &mut candidates)?;
+        }
+        let chosen = choose(&candidates, min_score, choice.temperature, choice.seed);
+        Ok(Answer { candidates, chosen })
+    }
+
+    fn min_score(&self, wanted: MinScore) -> Result<Option<f32>> {
+        match wanted {
+            MinScore::None => Ok(None),
+            MinScore::Cosine(least) => Ok(Some(least)),
+            MinScore::Auto => self.calibrated.map(Some).ok_or_else(|| {
+                Error::Setting(
+                    "--min-score auto: there were too few validation exchanges to calibrate on\n  \
+                     give a cosine, for example `--min-score 0.3`"
+                        .into(),
+                )
+            }),
+        }
+    }
+}
+
+/// Scores the candidates anew and puts the best first; equals keep their order.
+fn rerank(
+    reranker: &dyn Rerank,
+    fusion: Fusion,
+    query: Query<'_>,
+    candidates: &mut [Candidate],
+) -> Result<()> {
+    let replies: Vec<&str> = candidates.iter().map(|c| c.reply.as_str()).collect();
+    let scores = reranker.rerank(query, &replies)?;
+    for (candidate, score) in candidates.iter_mut().zip(scores) {
+        candidate.rerank = Some(score);
+        candidate.score = fusion.bi * candidate.retrieval + fusion.cross * score;
+    }
+    candidates.sort_by(|a, b| b.score.total_cmp(&a.score));
+    Ok(())
+}
+
+/// A reply as one hears it: without case, punctuation and white space.
+fn spoken(reply: &str) -> String {
+    let heard: String = reply
+        .chars()
+        .filter(|c| c.is_alphanumeric())
+        .flat_map(char::to_lowercase)
+        .collect();
+    if heard.is_empty() {
+        reply.to_owned()
+    } else {
+        heard
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Gives the lines in order, scores falling by a tenth.
+    struct Lines(Vec<&'static str>);
+
+    impl Retrieve for Lines {
+        fn retrieve(&self, _: Query<'_>, count: usize) -> Result<Vec<(Entry, f32)>> {
+            let entry = |(i, text): (usize, &&str)| {
+                let entry = Entry {
+                    text: (*text).into(),
+                    answers: vec![],
+                };
+                (entry, 0.9 - i as f32 / 10.0)
+            };
+            Ok(self.0.iter().take(count).enumerate().map(entry).collect())
+        }
+    }
+
+    /// The longer the better; remembers the context it was given.
+    struct Longest;
+
+    impl Rerank for Longest {
+        fn rerank(&self, query: Query<'_>, replies: &[&str]) -> Result<Vec<f32>> {
+            assert_eq!(query.context, ["before"]);
+            Ok(replies.iter().map(|reply| reply.len() as f32).collect())
+        }
+    }
+
+    fn texts(answer: &Answer) -> Vec<&str> {
+        answer.candidates.iter().map(|c| c.reply.as_str()).collect()
+    }
+
+    fn persona(fusion: Option<Fusion>) -> Persona {
+        let lines = Lines(vec!["Hm.", "Mm, pie!", "Never.", "I own a very long boat."]);
+        let reranker = fusion.map(|fusion| (Box::new(Longest) as Box<dyn Rerank>, fusion));
+        Persona::new("Rufus", lines, reranker, Some(0.75))
+    }
+
+    fn ask(persona: &Persona, said: &[&str], choice: &Choice) -> Answer {
+        persona
+            .answer(&["before".into()], "What?", said, choice)
+            .unwrap()
+    }
+
+    #[test]
+    fn without_a_cross_encoder_the_order_is_the_retrievers() {
+        let answer = ask(&persona(None), &[], &Choice::default());
+        assert_eq!(answer.text(), Some("Hm."));
+        assert_eq!(answer.candidates[1].rerank, None);
+        assert_eq!(answer.candidates[1].score, answer.candidates[1].retrieval);
+    }
+
+    #[test]
+    fn the_cross_encoder_reorders_only_what_was_retrieved() {
+        let persona = persona(Some(Fusion::default()));
+        let choice = Choice {
+            top_k: 3,
+            ..Choice::default()
+        };
+        let answer = ask(&persona, &[], &choice);
+        assert_eq!(texts(&answer), ["Mm, pie!", "Never.", "Hm."]);
+        assert_eq!(answer.candidates[0].rank_before, 1);
+        assert_eq!(answer.candidates[0].rerank, Some(8.0));
+        assert_eq!(answer.candidates[0].score, 8.0);
+    }
+
+    #[test]
+    fn fusion_weighs_both_scores() {
+        let answer = ask(
+            &persona(Some(Fusion {
+                bi: 100.0,
+                cross: 1.0,
+            })),
+            &[],
+            &Choice::default(),
+        );
+        assert_eq!(
+            texts(&answer),
+            ["Hm.", "Mm, pie!", "I own a very long boat.", "Never."]
+        );
+        assert!((answer.candidates[0].score - 93.0).abs() < 1e-4);
+    }
+
+    #[test]
+    fn what_was_said_is_not_said_again_however_it_is_written() {
+        let answer = ask(&persona(None), &["hm", "MM PIE"], &Choice::default());
+        assert_eq!(texts(&answer), ["Never.", "I own a very long boat."]);
+        assert_eq!(answer.candidates[0].rank_before, 0);
+    }
+
+    #[test]
+    fn skipping_what_was_said_still_gives_as_many_candidates() {
+        let choice = Choice {
+            top_k: 2,
+            ..Choice::default()
+        };
+        let answer = ask(&persona(None), &["Hm."], &choice);
+        assert_eq!(texts(&answer), ["Mm, pie!", "Never."]);
+    }
+
+    #[test]
+    fn when_everything_was_said_it_repeats_itself() {
+        let all = ["Hm.", "Mm, pie!", "Never.", "I own a very long boat."];
+        let answer = ask(&persona(None), &all, &Choice::default());
+        assert_eq!(answer.text(), Some("Hm."));
+    }
+
+    #[test]
+    fn min_score_holds_for_the_cosine_and_knows_the_calibrated_one() {
+        let persona = persona(Some(Fusion::default()));
+        let with = |min_score| Choice {
+            min_score,
+            ..Choice::default()
+        };
+        let text = |min_score| {
+            let answer = ask(&persona, &[], &with(min_score));
+            answer.text().map(str::to_owned)
+        };
+        assert_eq!(text(MinScore::None).unwrap(), "I own a very long boat.");
+        assert_eq!(text(MinScore::Auto).unwrap(), "Mm, pie!");
+        assert_eq!(text(MinScore::Cosine(0.95)), None);
+
+        let uncalibrated = Persona::new("Rufus", Lines(vec!["Hm."]), None, None);
+        let refused = uncalibrated.answer(&[], "What?", &[], &with(MinScore::Auto));
+        assert!(refused.unwrap_err().to_string().contains("--min-score"));
+    }
+}

@@ -1,0 +1,58 @@
+//! `homer build-index`.
+
+use std::time::Instant;
+
+use indicatif::HumanCount;
+
+use homer::corpus::exchange::Dataset;
+use homer::index::build;
+use homer::model::device::Compute;
+
+use super::{Global, progress};
+
+/// Embed every reply of the character, so that `ask` and `repl` find them
+///
+/// An index that was there is replaced: it can always be built again.
+#[derive(clap::Args)]
+#[command(after_help = "Examples:
+  homer build-index
+  homer -C moe build-index --gpu")]
+pub struct Args {
+    /// Compute on the GPU
+    #[arg(long)]
+    gpu: bool,
+}
+
+pub fn run(args: Args, global: &Global) -> anyhow::Result<()> {
+    let compute = Compute::choose(args.gpu)?;
+    let project = global.project();
+    let dataset = Dataset::load(&project.exchanges())?;
+    let start = Instant::now();
+    let bar = progress::bar(dataset.pool.len() as u64, "replies");
+    let built = build::build(&project, &compute, &dataset, |done| {
+        bar.set_position(done as u64);
+    });
+    bar.finish_and_clear();
+    let settings = built?;
+    eprintln!(
+        "{} replies of {}, {} numbers each, in {:.1} s: {}",
+        HumanCount(settings.replies as u64),
+        settings.character,
+        settings.width,
+        start.elapsed().as_secs_f64(),
+        project.index().display()
+    );
+    match settings.calibration {
+        Some(found) => eprintln!(
+            "on {} validation exchanges the true reply scores {:.3} on average, a random one {:.3}; \
+             --min-score auto is {:.3}",
+            HumanCount(found.pairs as u64),
+            found.true_mean,
+            found.random_mean,
+            found.min_score
+        ),
+        None => eprintln!("too few validation exchanges for --min-score auto"),
+    }
+    eprintln!("next: homer ask \"How are you?\", or homer repl");
+    Ok(())
+}

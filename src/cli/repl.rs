@@ -1,0 +1,341 @@
+//! `homer repl`.
+
+use std::borrow::Cow;
+use std::io::{BufRead, IsTerminal, Write};
+use std::path::Path;
+
+use rustyline::completion::Completer;
+use rustyline::error::ReadlineError;
+use rustyline::highlight::Highlighter;
+use rustyline::hint::Hinter;
+use rustyline::history::DefaultHistory;
+use rustyline::{Editor, Helper, Validator};
+
+use homer::chat::{Answer, Choice, Conversation, Persona};
+
+use super::Global;
+use super::ask::one_line;
+use super::explain::explain;
+use super::persona::{NO_ANSWER, PersonaArgs};
+use super::repl_command::{self, COMMANDS, Command};
+
+/// Talk with the character
+///
+/// The last four exchanges are the context of the next answer, and no answer comes twice. `:help`
+/// lists what else can be done. When standard input is not a terminal, every line is a question
+/// and every answer a line.
+#[derive(clap::Args)]
+#[command(after_help = "Examples:
+  homer repl
+  homer repl --temperature 0.5 --seed 7
+  homer -C moe repl < questions.txt")]
+pub struct Args {
+    #[command(flatten)]
+    persona: PersonaArgs,
+}
+
+pub fn run(args: Args, global: &Global) -> anyhow::Result<()> {
+    let persona = args.persona.load(global)?;
+    let session = Session::new(&persona, args.persona.choice());
+    if std::io::stdin().is_terminal() && std::io::stdout().is_terminal() {
+        at_terminal(session, &global.project().runs().join(".repl_history"))
+    } else {
+        line_by_line(session)
+    }
+}
+
+/// A conversation that goes on.
+struct Session<'a> {
+    persona: &'a Persona,
+    choice: Choice,
+    conversation: Conversation,
+    last: Option<Answer>,
+}
+
+/// What a line leads to.
+enum Outcome {
+    /// The character speaks.
+    Answer(String),
+    /// homer says something about the conversation.
+    Note(String),
+    /// There was nothing on the line.
+    Nothing,
+    /// The conversation is over.
+    Quit,
+}
+
+impl<'a> Session<'a> {
+    fn new(persona: &'a Persona, choice: Choice) -> Self {
+        Self {
+            persona,
+            choice,
+            conversation: Conversation::default(),
+            last: None,
+        }
+    }
+
+    fn handle(&mut self, line: &str) -> homer::error::Result<Outcome> {
+        let line = line.trim();
+        if line.is_empty() {
+            return Ok(Outcome::Nothing);
+        }
+        if !line.starts_with(':') {
+            return self.answer(line).map(Outcome::Answer);
+        }
+        Ok(match repl_command::parse(line) {
+            Ok(Command::Quit) => Outcome::Quit,
+            Ok(command) => Outcome::Note(self.obey(command)),
+            Err(what) => Outcome::Note(what),
+        })
+    }
+
+    fn answer(&mut self, question: &str) -> homer::error::Result<String> {
+        // Every question draws anew, and a conversation is drawn alike when it is held again.
+        let turn = self.conversation.len() as u64;
+        let choice = Choice {
+            seed: self.choice.seed.wrapping_add(turn),
+            ..self.choice.clone()
+        };
+        let context = self.conversation.context();
+        let said = self.conversation.replies();
+        let answer = self.persona.answer(&context, question, &said, &choice)?;
+        self.conversation.add(question, answer.text());
+        let text = one_line(answer.text().unwrap_or(NO_ANSWER));
+        self.last = Some(answer);
+        Ok(text)
+    }
+
+    /// Does what a command says; the note for the user.
+    fn obey(&mut self, command: Command) -> String {
+        match command {
+            Command::Help => repl_command::help(),
+            Command::Why => match &self.last {
+                Some(answer) => explain(answer),
+                None => "nothing was answered yet".into(),
+            },
+            Command::Context => match self.conversation.context().join("\n  ") {
+                turns if turns.is_empty() => "nothing is remembered".into(),
+                turns => format!("  {turns}"),
+            },
+            Command::Clear => {
+                self.conversation.clear();
+                self.last = None;
+                "the conversation is forgotten".into()
+            }
+            Command::Top(n) => {
+                self.choice.top_k = n;
+                format!("{n} replies are retrieved")
+            }
+            Command::Temperature(t) => {
+                self.choice.temperature = t;
+                format!("the temperature is {t}")
+            }
+            Command::Seed(seed) => {
+                self.choice.seed = seed;
+                format!("the seed is {seed}")
+            }
+            Command::Save(path) => match self.conversation.save(&path, &self.persona.character) {
+                Ok(()) => format!("saved to {}", path.display()),
+                Err(error) => format!("{:#}", anyhow::Error::new(error)),
+            },
+            Command::Quit => String::new(),
+        }
+    }
+}
+
+/// No prompt: answers on standard output, one a line, and the rest on standard error.
+fn line_by_line(mut session: Session<'_>) -> anyhow::Result<()> {
+    let mut input = std::io::stdin().lock();
+    let mut out = std::io::stdout().lock();
+    let mut line = Vec::new();
+    while input.read_until(b'\n', &mut line)? > 0 {
+        match session.handle(&String::from_utf8_lossy(&line))? {
+            Outcome::Answer(text) => writeln!(out, "{text}")?,
+            Outcome::Note(text) => eprintln!("{text}"),
+            Outcome::Nothing => {}
+            Outcome::Quit => break,
+        }
+        line.clear();
+    }
+    Ok(())
+}
+
+/// With history, hints and completion of commands.
+fn at_terminal(mut session: Session<'_>, history: &Path) -> anyhow::Result<()> {
+    let paint = Paint::detect();
+    let character = session.persona.character.clone();
+    let speaker = paint.wrap("1;33", &format!("{character}:"));
+    let prompt = (PROMPT.to_owned(), paint.wrap("1;36", PROMPT));
+    let mut editor: Editor<Hints, DefaultHistory> = Editor::new()?;
+    editor.set_helper(Some(Hints(paint)));
+    // There is none the first time, and a conversation needs none.
+    let _ = editor.load_history(history);
+    eprintln!("{character} is listening. `:help` shows what else you can do, Ctrl-D leaves.");
+    loop {
+        let line = match editor.readline(&prompt) {
+            Ok(line) => line,
+            Err(ReadlineError::Interrupted) => continue,
+            Err(ReadlineError::Eof) => break,
+            Err(error) => return Err(error.into()),
+        };
+        match session.handle(&line)? {
+            Outcome::Answer(text) => writeln!(std::io::stdout(), "{speaker} {text}")?,
+            Outcome::Note(text) => eprintln!("{text}"),
+            Outcome::Nothing => continue,
+            Outcome::Quit => break,
+        }
+        editor.add_history_entry(line.trim())?;
+    }
+    if let Err(error) = editor.append_history(history) {
+        eprintln!(
+            "homer: the history was not kept in {}: {error}",
+            history.display()
+        );
+    }
+    Ok(())
+}
+
+const PROMPT: &str = "you> ";
+
+/// Colours, or none.
+#[derive(Clone, Copy)]
+struct Paint(bool);
+
+impl Paint {
+    /// None where `NO_COLOR` is set or the terminal has no colours.
+    fn detect() -> Self {
+        let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
+        Self(set("NO_COLOR").is_none() && set("TERM").is_none_or(|term| term != "dumb"))
+    }
+
+    fn wrap(self, code: &str, text: &str) -> String {
+        if self.0 {
+            format!("\x1b[{code}m{text}\x1b[0m")
+        } else {
+            text.to_owned()
+        }
+    }
+}
+
+/// Shows how a command goes on; Tab writes it.
+#[derive(Helper, Validator)]
+struct Hints(Paint);
+
+impl Hinter for Hints {
+    type Hint = String;
+
+    fn hint(&self, line: &str, pos: usize, _: &rustyline::Context<'_>) -> Option<String> {
+        if line.len() < 2 || pos < line.len() {
+            return None;
+        }
+        let (name, argument, _) = COMMANDS.iter().find(|(name, ..)| name.starts_with(line))?;
+        let rest = format!("{} {argument}", &name[line.len()..]);
+        Some(rest.trim_end().to_owned()).filter(|rest| !rest.is_empty())
+    }
+}
+
+impl Completer for Hints {
+    type Candidate = String;
+
+    fn complete(
+        &self,
+        line: &str,
+        pos: usize,
+        _: &rustyline::Context<'_>,
+    ) -> rustyline::Result<(usize, Vec<String>)> {
+        let typed = &line[..pos];
+        let names = COMMANDS.iter().map(|(name, ..)| *name);
+        let names = names.filter(|name| !typed.is_empty() && name.starts_with(typed));
+        Ok((0, names.map(str::to_owned).collect()))
+    }
+}
+
+impl Highlighter for Hints {
+    fn highlight_hint<'h>(&self, hint: &'h str) -> Cow<'h, str> {
+        Cow::Owned(self.0.wrap("2", hint))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use homer::chat::persona::Retrieve;
+    use homer::error::Result;
+    use homer::index::Entry;
+    use homer::model::tokenizer::Query;
+
+    /// Says how many turns of context it got, then other lines.
+    struct Counting;
+
+    impl Retrieve for Counting {
+        fn retrieve(&self, query: Query<'_>, count: usize) -> Result<Vec<(Entry, f32)>> {
+            let entry = |text: String| Entry {
+                text,
+                answers: vec![],
+            };
+            let first = entry(format!("After {} turns.", query.context.len()));
+            let others = (0..).map(|i| entry(format!("Line {i}.")));
+            let all = std::iter::once(first).chain(others);
+            Ok(all.take(count).map(|entry| (entry, 0.5)).collect())
+        }
+    }
+
+    fn said(session: &mut Session<'_>, line: &str) -> String {
+        match session.handle(line).unwrap() {
+            Outcome::Answer(text) | Outcome::Note(text) => text,
+            Outcome::Nothing => "nothing".into(),
+            Outcome::Quit => "quit".into(),
+        }
+    }
+
+    #[test]
+    fn the_context_grows_to_four_exchanges_and_is_forgotten_when_asked() {
+        let persona = Persona::new("Rufus", Counting, None, None);
+        let mut session = Session::new(&persona, Choice::default());
+        for turns in [0, 2, 4, 6, 8] {
+            assert_eq!(
+                said(&mut session, "Hello?"),
+                format!("After {turns} turns.")
+            );
+        }
+        // The fifth had eight turns as well, and nothing is said twice.
+        assert_eq!(said(&mut session, "Hello?"), "Line 0.");
+        assert_eq!(said(&mut session, ":context").lines().count(), 8);
+        said(&mut session, ":clear");
+        assert_eq!(said(&mut session, ":context"), "nothing is remembered");
+        assert_eq!(said(&mut session, ":why"), "nothing was answered yet");
+        assert_eq!(said(&mut session, "Hello?"), "After 0 turns.");
+    }
+
+    #[test]
+    fn commands_change_how_the_next_answer_is_chosen() {
+        let persona = Persona::new("Rufus", Counting, None, None);
+        let mut session = Session::new(&persona, Choice::default());
+        said(&mut session, "Hello?");
+        assert_eq!(said(&mut session, ":why").lines().count(), 11);
+        said(&mut session, ":top 3");
+        said(&mut session, "Hello?");
+        assert_eq!(said(&mut session, ":why").lines().count(), 4);
+        said(&mut session, ":temperature 1");
+        said(&mut session, ":seed 5");
+        assert_eq!(session.choice.temperature, 1.0);
+        assert_eq!(session.choice.seed, 5);
+        assert_eq!(said(&mut session, "  \t "), "nothing");
+        assert!(said(&mut session, ":nonsense").contains(":help"));
+        assert_eq!(said(&mut session, ":quit"), "quit");
+    }
+
+    #[test]
+    fn a_hint_shows_the_rest_of_a_command_and_its_argument() {
+        let history = DefaultHistory::new();
+        let context = rustyline::Context::new(&history);
+        let hints = Hints(Paint(false));
+        let hint = |line: &str| hints.hint(line, line.len(), &context);
+        assert_eq!(hint(":te").as_deref(), Some("mperature T"));
+        assert_eq!(hint(":top").as_deref(), Some(" N"));
+        assert_eq!(hint(":quit"), None);
+        assert_eq!(hint("hello"), None);
+        let (start, found) = hints.complete(":c", 2, &context).unwrap();
+        assert_eq!((start, found.len()), (0, 2));
+    }
+}

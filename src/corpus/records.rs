@@ -1,0 +1,104 @@
+//! Records of delimited text, with the row numbers and the blank lines that the csv reader passes
+//! over in silence.
+
+use std::path::Path;
+
+use csv::StringRecord;
+
+use crate::error::{IoContext, Result};
+
+/// One record after the other.
+pub(super) struct Records<'a> {
+    text: &'a [u8],
+    reader: csv::Reader<&'a [u8]>,
+    /// The present record's.
+    pub cells: StringRecord,
+    /// Its row, 1-based, blank lines counted.
+    pub number: u64,
+    /// Whether blank lines stand before it.
+    pub blank_before: bool,
+    start: usize,
+}
+
+impl<'a> Records<'a> {
+    /// Before the first record of `text`.
+    pub fn new(text: &'a str, delimiter: u8) -> Self {
+        Self {
+            text: text.as_bytes(),
+            reader: csv::ReaderBuilder::new()
+                .delimiter(delimiter)
+                .has_headers(false)
+                .flexible(true)
+                .from_reader(text.as_bytes()),
+            cells: StringRecord::new(),
+            number: 0,
+            blank_before: false,
+            start: 0,
+        }
+    }
+
+    /// Goes to the next record; `false` at the end.
+    pub fn advance(&mut self, path: &Path) -> Result<bool> {
+        self.start = self.reader.position().byte() as usize;
+        let more = self
+            .reader
+            .read_record(&mut self.cells)
+            .map_err(std::io::Error::from)
+            .at("read", path)?;
+        if more {
+            let blank = self.blank_lines();
+            self.blank_before = blank > 0;
+            self.number += blank + 1;
+        }
+        Ok(more)
+    }
+
+    /// The line ends that stand before this record, its predecessor's own excepted.
+    fn blank_lines(&self) -> u64 {
+        let mut rest = &self.text[self.start.min(self.text.len())..];
+        if self.start > 0 && self.text[self.start - 1] == b'\r' && rest.first() == Some(&b'\n') {
+            rest = &rest[1..];
+        }
+        let mut count = 0;
+        loop {
+            rest = match rest {
+                [b'\r', b'\n', rest @ ..] | [b'\r' | b'\n', rest @ ..] => rest,
+                _ => return count,
+            };
+            count += 1;
+        }
+    }
+
+    /// Whether the text ends with this record.
+    pub fn is_last(&self) -> bool {
+        self.reader.position().byte() as usize >= self.text.len()
+    }
+
+    /// An odd number of quotes over several lines: the rest of the file was taken for one cell.
+    pub fn quote_left_open(&self) -> bool {
+        let record = self.text[self.start..].trim_ascii();
+        record.contains(&b'\n') && record.iter().filter(|byte| **byte == b'"').count() % 2 == 1
+    }
+}
+
+/// The delimiter that gives the header the most columns; of equals, the one that the rows after it
+/// agree with most often.
+pub(super) fn detect_delimiter(text: &str) -> u8 {
+    let fit = |delimiter: u8| {
+        let mut records = csv::ReaderBuilder::new()
+            .delimiter(delimiter)
+            .has_headers(false)
+            .flexible(true)
+            .from_reader(text.as_bytes())
+            .into_records()
+            .map_while(std::result::Result::ok)
+            .map(|record| record.len());
+        let columns = records.next().unwrap_or_default();
+        (columns, records.take(50).filter(|n| *n == columns).count())
+    };
+    // The last of equals wins.
+    [b';', b'\t', b',']
+        .into_iter()
+        .max_by_key(|&delimiter| fit(delimiter))
+        .unwrap_or(b',')
+}

@@ -1,0 +1,156 @@
+//! Writing an index as it comes, row by row: memory does not grow with it.
+
+use std::fs::{self, File};
+use std::io::{BufWriter, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use half::f16;
+use half::slice::HalfFloatSliceExt;
+use tempfile::TempDir;
+
+use super::{Entry, Settings, replies_file, settings_file, vectors_file};
+use crate::error::{Error, IoContext, Result};
+use crate::files;
+
+/// Writes an index of a known size beside its place; [`IndexWriter::finish`] puts it there.
+pub struct IndexWriter {
+    target: PathBuf,
+    staging: TempDir,
+    replies: usize,
+    width: usize,
+    written: usize,
+    row: Vec<f16>,
+    line: Vec<u8>,
+    line_start: u64,
+    vectors: BufWriter<File>,
+    offsets: BufWriter<File>,
+    lines: BufWriter<File>,
+}
+
+impl IndexWriter {
+    /// Begins an index of `replies` rows of `width` values that is to be `target`.
+    ///
+    /// # Errors
+    /// The folder cannot be written to.
+    pub fn create(target: &Path, replies: usize, width: usize) -> Result<Self> {
+        let parent = match target.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            _ => Path::new("."),
+        };
+        fs::create_dir_all(parent).at("create", parent)?;
+        let staging = tempfile::Builder::new()
+            .prefix(".index-")
+            .tempdir_in(parent)
+            .at("create a folder in", parent)?;
+        let folder = new_folder(&staging);
+        fs::create_dir(&folder).at("create", &folder)?;
+
+        let header = header(replies, width);
+        let path = vectors_file(&folder);
+        let mut vectors = File::create(&path).at("create", &path)?;
+        vectors.write_all(&header).at("write", &path)?;
+        // The offsets stand behind the vectors, and are written at the same time.
+        let mut offsets = File::options().write(true).open(&path).at("write", &path)?;
+        let offsets_start = (header.len() + replies * width * 2) as u64;
+        offsets
+            .seek(SeekFrom::Start(offsets_start))
+            .at("write", &path)?;
+        let mut offsets = BufWriter::new(offsets);
+        offsets.write_all(&0u64.to_le_bytes()).at("write", &path)?;
+        let path = replies_file(&folder);
+        Ok(Self {
+            target: target.to_path_buf(),
+            replies,
+            width,
+            written: 0,
+            row: vec![f16::ZERO; width],
+            line: Vec::new(),
+            line_start: 0,
+            vectors: BufWriter::with_capacity(1 << 18, vectors),
+            offsets,
+            lines: BufWriter::new(File::create(&path).at("create", &path)?),
+            staging,
+        })
+    }
+
+    /// Adds the next reply with its vector.
+    ///
+    /// # Errors
+    /// The vector is of another width or holds what is not a number, or the disk is full.
+    ///
+    /// # Panics
+    /// When more rows come than were announced.
+    pub fn push(&mut self, entry: &Entry, vector: &[f32]) -> Result<()> {
+        assert!(self.written < self.replies, "more rows than announced");
+        if vector.len() != self.width || !vector.iter().all(|value| value.is_finite()) {
+            return Err(Error::Setting(format!(
+                "the bi-encoder gives no usable vector for {:?}: its training has failed; train it again",
+                entry.text
+            )));
+        }
+        self.row.convert_from_f32_slice(vector);
+        self.line.clear();
+        serde_json::to_writer(&mut self.line, entry)
+            .map_err(std::io::Error::from)
+            .at("write", &self.target)?;
+        self.line.push(b'\n');
+        self.line_start += self.line.len() as u64;
+        self.written += 1;
+        self.vectors
+            .write_all(bytemuck::cast_slice(&self.row))
+            .and_then(|()| self.lines.write_all(&self.line))
+            .and_then(|()| self.offsets.write_all(&self.line_start.to_le_bytes()))
+            .at("write", &self.target)
+    }
+
+    /// Writes the settings and puts the folder in its place; an index that was there is gone.
+    ///
+    /// # Errors
+    /// Any I/O error; the index that was there is then there still.
+    ///
+    /// # Panics
+    /// When fewer rows came than were announced.
+    pub fn finish(mut self, settings: &Settings) -> Result<()> {
+        assert_eq!(self.written, self.replies, "fewer rows than announced");
+        for file in [&mut self.vectors, &mut self.offsets, &mut self.lines] {
+            file.flush().at("write", &self.target)?;
+        }
+        let folder = new_folder(&self.staging);
+        files::write_json(&settings_file(&folder), settings)?;
+        let old = self.staging.path().join("old");
+        let replaces = self.target.exists();
+        if replaces {
+            fs::rename(&self.target, &old).at("replace", &self.target)?;
+        }
+        fs::rename(&folder, &self.target).or_else(|failed| {
+            if replaces {
+                fs::rename(&old, &self.target).at("put back", &self.target)?;
+            }
+            Err(failed).at("write", &self.target)
+        })
+    }
+}
+
+fn new_folder(staging: &TempDir) -> PathBuf {
+    staging.path().join("new")
+}
+
+/// The head of `vectors.safetensors`: a length, then JSON, filled up so that the vectors start at
+/// a multiple of 64 bytes.
+fn header(replies: usize, width: usize) -> Vec<u8> {
+    let vectors = replies * width * 2;
+    let json = serde_json::json!({
+        "vectors": {"dtype": "F16", "shape": [replies, width], "data_offsets": [0, vectors]},
+        "offsets": {
+            "dtype": "U64",
+            "shape": [replies + 1],
+            "data_offsets": [vectors, vectors + (replies + 1) * 8],
+        },
+    })
+    .to_string();
+    let length = (8 + json.len()).next_multiple_of(64) - 8;
+    let mut header = (length as u64).to_le_bytes().to_vec();
+    header.extend_from_slice(json.as_bytes());
+    header.resize(8 + length, b' ');
+    header
+}

@@ -1,0 +1,508 @@
+//! `homer prepare`, as a user meets it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use assert_cmd::Command;
+use predicates::prelude::*;
+use predicates::str::contains;
+use tempfile::TempDir;
+
+use homer::corpus::exchange::{Dataset, Exchange, Neighbour};
+
+/// A project folder of its own.
+struct Home(TempDir);
+
+impl Home {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn with(name: &str, bytes: impl AsRef<[u8]>) -> Self {
+        let home = Self::new();
+        home.write(name, bytes);
+        home
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn write(&self, name: &str, bytes: impl AsRef<[u8]>) {
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, bytes).unwrap();
+    }
+
+    fn prepare(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_homer"));
+        command.current_dir(self.0.path());
+        command.arg("prepare").args(arguments);
+        command
+    }
+
+    fn dataset(&self) -> Dataset {
+        Dataset::load(&self.path("data/exchanges")).unwrap()
+    }
+
+    /// Every file of the dataset, by name.
+    fn bytes(&self) -> BTreeMap<String, Vec<u8>> {
+        let entries = fs::read_dir(self.path("data/exchanges")).unwrap();
+        let file = |entry: std::io::Result<fs::DirEntry>| {
+            let entry = entry.unwrap();
+            let name = entry.file_name().into_string().unwrap();
+            (name, fs::read(entry.path()).unwrap())
+        };
+        entries.map(file).collect()
+    }
+}
+
+const THINGS: [&str; 10] = [
+    "kettle", "window", "bicycle", "garden", "letter", "thunder", "pudding", "lantern", "parrot",
+    "ladder",
+];
+
+/// Forty scenes: Pip asks Mo about one thing, three times; Mo has the most lines.
+fn script() -> String {
+    let mut rows = String::from("Speaker,Line\n");
+    for scene in 0..40 {
+        let thing = THINGS[scene % THINGS.len()];
+        rows += &format!("Mo,Scene {scene} begins.\n");
+        for (place, verb) in ["lost", "painted", "sold"].iter().enumerate() {
+            rows += &format!("Pip:,Who {verb} our {thing} number {scene}?\n");
+            rows += &format!("mo,\"(sighs) Answer {scene}, part {place}: {thing}.\"\n");
+            rows += "Mo,And so on.\n";
+        }
+        rows += "Pip,Fair enough.\n,\n";
+    }
+    rows
+}
+
+fn scenes(exchanges: &[Exchange]) -> BTreeSet<usize> {
+    exchanges.iter().map(|exchange| exchange.scene).collect()
+}
+
+#[test]
+fn a_script_becomes_a_dataset() {
+    let home = Home::with("play.csv", script());
+    home.prepare(&["play.csv"])
+        .assert()
+        .success()
+        .stdout(contains("exchanges  120: 96 train, 12 valid, 12 test"))
+        .stdout(contains("280      160      120  Mo"))
+        .stderr(contains("reading play.csv"))
+        .stderr(contains("homer train-bi"));
+
+    let dataset = home.dataset();
+    assert_eq!(dataset.settings.character, "Mo");
+    assert_eq!(dataset.settings.source, "play.csv");
+    assert_eq!(dataset.settings.context_turns, 4);
+
+    let second = &dataset.exchanges()[1];
+    assert_eq!((second.id, second.scene), (1, 0));
+    assert_eq!(second.query.speaker, "Pip");
+    assert_eq!(second.query.text, "Who painted our kettle number 0?");
+    assert_eq!(second.reply, "Answer 0, part 1: kettle. And so on.");
+    let context: Vec<&str> = second
+        .context
+        .iter()
+        .map(|turn| turn.text.as_str())
+        .collect();
+    assert_eq!(
+        context,
+        [
+            "Scene 0 begins.",
+            "Who lost our kettle number 0?",
+            "Answer 0, part 0: kettle. And so on."
+        ]
+    );
+    assert_eq!(second.companions(), ["Pip", "Mo"]);
+    assert_eq!(second.close_replies.len(), 3);
+
+    // Openers are in the pool, and answer nobody.
+    let openers = dataset
+        .pool
+        .iter()
+        .filter(|reply| reply.exchanges.is_empty());
+    assert_eq!(openers.count(), 40);
+    assert_eq!(dataset.pool.len(), 160);
+
+    let files = home.bytes();
+    assert!(files["report.png"].starts_with(b"\x89PNG"));
+    assert!(String::from_utf8_lossy(&files["report.txt"]).starts_with("Mo in play.csv"));
+    serde_json::from_slice::<serde_json::Value>(&files["report.json"]).unwrap();
+}
+
+#[test]
+fn scenes_are_whole_and_training_sees_nothing_held_out() {
+    let home = Home::with("play.csv", script());
+    home.prepare(&["play.csv"]).assert().success();
+    let dataset = home.dataset();
+    let train = scenes(&dataset.train);
+    assert!(train.is_disjoint(&scenes(&dataset.valid)));
+    assert!(train.is_disjoint(&scenes(&dataset.test)));
+    assert!(scenes(&dataset.valid).is_disjoint(&scenes(&dataset.test)));
+
+    let learnt: BTreeSet<&str> = dataset.train.iter().map(|one| one.reply.as_str()).collect();
+    for exchange in dataset.exchanges() {
+        let thing = THINGS[exchange.scene % THINGS.len()];
+        assert_eq!(exchange.good_replies.len(), 3);
+        assert_eq!(exchange.bad_replies.len(), 5);
+        for reply in exchange.good_replies.iter().chain(&exchange.bad_replies) {
+            assert!(learnt.contains(reply.as_str()), "{reply} is held out");
+            assert_ne!(*reply, exchange.reply);
+        }
+        for reply in &exchange.bad_replies {
+            assert!(!exchange.good_replies.contains(reply));
+            assert!(!reply.contains(thing), "{reply}: {exchange:?}");
+        }
+        // The queries most like this one are about the same thing.
+        let mut best = exchange.good_replies.iter().take(2);
+        assert!(best.all(|reply| reply.contains(thing)), "{exchange:?}");
+    }
+    let neighbours = Neighbour::load(&home.path("data/exchanges")).unwrap();
+    let of: BTreeSet<usize> = neighbours.iter().map(|pair| pair.scene).collect();
+    assert_eq!(of, train);
+    assert_eq!(neighbours.len(), 32 * 7);
+    assert!(neighbours.iter().any(|pair| pair.reply.speaker == "Pip"));
+}
+
+#[test]
+fn the_seed_decides_every_byte() {
+    let home = Home::with("play.csv", script());
+    home.prepare(&["play.csv"]).assert().success();
+    let first = home.bytes();
+    home.prepare(&["play.csv"]).assert().success();
+    assert_eq!(first, home.bytes());
+    home.prepare(&["play.csv", "--seed", "7"])
+        .assert()
+        .success();
+    assert_ne!(first["test.jsonl"], home.bytes()["test.jsonl"]);
+}
+
+#[test]
+fn a_contiguous_split_holds_out_the_end() {
+    let home = Home::with("play.csv", script());
+    home.prepare(&[
+        "play.csv",
+        "--split",
+        "contiguous",
+        "--good",
+        "1",
+        "--bad",
+        "0",
+    ])
+    .args(["--context-turns", "1"])
+    .assert()
+    .success();
+    let dataset = home.dataset();
+    assert_eq!(scenes(&dataset.test), (36..40).collect());
+    assert_eq!(scenes(&dataset.valid), (32..36).collect());
+    for exchange in dataset.exchanges() {
+        assert_eq!(exchange.context.len(), 1);
+        assert_eq!(exchange.good_replies.len(), 1);
+        assert!(exchange.bad_replies.is_empty());
+    }
+}
+
+#[test]
+fn scene_columns_divide_a_script_without_empty_rows() {
+    let rows: String = (0..20)
+        .map(|n| format!("{},Pip,Question {n}?\n{},Mo,Answer {n}.\n", n / 2, n / 2))
+        .collect();
+    let home = Home::with(
+        "play.tsv",
+        format!("part,Name,Text\n{rows}").replace(',', "\t"),
+    );
+    home.prepare(&["play.tsv", "--character", "MO", "--scene-column", "Part"])
+        .assert()
+        .success();
+    assert_eq!(
+        scenes(
+            &home
+                .dataset()
+                .exchanges()
+                .into_iter()
+                .cloned()
+                .collect::<Vec<_>>()
+        )
+        .len(),
+        10
+    );
+
+    // Without, it is all one scene: nothing can be held out, and that is said.
+    home.prepare(&["play.tsv", "--character", "mo"])
+        .assert()
+        .success()
+        .stdout(
+            contains("nothing is left for validation and test").and(contains("--scene-column")),
+        );
+}
+
+#[test]
+fn ready_pairs_are_split_in_file_order() {
+    let mut rows = String::from(",A,Q,Context,len_Context,label\n");
+    for n in 0..30 {
+        rows += &format!("{n},Reply {n},Query {n}?,Before {n}. Query {n}?,2.0,1.0\n");
+        rows += &format!("{n},Not mine {n},Query {n}?,Query {n}?,1.0,0.0\n");
+    }
+    rows += "30,,Query?,Query?,1.0,1.0\n";
+    let home = Home::with("pairs.csv", rows);
+    home.prepare(&["pairs.csv"])
+        .assert()
+        .success()
+        .stdout(contains("30 labelled as somebody else's"))
+        .stdout(contains("1 without a query or a reply"))
+        .stdout(contains("exchanges  30: 24 train, 3 valid, 3 test"));
+    let dataset = home.dataset();
+    assert_eq!(dataset.settings.character, "the character");
+    assert_eq!(dataset.test[0].reply, "Reply 27");
+    assert_eq!(dataset.train[3].context[0].text, "Before 3.");
+    assert_eq!(dataset.pool.len(), 30);
+    assert!(
+        dataset
+            .pool
+            .iter()
+            .all(|reply| !reply.text.contains("Not mine"))
+    );
+    let neighbours = Neighbour::load(&home.path("data/exchanges")).unwrap();
+    assert_eq!(neighbours.len(), 24);
+
+    home.prepare(&["pairs.csv", "--character", "Mo"])
+        .assert()
+        .success();
+    assert_eq!(home.dataset().settings.character, "Mo");
+    home.prepare(&["pairs.csv", "--split", "scene"])
+        .assert()
+        .code(1)
+        .stderr(contains("split contiguously"));
+    home.prepare(&["pairs.csv", "--list-characters"])
+        .assert()
+        .code(1)
+        .stderr(contains("do not say who speaks"));
+}
+
+#[test]
+fn columns_can_be_named() {
+    let home = Home::with(
+        "faq.csv",
+        "asked;said\nTea?;Yes.\nMilk?;No.\nCake?;Later.\n",
+    );
+    home.prepare(&[
+        "faq.csv",
+        "--query-column",
+        "asked",
+        "--reply-column",
+        "SAID",
+    ])
+    .assert()
+    .success()
+    .stdout(contains("exchanges  3: "));
+    assert_eq!(home.dataset().exchanges()[2].reply, "Later.");
+}
+
+#[test]
+fn encodings_are_read_and_garbled_text_is_repaired() {
+    let home = Home::with("old.csv", b"who,line\nPip,Caf\xe9?\nMo,Na\xefve.\n");
+    home.prepare(&["old.csv", "--character", "Mo", "--encoding", "windows-1252"])
+        .assert()
+        .success();
+    assert_eq!(home.dataset().train[0].query.text, "Café?");
+    home.write(
+        "garbled.csv",
+        "\u{feff}who,line\nPip,Wellâ€¦?\nMo,Itâ€™s fine.\n",
+    );
+    home.prepare(&["garbled.csv", "--character", "Mo"])
+        .assert()
+        .success()
+        .stdout(contains("repaired  2 garbled characters"));
+    let dataset = home.dataset();
+    assert_eq!(dataset.train[0].query.text, "Well…?");
+    assert_eq!(dataset.train[0].reply, "It’s fine.");
+}
+
+#[test]
+fn without_an_input_the_script_in_data_is_taken() {
+    let home = Home::new();
+    home.prepare(&[])
+        .assert()
+        .code(1)
+        .stderr(contains("no script here").and(contains("homer prepare SCRIPT.csv")));
+    home.write("data/sample_script.csv", script());
+    home.prepare(&[])
+        .assert()
+        .success()
+        .stderr(contains("reading ./data/sample_script.csv"));
+    home.write(
+        "data/mine.TSV",
+        script().replace(",\n", "\t\n").replace(',', "\t"),
+    );
+    home.prepare(&[])
+        .assert()
+        .success()
+        .stderr(contains("mine.TSV"));
+    home.write("data/yours.csv", script());
+    home.prepare(&[]).assert().code(1).stderr(
+        contains("mine.TSV")
+            .and(contains("yours.csv"))
+            .and(contains("say which")),
+    );
+}
+
+#[test]
+fn another_folder_can_be_worked_in() {
+    let home = Home::with("play.csv", script());
+    home.prepare(&["play.csv", "-C", "personas/mo"])
+        .assert()
+        .success();
+    assert!(
+        home.path("personas/mo/data/exchanges/train.jsonl")
+            .is_file()
+    );
+    assert!(!home.path("data").exists());
+}
+
+#[test]
+fn characters_are_listed_and_nothing_is_written() {
+    let home = Home::with("play.csv", script());
+    home.prepare(&["play.csv", "--list-characters"])
+        .assert()
+        .success()
+        .stdout(predicate::eq(
+            "   lines    turns  answers  speaker\n     280      160      120  Mo\n     160      160      160  Pip\n",
+        ));
+    assert!(!home.path("data").exists());
+}
+
+#[test]
+fn a_closed_pipe_is_no_error() {
+    let home = Home::with("play.csv", script());
+    let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_homer"))
+        .args(["prepare", "play.csv", "--list-characters"])
+        .current_dir(home.0.path())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    assert!(child.wait().unwrap().success());
+}
+
+/// Runs on `bytes`, over an earlier dataset; expects exit code 1, `message`, and no change.
+fn refused(bytes: impl AsRef<[u8]>, arguments: &[&str], message: &[&str]) {
+    let home = Home::with("good.csv", script());
+    home.prepare(&["good.csv"]).assert().success();
+    let before = home.bytes();
+    home.write("bad.csv", bytes);
+    let mut command = home.prepare(&["bad.csv"]);
+    let mut assert = command.args(arguments).assert().code(1).stdout("");
+    for part in message {
+        assert = assert.stderr(contains(*part));
+    }
+    assert.stderr(contains("panicked").not());
+    assert_eq!(before, home.bytes());
+    let left = fs::read_dir(home.path("data")).unwrap().count();
+    assert_eq!(left, 1, "something half-written is left");
+}
+
+#[test]
+fn bad_input_is_refused_with_its_place_and_what_to_do() {
+    refused("", &[], &["bad.csv: the file is empty", "header row"]);
+    refused("who,line\n", &[], &["nothing below it"]);
+    refused(
+        "who,line\nPip,Tea?\nMo,Yes, please.\n",
+        &[],
+        &[
+            "bad.csv, row 3: 3 cells where the header has 2",
+            "quotation marks",
+        ],
+    );
+    refused(
+        b"who,line\nPip,Tea?\nMo,Caf\xe9.\n",
+        &[],
+        &[
+            "row 3: the text is not valid UTF-8",
+            "--encoding windows-1252",
+        ],
+    );
+    refused(
+        "who,line\nPip,Tea?\nMo,\"Yes.\nPip,No.\n",
+        &[],
+        &["row 3: a quotation mark is opened and never closed"],
+    );
+    refused(
+        script(),
+        &["--text-column", "words"],
+        &["no column \"words\"", "Speaker, Line"],
+    );
+    refused(
+        "a1,a2\nPip,Tea?\n",
+        &[],
+        &["which column is what among: a1, a2"],
+    );
+    refused(
+        script(),
+        &["--character", "Pipp"],
+        &["nobody is called \"Pipp\"", "did you mean Pip?"],
+    );
+    refused(
+        "who,line\nMo,Alone.\n,\nMo,Still alone.\n",
+        &[],
+        &["Mo never answers anybody", "--list-characters"],
+    );
+    refused(
+        "who,line\n,Tea?\nMo,(nods)\n",
+        &[],
+        &["no row has both a speaker"],
+    );
+    refused(
+        "q,a,label\nTea?,Yes.,maybe\n",
+        &[],
+        &["row 2: column \"label\": \"maybe\""],
+    );
+    refused("q,a,label\nTea?,Yes.,0\n", &[], &["1 labelled 0"]);
+    refused(b"PK\x03\x04\x00\x00\x00", &[], &["no text file"]);
+}
+
+#[test]
+fn a_missing_file_is_named() {
+    let home = Home::new();
+    home.prepare(&["nowhere.csv"])
+        .assert()
+        .code(1)
+        .stderr(contains("nowhere.csv: no such file").and(contains("check the path")));
+    assert!(!home.path("data").exists());
+    home.prepare(&["."])
+        .assert()
+        .code(1)
+        .stderr(contains("cannot read"));
+}
+
+#[test]
+fn wrong_usage_is_exit_code_2() {
+    let home = Home::with("play.csv", script());
+    for arguments in [
+        &["play.csv", "--split", "random"][..],
+        &["play.csv", "--encoding", "klingon"],
+        &["play.csv", "--speaker-column", "a", "--query-column", "b"],
+        &["play.csv", "--good", "many"],
+        &["play.csv", "--bad", "101"],
+    ] {
+        home.prepare(arguments).assert().code(2);
+    }
+}
+
+#[test]
+fn a_folder_that_homer_did_not_write_is_left_alone() {
+    let home = Home::with("play.csv", script());
+    home.write("data/exchanges/precious.txt", "mine");
+    home.prepare(&["play.csv"])
+        .assert()
+        .code(1)
+        .stderr(contains("exists already").and(contains("move it away")));
+    let left = fs::read_to_string(home.path("data/exchanges/precious.txt")).unwrap();
+    assert_eq!(left, "mine");
+    assert!(!Path::new(&home.path("data/exchanges/train.jsonl")).exists());
+}
