@@ -14,6 +14,7 @@ pub mod folder;
 pub mod gradients;
 pub mod head;
 pub mod kernels;
+pub mod hub;
 pub mod packed;
 pub mod plain;
 pub mod tensors;
