@@ -2,21 +2,24 @@
 
 use std::sync::atomic::AtomicBool;
 
-use candle_core::Tensor;
+use candle_core::{Device, Tensor};
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
 use super::batches::{Stream, derive};
-use super::encode::encode_all;
 use super::losses::{self, Ranking, RankingLoss, Side};
 use super::task::{Task, Trainee, Validation, go_on, reciprocal_rank};
 use super::texts::{self, Replies};
 use crate::corpus::exchange::Exchange;
 use crate::error::Result;
+use crate::model::bi_encoder::embed;
 use crate::model::encoder::Pooling;
 use crate::model::packed::{Packed, Tokens};
 use crate::model::tokenizer::Tokenizer;
+
+/// Sequences embedded between two looks at whether to stop.
+const PATIENCE: usize = 256;
 
 /// Settings of the task.
 #[derive(Debug, Clone, Copy)]
@@ -168,18 +171,26 @@ impl<M: Trainee> Task for BiTask<M> {
 
     /// The rank of the true reply among all distinct validation replies.
     fn validate(&self, interrupt: &AtomicBool) -> Result<Validation> {
-        let encoder = self.model.encoder();
-        let encode = |sequences: &[Tokens]| {
-            let sequences: Vec<&Tokens> = sequences.iter().collect();
-            encode_all(encoder, &sequences, Pooling::Mean, interrupt)
+        let encode = |sequences: &[Tokens]| -> Result<Tensor> {
+            let encoder = self.model.encoder();
+            let (mut rows, width) = (Vec::new(), encoder.config().hidden);
+            for part in sequences.chunks(PATIENCE) {
+                go_on(interrupt)?;
+                rows.extend(embed(encoder, part, |_| {})?.values);
+            }
+            Ok(Tensor::from_vec(
+                rows,
+                (sequences.len(), width),
+                &Device::Cpu,
+            )?)
         };
         let queries = encode(&self.valid.queries)?;
         let replies = encode(&self.valid.replies)?;
+        let candidates = replies.t()?;
 
         let mut order: Vec<u32> = (0..self.valid.queries.len() as u32).collect();
         let seed = derive(self.options.seed, Stream::Validation, 0);
         order.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
-        let candidates = losses::unit(&replies)?.t()?;
         let (mut loss, mut ranks) = (0.0, 0.0);
         for batch in order.chunks(self.options.batch_size) {
             go_on(interrupt)?;
@@ -187,11 +198,11 @@ impl<M: Trainee> Task for BiTask<M> {
                 .iter()
                 .map(|&i| self.valid.truth[i as usize])
                 .collect();
-            let queries = queries.index_select(&Tensor::new(batch, encoder.device())?, 0)?;
-            let truths = Tensor::new(texts.as_slice(), encoder.device())?;
+            let queries = queries.index_select(&Tensor::new(batch, &Device::Cpu)?, 0)?;
+            let truths = Tensor::new(texts.as_slice(), &Device::Cpu)?;
             let pooled = Tensor::cat(&[&queries, &replies.index_select(&truths, 0)?], 0)?;
             loss += self.loss(&pooled, &texts)?.loss * batch.len() as f64;
-            let scores = losses::unit(&queries)?.matmul(&candidates)?; // [batch, distinct]
+            let scores = queries.matmul(&candidates)?; // [batch, distinct]
             for (scores, &truth) in scores.to_vec2::<f32>()?.iter().zip(&texts) {
                 ranks += reciprocal_rank(scores, truth as usize);
             }

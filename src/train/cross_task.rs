@@ -3,17 +3,17 @@
 
 use std::sync::atomic::AtomicBool;
 
-use candle_core::Tensor;
+use candle_core::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
 use super::batches::{Stream, derive};
-use super::encode::encode_all;
 use super::losses;
 use super::negatives::Negatives;
-use super::task::{Task, Trainee, Validation, reciprocal_rank};
+use super::task::{Task, Trainee, Validation, go_on, reciprocal_rank};
 use super::texts::{self, Replies};
 use crate::corpus::exchange::Exchange;
 use crate::error::{Error, Result};
+use crate::model::cross_encoder::score;
 use crate::model::encoder::Pooling;
 use crate::model::packed::{Packed, Tokens};
 use crate::model::tokenizer::{Query, Tokenizer};
@@ -236,16 +236,14 @@ impl<M: Trainee> Task for CrossTask<M> {
 
     /// The rank of the true reply among itself and its fixed negatives.
     fn validate(&self, interrupt: &AtomicBool) -> Result<Validation> {
-        let pairs: Vec<&Tokens> = self.valid.iter().flatten().collect();
-        let pooled = encode_all(self.model.encoder(), &pairs, Pooling::First, interrupt)?;
-        let logits = self.model.head().ok_or_else(headless)?.score(&pooled)?;
-        let scores: Vec<f32> = logits.to_vec1()?;
-        let (mut loss, mut ranks, mut start) = (0.0, 0.0, 0);
+        let head = self.model.head().ok_or_else(headless)?;
+        let (mut loss, mut ranks) = (0.0, 0.0);
         for group in &self.valid {
-            let logits = logits.narrow(0, start, group.len())?;
+            go_on(interrupt)?;
+            let scores = score(self.model.encoder(), head, group)?;
+            ranks += reciprocal_rank(&scores, 0);
+            let logits = Tensor::new(scores, &Device::Cpu)?;
             loss += self.options.loss.of(&logits, group.len())?.0;
-            ranks += reciprocal_rank(&scores[start..start + group.len()], 0);
-            start += group.len();
         }
         let n = self.valid.len() as f64;
         Ok(Validation {

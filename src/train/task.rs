@@ -6,12 +6,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::head::Head;
 use crate::error::{Error, Result};
 use crate::model::bi_encoder::BiEncoder;
 use crate::model::checkpoint::Precision;
 use crate::model::cross_encoder::CrossEncoder;
 use crate::model::encoder::Encoder;
+use crate::model::head::Head;
 
 /// A model that can be trained and kept.
 pub trait Trainee {
@@ -131,7 +131,8 @@ pub fn go_on(interrupt: &AtomicBool) -> Result<()> {
 pub fn reciprocal_rank(scores: &[f32], truth: usize) -> f64 {
     let own = scores[truth];
     let above = scores.iter().filter(|&&score| score > own).count();
-    let level = scores.iter().filter(|&&score| score == own).count() - 1;
+    let level = scores.iter().filter(|&&score| score == own).count();
+    let level = level.saturating_sub(1);
     1.0 / (1.0 + above as f64 + level as f64 / 2.0)
 }
 
