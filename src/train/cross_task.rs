@@ -1,6 +1,7 @@
 //! What the cross-encoder learns: to score the true reply above negatives, reading each together
 //! with the query.
 
+use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
 use candle_core::{Device, Tensor};
@@ -78,11 +79,6 @@ impl Material {
         }
     }
 
-    /// The exchanges.
-    pub fn exchanges(&self) -> &[Exchange] {
-        &self.exchanges
-    }
-
     /// The queries with their context.
     pub fn queries(&self) -> Vec<Query<'_>> {
         texts::queries(&self.exchanges, &self.contexts)
@@ -98,11 +94,34 @@ impl Material {
         &self.negatives
     }
 
-    /// Keeps the hard negatives at `path`, or takes those that were kept there.
+    /// Whether the replies suffice for `count` negatives each.
+    ///
+    /// # Errors
+    /// They do not.
+    pub fn check(&self, count: usize) -> Result<()> {
+        let distinct = self.negatives.pool as usize;
+        if distinct > count {
+            return Ok(());
+        }
+        Err(Error::Setting(format!(
+            "{count} negatives for each true reply need more than the {distinct} distinct replies there are\n  \
+             give a smaller `--negatives`, or prepare a longer script"
+        )))
+    }
+
+    /// Keeps the hard negatives at `path`.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn keep(&self, path: &Path) -> Result<()> {
+        self.negatives.save(path, &self.exchanges, &self.replies)
+    }
+
+    /// Takes the hard negatives that were kept at `path`.
     ///
     /// # Errors
     /// The file cannot be read, or belongs to other exchanges.
-    pub fn recall(&mut self, path: &std::path::Path) -> Result<()> {
+    pub fn recall(&mut self, path: &Path) -> Result<()> {
         self.negatives.load(path, &self.exchanges, &self.replies)
     }
 
@@ -159,14 +178,7 @@ impl<M: Trainee> CrossTask<M> {
         valid: &Material,
         options: Options,
     ) -> Result<Self> {
-        let distinct = train.negatives.pool as usize;
-        if distinct <= options.negatives {
-            return Err(Error::Setting(format!(
-                "{} negatives for each true reply need more than the {distinct} distinct replies there are\n  \
-                 give a smaller `--negatives`, or prepare a longer script",
-                options.negatives
-            )));
-        }
+        train.check(options.negatives)?;
         let groups = (0..valid.exchanges.len()).map(|i| {
             let seed = derive(options.seed, Stream::Validation, i as u64);
             valid.group(
