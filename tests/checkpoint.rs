@@ -1,17 +1,17 @@
 //! Checkpoints: whatever is in the file is used, named as left out, or named as wrong.
 
-use std::borrow::Cow;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use homer::model::checkpoint::{Checkpoint, Head, Precision, write_safetensors};
+use homer::model::checkpoint::{Checkpoint, HeadKind, Precision, write_safetensors};
 use homer::model::config::{Config, Family};
 use homer::model::export::{head_specs, pooler_specs};
+use homer::model::tensors::Named;
 use homer::model::testing::{tiny_config, tiny_encoder_folder};
 use homer::model::weights::{Spec, Values, Weights, encoder_specs};
 use serde_json::json;
 
-type Tensor = (String, Vec<usize>, Cow<'static, [f32]>);
+type Tensor = Named<'static>;
 
 fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -148,10 +148,10 @@ fn known_heads_are_left_out_and_said_so() {
          2 tensors of the pooler"
     );
     let rest = checkpoint.left_out(&[
-        Head::MaskedLanguage,
-        Head::NextSentence,
-        Head::QuestionAnswering,
-        Head::Pooler,
+        HeadKind::MaskedLanguage,
+        HeadKind::NextSentence,
+        HeadKind::QuestionAnswering,
+        HeadKind::Pooler,
     ]);
     assert_eq!(rest.unwrap(), "2 tensors of the classifier");
     let bare = Checkpoint::open(write(&tensors(&config)).path()).unwrap();
