@@ -26,7 +26,7 @@ pub struct Checkpoint {
 
 /// What else checkpoints of the two families hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Head {
+pub enum HeadKind {
     /// Predicts masked words, in pretraining.
     MaskedLanguage,
     /// Predicts whether a sentence follows another, in pretraining.
@@ -39,7 +39,7 @@ pub enum Head {
     Pooler,
 }
 
-impl Head {
+impl HeadKind {
     /// The head that a name, without the encoder's prefix, belongs to.
     fn of(name: &str) -> Option<Self> {
         let belongs = |stems: &[&str]| stems.iter().any(|stem| name.starts_with(stem));
@@ -59,7 +59,7 @@ impl Head {
     }
 }
 
-impl fmt::Display for Head {
+impl fmt::Display for HeadKind {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(match self {
             Self::MaskedLanguage => "the masked-language-model head",
@@ -148,7 +148,7 @@ impl Checkpoint {
         }
         for (name, tensor) in &self.tensors {
             let buffer = tensor.values.is_none() || name.ends_with("position_ids");
-            if !known.contains(name) && !buffer && Head::of(bare(name)).is_none() {
+            if !known.contains(name) && !buffer && HeadKind::of(bare(name)).is_none() {
                 wrong.unexpected.push(name.clone());
             }
         }
@@ -195,10 +195,10 @@ impl Checkpoint {
 
     /// Says in one line what in the file was not used, heads other than `used`; `None` when
     /// that is nothing. For instance "5 tensors of the masked-language-model head".
-    pub fn left_out(&self, used: &[Head]) -> Option<String> {
+    pub fn left_out(&self, used: &[HeadKind]) -> Option<String> {
         let mut counts = BTreeMap::new();
         for name in self.tensors.keys() {
-            if let Some(head) = Head::of(bare(name)).filter(|head| !used.contains(head)) {
+            if let Some(head) = HeadKind::of(bare(name)).filter(|head| !used.contains(head)) {
                 *counts.entry(head).or_insert(0) += 1;
             }
         }

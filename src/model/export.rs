@@ -92,7 +92,7 @@ pub fn save_bi_encoder(
     tensors.extend(named(pooler_specs(config), pooler.unwrap_or_default()));
     replace_model(folder, |new| {
         write_tensors(new, "", tensors, precision)?;
-        let described = describe(config, architecture, precision);
+        let described = describe(config, architecture);
         files::write_json(&new.join("config.json"), &described)?;
         files::write_json(&new.join("modules.json"), &modules)?;
         files::write_json(&new.join("1_Pooling").join("config.json"), &pooling)?;
@@ -128,7 +128,7 @@ pub fn save_cross_encoder(
         Family::Bert => ("BertForSequenceClassification", "bert."),
         Family::DistilBert => ("DistilBertForSequenceClassification", "distilbert."),
     };
-    let mut described = describe(config, architecture, precision);
+    let mut described = describe(config, architecture);
     described["id2label"] = json!({"0": "LABEL_0"});
     described["label2id"] = json!({"LABEL_0": 0});
     let none = "torch.nn.modules.linear.Identity";
@@ -178,7 +178,7 @@ pub fn model_settings(folder: &Path) -> Result<ModelSettings> {
 }
 
 /// `config.json` for the architecture that is written.
-fn describe(config: &Config, architecture: &str, precision: Precision) -> Value {
+fn describe(config: &Config, architecture: &str) -> Value {
     let mut described = config.raw.clone();
     if let Some(keys) = described.as_object_mut() {
         // What said where the encoder came from, or what its former head was.
@@ -196,10 +196,9 @@ fn describe(config: &Config, architecture: &str, precision: Precision) -> Value 
         }
     }
     described["architectures"] = json!([architecture]);
-    described["torch_dtype"] = match precision {
-        Precision::F32 => "float32".into(),
-        Precision::F16 => "float16".into(),
-    };
+    // What to compute in, whatever is stored: Python would take half precision from here and give
+    // other numbers, more slowly.
+    described["torch_dtype"] = "float32".into();
     described
 }
 

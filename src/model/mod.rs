@@ -13,6 +13,7 @@ pub mod fast;
 pub mod folder;
 pub mod gradients;
 pub mod head;
+pub mod hub;
 pub mod kernels;
 pub mod packed;
 pub mod plain;

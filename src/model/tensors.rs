@@ -184,16 +184,15 @@ pub fn read_pickle(path: &Path) -> Result<Vec<Stored>> {
     Ok(tensors)
 }
 
-/// Writes tensors (name, shape, values) as safetensors, in the order of their names: the same
+/// A tensor to be written: name, shape, values.
+pub type Named<'a> = (String, Vec<usize>, Cow<'a, [f32]>);
+
+/// Writes tensors as safetensors, in the order of their names: the same
 /// tensors give the same bytes, whatever order they come in.
 ///
 /// # Errors
 /// The file cannot be written, or a value does not fit in half precision.
-pub fn write_safetensors(
-    path: &Path,
-    tensors: &[(String, Vec<usize>, Cow<'_, [f32]>)],
-    precision: Precision,
-) -> Result<()> {
+pub fn write_safetensors(path: &Path, tensors: &[Named<'_>], precision: Precision) -> Result<()> {
     let mut tensors: Vec<_> = tensors.iter().collect();
     tensors.sort_by(|a, b| a.0.cmp(&b.0));
     let (dtype, size) = match precision {

@@ -256,6 +256,7 @@ impl Tokenizer {
         }
         settings["model_max_length"] = max_length.into();
         if let (Some(settings), Some(special)) = (settings.as_object_mut(), special.as_object()) {
+            settings.shift_remove("name_or_path");
             for (key, name) in special {
                 settings.entry(key).or_insert(name.clone());
             }
