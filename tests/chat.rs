@@ -7,8 +7,14 @@ use assert_cmd::Command;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use homer::model::bi_encoder::BiEncoder;
+use homer::model::checkpoint::Precision;
 use homer::model::config::Family;
+use homer::model::cross_encoder::CrossEncoder;
+use homer::model::device::Compute;
+use homer::model::head::Head;
 use homer::model::testing::tiny_encoder_folder;
+use homer::model::tokenizer::Query;
 
 /// homer in a folder of its own.
 struct Dir(TempDir);
@@ -75,7 +81,9 @@ impl Dir {
             values.map(|value| format!("{value}\n")).collect()
         };
         let write = |name: &str, text: String| fs::write(folder.join(name), text).unwrap();
-        let settings = json!({"source": "play.csv", "character": "Rufus", "seed": 0});
+        let settings = json!({
+            "source": "play.csv", "character": "Rufus", "seed": 0, "context_turns": 2,
+        });
         write("settings.json", settings.to_string());
         let valid = replies.saturating_sub(24);
         write("train.jsonl", lines(&mut (0..valid).map(exchange)));
@@ -83,6 +91,24 @@ impl Dir {
         write("test.jsonl", String::new());
         let pool = |i: usize| json!({"text": reply(i), "exchanges": [i]});
         write("pool.jsonl", lines(&mut (0..replies).map(pool)));
+    }
+
+    /// Writes what `train-cross` would, and gives the model.
+    fn train_cross(&self, seed: u64) -> CrossEncoder {
+        let body = BiEncoder::load(&self.path().join("runs/bi-encoder/model"), &Compute::Fast);
+        let body = body.unwrap();
+        let config = body.encoder.config().clone();
+        let head = Head::fresh(&config, None, seed);
+        let cross = CrossEncoder {
+            head: Head::new(&config, &head, &Compute::Fast.device()).unwrap(),
+            encoder: body.encoder,
+            tokenizer: body.tokenizer,
+            max_length: body.max_length,
+        };
+        let model = self.path().join("runs/cross-encoder/model");
+        fs::create_dir_all(&model).unwrap();
+        cross.save(&model, Precision::F32).unwrap();
+        cross
     }
 
     /// Writes what `train-bi` would.
@@ -94,6 +120,9 @@ impl Dir {
 }
 
 const REPLIES: usize = 60;
+
+/// The files of an index.
+const INDEX: [&str; 3] = ["vectors.safetensors", "replies.csv", "manifest.json"];
 
 /// Lines that no two of are alike.
 fn reply(i: usize) -> String {
@@ -200,11 +229,13 @@ fn the_answer_is_the_reply_whose_vector_is_nearest() {
     assert_eq!(line["answer"], reply(17));
     assert!((line["chosen"]["retrieval"].as_f64().unwrap() - 1.0).abs() < 1e-2);
     assert_eq!(line["chosen"]["rerank"], Value::Null);
-    assert_eq!(line["chosen"]["answers"][0]["exchange"], 17);
-    assert_eq!(
-        line["chosen"]["answers"][0]["query"]["text"],
-        "What about number 17?"
-    );
+    let origin = &line["chosen"]["origin"];
+    assert_eq!(origin["exchange"], 17);
+    assert_eq!(origin["query"]["text"], "What about number 17?");
+    assert_eq!(origin["context"], json!(["Ada: Listen."]));
+    assert_eq!(line["chosen"]["exchanges"], json!([17]));
+    assert_eq!(line["character"], "Rufus");
+    assert_eq!(line["folder"], dir.path().to_str().unwrap());
     assert_eq!(line.get("candidates"), None);
 }
 
@@ -236,6 +267,10 @@ fn context_is_part_of_the_question() {
     ];
     assert_ne!(alone, score(&ab));
     assert_ne!(score(&ab), score(&ba));
+    // Training saw two turns before a query: what was said before them is not minded.
+    let mut older = ab.to_vec();
+    older.splice(3..3, ["--context", "Moose. Kettle!"]);
+    assert_eq!(score(&ab), score(&older));
 }
 
 #[test]
@@ -244,9 +279,11 @@ fn explain_shows_the_best_candidates_and_their_exchanges() {
     let shown = dir.says(&["ask", "--explain", &reply(4)]);
     let lines: Vec<&str> = shown.lines().collect();
     assert_eq!(lines[0], reply(4));
-    assert_eq!(lines.len(), 13, "{shown}");
-    assert!(lines[3].starts_with("* 1"), "{shown}");
-    assert!(lines[3].contains("#4 Ada: What about number 4?"), "{shown}");
+    assert_eq!(lines.len(), 14, "{shown}");
+    let folder = dir.path().to_str().unwrap();
+    assert_eq!(lines[2], format!("Rufus from {folder}"));
+    assert!(lines[4].starts_with("* 1"), "{shown}");
+    assert!(lines[4].contains("#4 Ada: What about number 4?"), "{shown}");
 
     let args = ["ask", "--explain", "--json", "--top-k", "5", "A hat?"];
     let line: Value = serde_json::from_str(&dir.says(&args)).unwrap();
@@ -257,6 +294,56 @@ fn explain_shows_the_best_candidates_and_their_exchanges() {
         .collect();
     assert_eq!(scores.len(), 5);
     assert!(scores.is_sorted_by(|a, b| a >= b), "{scores:?}");
+}
+
+#[test]
+fn the_cross_encoder_on_disk_puts_what_was_retrieved_in_order() {
+    let dir = Dir::persona();
+    let cross = dir.train_cross(5);
+    let ask = |more: &[&str]| -> Value {
+        let mut args = vec!["ask", "A hat?", "--json", "--explain", "--top-k", "20"];
+        args.extend_from_slice(more);
+        serde_json::from_str(&dir.says(&args)).unwrap()
+    };
+    let replies = |line: &Value| -> Vec<String> {
+        let candidates = line["candidates"].as_array().unwrap().iter();
+        candidates
+            .map(|c| c["reply"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    let context = ["The pie.".to_owned()];
+    let retrieved = replies(&ask(&["--context", "The pie.", "--no-rerank"]));
+    let query = Query {
+        context: &context,
+        text: "A hat?",
+    };
+    let texts: Vec<&str> = retrieved.iter().map(String::as_str).collect();
+    let scores = cross.score(query, &texts).unwrap();
+    let mut order: Vec<usize> = (0..20).collect();
+    order.sort_by(|&a, &b| scores[b].total_cmp(&scores[a]));
+    assert!(!order.is_sorted(), "nothing to reorder");
+
+    let line = ask(&["--context", "The pie."]);
+    let expected: Vec<&str> = order.iter().map(|&i| texts[i]).collect();
+    assert_eq!(replies(&line), expected);
+    assert_eq!(line["answer"], expected[0]);
+    for (candidate, &i) in line["candidates"].as_array().unwrap().iter().zip(&order) {
+        assert_eq!(candidate["rank_before"], i);
+        let score = candidate["rerank"].as_f64().unwrap();
+        assert!((score - f64::from(scores[i])).abs() < 1e-5);
+    }
+    let table = dir.says(&["ask", "A hat?", "--explain"]);
+    assert!(table.contains("logit"), "{table}");
+}
+
+#[test]
+fn a_cross_encoder_without_its_head_is_refused_and_not_made_up() {
+    let dir = Dir::persona();
+    let model = dir.path().join("runs/cross-encoder/model");
+    fs::create_dir_all(&model).unwrap();
+    tiny_encoder_folder(&model, Family::Bert, &["boat"], 3).unwrap();
+    assert!(dir.fails(&["ask", "Well?"], 1).contains("no head"));
+    dir.homer(&["ask", "Well?", "--no-rerank"]).success();
 }
 
 #[test]
@@ -342,7 +429,11 @@ fn dialogue_that_is_newer_than_the_index_is_said_and_no_obstacle() {
     let dir = Dir::persona();
     dir.prepare(REPLIES - 1);
     let outcome = dir.homer(&["ask", &reply(1)]).success();
-    assert!(text(&outcome.get_output().stderr).contains("prepared anew"));
+    let said = text(&outcome.get_output().stderr);
+    assert!(
+        said.contains("prepared anew") && said.contains("Rufus") && said.contains("build-index"),
+        "{said}"
+    );
     assert_eq!(
         text(&outcome.get_output().stdout),
         format!("{}\n", reply(1))
@@ -352,21 +443,23 @@ fn dialogue_that_is_newer_than_the_index_is_said_and_no_obstacle() {
 #[test]
 fn a_damaged_index_is_an_error_that_says_what_to_do() {
     let dir = Dir::persona();
-    let file = dir.path().join("runs/index/vectors.safetensors");
-    let bytes = fs::read(&file).unwrap();
-    fs::write(&file, &bytes[..bytes.len() / 2]).unwrap();
-    let error = dir.fails(&["ask", "Well?"], 1);
-    assert!(
-        error.contains("vectors.safetensors") && error.contains("homer build-index"),
-        "{error}"
-    );
+    for name in INDEX {
+        dir.homer(&["build-index"]).success();
+        let file = dir.path().join("runs/index").join(name);
+        let bytes = fs::read(&file).unwrap();
+        fs::write(&file, &bytes[..bytes.len() / 2]).unwrap();
+        let error = dir.fails(&["ask", "Well?"], 1);
+        assert!(
+            error.contains(name) && error.contains("homer build-index"),
+            "{error}"
+        );
+    }
 }
 
 #[test]
 fn building_twice_gives_the_same_bytes() {
     let dir = Dir::persona();
-    let names = ["vectors.safetensors", "replies.jsonl", "settings.json"];
-    let read = || names.map(|name| fs::read(dir.path().join("runs/index").join(name)).unwrap());
+    let read = || INDEX.map(|name| fs::read(dir.path().join("runs/index").join(name)).unwrap());
     let before = read();
     dir.homer(&["build-index"]).success();
     assert!(before == read());
@@ -389,6 +482,11 @@ fn the_repl_answers_a_line_with_a_line_and_never_repeats_itself() {
     let notes = text(&outcome.get_output().stderr);
     assert!(
         notes.contains("cosine") && notes.contains("no command :nonsense"),
+        "{notes}"
+    );
+    let folder = dir.path().to_str().unwrap();
+    assert!(
+        notes.starts_with(&format!("Rufus from {folder} is listening.")),
         "{notes}"
     );
 }

@@ -85,7 +85,8 @@ mod tests {
     fn candidates(scores: &[f32]) -> Vec<Candidate> {
         let candidate = |(i, &score): (usize, &f32)| Candidate {
             reply: format!("line {i}"),
-            answers: vec![],
+            origin: None,
+            exchanges: vec![],
             retrieval: score / 10.0,
             rerank: Some(score),
             score,

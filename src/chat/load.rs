@@ -78,21 +78,25 @@ impl Persona {
     pub fn load(project: &Project, compute: &Compute, rerank: bool) -> Result<Self> {
         let encoder = load_bi_encoder(project, compute)?;
         let index = Index::open(&project.index())?;
-        let settings = index.settings();
-        let weights = project.bi_encoder_model().join(WEIGHTS);
-        if settings.bi_encoder != fingerprint::of_file(&weights)? {
+        let source = index.manifest().source.clone();
+        let model = project.bi_encoder_model();
+        if source.bi_encoder != fingerprint::of_file(&model.join(WEIGHTS))? {
             return Err(Error::Model {
                 path: project.index(),
-                what: "built with another bi-encoder than the one that is there now\n  \
-                       run `homer build-index` again"
-                    .into(),
+                what: format!(
+                    "built with another bi-encoder than the one in {}\n  \
+                     make the index anew with `homer build-index`",
+                    model.display()
+                ),
             });
         }
         let pool = project.exchanges().join(POOL);
-        let outdated = pool.is_file() && settings.pool != fingerprint::of_file(&pool)?;
+        let outdated = pool.is_file() && source.pool != fingerprint::of_file(&pool)?;
         Ok(Self {
-            character: settings.character.clone(),
-            calibrated: settings.calibration.map(|found| found.min_score),
+            character: source.character,
+            folder: std::path::absolute(project.root()).ok(),
+            context_turns: source.context_turns,
+            calibrated: source.calibration.map(|found| found.min_score),
             outdated,
             reranker: if rerank {
                 load_reranker(project, compute)?

@@ -1,6 +1,7 @@
 //! A character that answers: two stages behind traits, and what they make of a question.
 
 use std::collections::HashSet;
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
@@ -50,6 +51,10 @@ impl Default for Fusion {
 pub struct Persona {
     /// Who speaks.
     pub character: String,
+    /// The folder that it lives in, if it came from disk.
+    pub folder: Option<PathBuf>,
+    /// Turns of context that it minds, at most: as many as its models saw in training.
+    pub context_turns: usize,
     pub(super) retriever: Box<dyn Retrieve>,
     pub(super) reranker: Option<(Box<dyn Rerank>, Fusion)>,
     pub(super) calibrated: Option<f32>,
@@ -69,8 +74,10 @@ pub struct Candidate {
     pub rerank: Option<f32>,
     /// Position before reranking, from 0.
     pub rank_before: usize,
-    /// The exchanges that the reply comes from.
-    pub answers: Vec<Origin>,
+    /// The first exchange that the reply comes from; none for a line that answers nobody.
+    pub origin: Option<Origin>,
+    /// The ids of all exchanges that it comes from.
+    pub exchanges: Vec<usize>,
 }
 
 /// What a persona has to say.
@@ -95,7 +102,7 @@ impl Answer {
 }
 
 impl Persona {
-    /// A persona of other stages.
+    /// A persona of other stages, that minds any context.
     pub fn new(
         character: impl Into<String>,
         retriever: impl Retrieve + 'static,
@@ -104,6 +111,8 @@ impl Persona {
     ) -> Self {
         Self {
             character: character.into(),
+            folder: None,
+            context_turns: usize::MAX,
             retriever: Box::new(retriever),
             reranker,
             calibrated,
@@ -116,7 +125,13 @@ impl Persona {
         self.outdated
     }
 
-    /// Answers `question`, said after `context` (oldest first). Replies in `said` are not given
+    /// What of a context it minds: the newest turns.
+    pub fn minds<'a>(&self, context: &'a [String]) -> &'a [String] {
+        &context[context.len().saturating_sub(self.context_turns)..]
+    }
+
+    /// Answers `question`, said after `context` (oldest first), of which it minds the newest turns
+    /// only. Replies in `said` are not given
     /// again, however they are written, unless nothing else is left.
     ///
     /// # Errors
@@ -130,7 +145,7 @@ impl Persona {
     ) -> Result<Answer> {
         let min_score = self.min_score(choice.min_score)?;
         let query = Query {
-            context,
+            context: self.minds(context),
             text: question,
         };
         let found = self.retriever.retrieve(query, choice.top_k + said.len())?;
@@ -148,7 +163,8 @@ impl Persona {
                 retrieval: *score,
                 rerank: None,
                 rank_before: rank,
-                answers: entry.answers.clone(),
+                origin: entry.origin.clone(),
+                exchanges: entry.exchanges.clone(),
             })
             .collect();
         if let Some((reranker, fusion)) = &self.reranker {
@@ -216,7 +232,7 @@ mod tests {
             let entry = |(i, text): (usize, &&str)| {
                 let entry = Entry {
                     text: (*text).into(),
-                    answers: vec![],
+                    ..Entry::default()
                 };
                 (entry, 0.9 - i as f32 / 10.0)
             };
@@ -248,6 +264,21 @@ mod tests {
         persona
             .answer(&["before".into()], "What?", said, choice)
             .unwrap()
+    }
+
+    #[test]
+    fn of_a_long_context_both_stages_get_the_newest_turns() {
+        let mut persona = persona(Some(Fusion::default()));
+        let turns = ["long ago", "once", "before"].map(String::from);
+        persona.context_turns = 1;
+        // `Longest` makes sure that there is nothing but "before".
+        persona
+            .answer(&turns, "What?", &[], &Choice::default())
+            .unwrap();
+        for (most, kept) in [(0, 0), (2, 2), (3, 3), (9, 3)] {
+            persona.context_turns = most;
+            assert_eq!(persona.minds(&turns), &turns[3 - kept..]);
+        }
     }
 
     #[test]

@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use serde::Serialize;
 
-use homer::chat::Answer;
 use homer::chat::persona::Candidate;
+use homer::chat::{Answer, Persona};
 
 use super::explain::explain;
-use super::persona::{NO_ANSWER, PersonaArgs};
+use super::persona::{NO_ANSWER, PersonaArgs, who};
 use super::{Global, usage_error};
 
 /// Ask the character something
@@ -31,7 +31,7 @@ pub struct Args {
     /// What was said before, oldest first; repeat it for more turns
     #[arg(long, value_name = "TURN")]
     context: Vec<String>,
-    /// Show the best candidates, their scores, and what they were said to
+    /// Show who speaks, the best candidates, their scores, and what they were said to
     #[arg(long)]
     explain: bool,
     /// Write each answer as a line of JSON, its candidates with --explain
@@ -41,9 +41,11 @@ pub struct Args {
     persona: PersonaArgs,
 }
 
-/// An answer as JSON.
+/// An answer as JSON, with who gave it.
 #[derive(Serialize)]
 struct Line<'a> {
+    character: &'a str,
+    folder: Option<&'a Path>,
     question: &'a str,
     answer: Option<&'a str>,
     chosen: Option<&'a Candidate>,
@@ -66,7 +68,7 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<()> {
         } else {
             persona.answer(&args.context, &question, &[], &choice)?
         };
-        args.show(&mut out, &question, &answer)?;
+        args.show(&mut out, &persona, &question, &answer)?;
     }
     Ok(())
 }
@@ -89,9 +91,17 @@ impl Args {
         Ok(vec![words.join(" ")])
     }
 
-    fn show(&self, out: &mut impl Write, question: &str, answer: &Answer) -> anyhow::Result<()> {
+    fn show(
+        &self,
+        out: &mut impl Write,
+        persona: &Persona,
+        question: &str,
+        answer: &Answer,
+    ) -> anyhow::Result<()> {
         if self.json {
             let line = Line {
+                character: &persona.character,
+                folder: persona.folder.as_deref(),
                 question,
                 answer: answer.text(),
                 chosen: answer.candidate(),
@@ -103,7 +113,7 @@ impl Args {
         } else {
             writeln!(out, "{}", one_line(answer.text().unwrap_or(NO_ANSWER)))?;
             if self.explain {
-                writeln!(out, "\n{}", explain(answer))?;
+                writeln!(out, "\n{}\n{}", who(persona), explain(answer))?;
             }
         }
         Ok(())

@@ -33,16 +33,16 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<()> {
         bar.set_position(done as u64);
     });
     bar.finish_and_clear();
-    let settings = built?;
+    let manifest = built?;
     eprintln!(
         "{} replies of {}, {} numbers each, in {:.1} s: {}",
-        HumanCount(settings.replies as u64),
-        settings.character,
-        settings.width,
+        HumanCount(manifest.replies as u64),
+        manifest.source.character,
+        manifest.width,
         start.elapsed().as_secs_f64(),
         project.index().display()
     );
-    match settings.calibration {
+    match manifest.source.calibration {
         Some(found) => eprintln!(
             "on {} validation exchanges the true reply scores {:.3} on average, a random one {:.3}; \
              --min-score auto is {:.3}",

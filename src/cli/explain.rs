@@ -56,11 +56,11 @@ fn table(answer: &Answer, columns: usize) -> String {
 
 /// The query that the reply answered in the script, and in how many other exchanges it stands.
 fn said_to(candidate: &Candidate) -> String {
-    let Some(origin) = candidate.answers.first() else {
+    let Some(origin) = &candidate.origin else {
         return "(nobody)".into();
     };
-    let more = match candidate.answers.len() {
-        1 => String::new(),
+    let more = match candidate.exchanges.len() {
+        0 | 1 => String::new(),
         n => format!("(+{}) ", n - 1),
     };
     let speaker = match origin.query.speaker.as_str() {
@@ -104,11 +104,11 @@ mod tests {
         let origin = |exchange| Origin {
             exchange,
             scene: 0,
-            context: vec![],
             query: Turn {
                 speaker: "Ada".into(),
                 text: "Who ate the whole of the pie that I left on the sill?".into(),
             },
+            context: vec![],
         };
         let candidate = |(i, reply): (usize, &&str)| Candidate {
             reply: (*reply).into(),
@@ -116,7 +116,8 @@ mod tests {
             retrieval: 0.5 - i as f32,
             rerank: Some(-12.25),
             rank_before: 49,
-            answers: (0..i).map(origin).collect(),
+            origin: (0..i).next().map(origin),
+            exchanges: (0..i).collect(),
         };
         Answer {
             candidates: replies.iter().enumerate().map(candidate).collect(),

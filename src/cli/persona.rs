@@ -37,8 +37,9 @@ impl PersonaArgs {
         let persona = Persona::load(&global.project(), &compute, !self.no_rerank)?;
         if persona.is_outdated() {
             eprintln!(
-                "homer: the dialogue was prepared anew since the index was built; \
-                 `homer build-index` brings it up to date"
+                "homer: the dialogue was prepared anew since the index was built, which still answers \
+                 as {}; `homer build-index` brings it up to date",
+                persona.character
             );
         }
         Ok(persona)
@@ -51,6 +52,14 @@ impl PersonaArgs {
             seed: self.seed,
             min_score: self.min_score.unwrap_or(MinScore::None),
         }
+    }
+}
+
+/// Who speaks, and from which folder.
+pub fn who(persona: &Persona) -> String {
+    match &persona.folder {
+        Some(folder) => format!("{} from {}", persona.character, folder.display()),
+        None => persona.character.clone(),
     }
 }
 

@@ -16,14 +16,14 @@ use homer::chat::{Answer, Choice, Conversation, Persona};
 use super::Global;
 use super::ask::one_line;
 use super::explain::explain;
-use super::persona::{NO_ANSWER, PersonaArgs};
+use super::persona::{NO_ANSWER, PersonaArgs, who};
 use super::repl_command::{self, COMMANDS, Command};
 
 /// Talk with the character
 ///
-/// The last four exchanges are the context of the next answer, and no answer comes twice. `:help`
-/// lists what else can be done. When standard input is not a terminal, every line is a question
-/// and every answer a line.
+/// The last four exchanges are the context of the next answer, as far as the models saw so many
+/// turns in training, and no answer comes twice. `:help` lists what else can be done. When standard
+/// input is not a terminal, every line is a question and every answer a line.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   homer repl
@@ -37,6 +37,7 @@ pub struct Args {
 pub fn run(args: Args, global: &Global) -> anyhow::Result<()> {
     let persona = args.persona.load(global)?;
     let session = Session::new(&persona, args.persona.choice());
+    eprintln!("{} is listening.", who(&persona));
     if std::io::stdin().is_terminal() && std::io::stdout().is_terminal() {
         at_terminal(session, &global.project().runs().join(".repl_history"))
     } else {
@@ -113,10 +114,13 @@ impl<'a> Session<'a> {
                 Some(answer) => explain(answer),
                 None => "nothing was answered yet".into(),
             },
-            Command::Context => match self.conversation.context().join("\n  ") {
-                turns if turns.is_empty() => "nothing is remembered".into(),
-                turns => format!("  {turns}"),
-            },
+            Command::Context => {
+                let context = self.conversation.context();
+                match self.persona.minds(&context) {
+                    [] => "nothing is remembered".into(),
+                    turns => format!("  {}", turns.join("\n  ")),
+                }
+            }
             Command::Clear => {
                 self.conversation.clear();
                 self.last = None;
@@ -170,7 +174,7 @@ fn at_terminal(mut session: Session<'_>, history: &Path) -> anyhow::Result<()> {
     editor.set_helper(Some(Hints(paint)));
     // There is none the first time, and a conversation needs none.
     let _ = editor.load_history(history);
-    eprintln!("{character} is listening. `:help` shows what else you can do, Ctrl-D leaves.");
+    eprintln!("`:help` shows what else you can do, Ctrl-D leaves.");
     loop {
         let line = match editor.readline(&prompt) {
             Ok(line) => line,
@@ -271,7 +275,7 @@ mod tests {
         fn retrieve(&self, query: Query<'_>, count: usize) -> Result<Vec<(Entry, f32)>> {
             let entry = |text: String| Entry {
                 text,
-                answers: vec![],
+                ..Entry::default()
             };
             let first = entry(format!("After {} turns.", query.context.len()));
             let others = (0..).map(|i| entry(format!("Line {i}.")));
@@ -305,6 +309,21 @@ mod tests {
         assert_eq!(said(&mut session, ":context"), "nothing is remembered");
         assert_eq!(said(&mut session, ":why"), "nothing was answered yet");
         assert_eq!(said(&mut session, "Hello?"), "After 0 turns.");
+    }
+
+    #[test]
+    fn the_context_shown_is_the_one_that_the_models_get() {
+        let mut persona = Persona::new("Rufus", Counting, None, None);
+        persona.context_turns = 3;
+        let mut session = Session::new(&persona, Choice::default());
+        for turns in [0, 2, 3] {
+            assert_eq!(
+                said(&mut session, "Hello?"),
+                format!("After {turns} turns.")
+            );
+        }
+        let shown = said(&mut session, ":context");
+        assert_eq!(shown, "  After 2 turns.\n  Hello?\n  After 3 turns.");
     }
 
     #[test]

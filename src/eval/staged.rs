@@ -76,7 +76,8 @@ impl Retrieve for First {
         }
         let entry = |place: usize| Entry {
             text: cases.pool[place].clone(),
-            answers: vec![],
+            origin: None,
+            exchanges: Vec::new(),
         };
         let entries = found
             .into_iter()

@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 use std::path::Path;
 
+use super::manifest::{Manifest, Source};
 use super::write::IndexWriter;
-use super::{Calibration, Entry, FORMAT, Origin, Settings, calibrate, fingerprint};
+use super::{Entry, Origin, calibrate, fingerprint};
 use crate::chat::load::{POOL, WEIGHTS, load_bi_encoder};
 use crate::corpus::exchange::{Dataset, Exchange};
 use crate::error::{Error, Result};
@@ -27,22 +28,17 @@ pub fn build(
     compute: &Compute,
     dataset: &Dataset,
     progress: impl FnMut(usize),
-) -> Result<Settings> {
+) -> Result<Manifest> {
     let encoder = load_bi_encoder(project, compute)?;
     let source = Source {
+        character: dataset.settings.character.clone(),
+        context_turns: dataset.settings.context_turns,
         bi_encoder: fingerprint::of_file(&project.bi_encoder_model().join(WEIGHTS))?,
         pool: fingerprint::of_file(&project.exchanges().join(POOL))?,
         calibration: calibrate::calibrate(&encoder, &dataset.valid)?,
     };
     let embed = |replies: &[&str]| encoder.embed_replies(replies);
     stream(&project.index(), dataset, source, embed, progress)
-}
-
-/// What the settings say beside the dataset's part.
-struct Source {
-    bi_encoder: String,
-    pool: String,
-    calibration: Option<Calibration>,
 }
 
 /// Embeds and writes batch by batch.
@@ -52,7 +48,7 @@ fn stream(
     source: Source,
     mut embed: impl FnMut(&[&str]) -> Result<Embeddings>,
     mut progress: impl FnMut(usize),
-) -> Result<Settings> {
+) -> Result<Manifest> {
     let pool = &dataset.pool;
     let exchanges: HashMap<usize, &Exchange> = dataset
         .exchanges()
@@ -60,23 +56,20 @@ fn stream(
         .map(|exchange| (exchange.id, exchange))
         .collect();
     let mut writer: Option<IndexWriter> = None;
-    let mut width = 0;
     let mut done = 0;
     for batch in pool.chunks(BATCH) {
         let texts: Vec<&str> = batch.iter().map(|reply| reply.text.as_str()).collect();
         let embeddings = embed(&texts)?;
         let writer = match &mut writer {
             Some(writer) => writer,
-            None => {
-                width = embeddings.width;
-                writer.insert(IndexWriter::create(folder, pool.len(), width)?)
-            }
+            None => writer.insert(IndexWriter::create(folder, pool.len(), embeddings.width)?),
         };
         for (row, reply) in batch.iter().enumerate() {
-            let answered = reply.exchanges.iter().filter_map(|id| exchanges.get(id));
+            let first = reply.exchanges.iter().find_map(|id| exchanges.get(id));
             let entry = Entry {
                 text: reply.text.clone(),
-                answers: answered.map(|&exchange| Origin::from(exchange)).collect(),
+                origin: first.map(|&exchange| Origin::from(exchange)),
+                exchanges: reply.exchanges.clone(),
             };
             writer.push(&entry, embeddings.row(row))?;
         }
@@ -89,24 +82,15 @@ fn stream(
                 .into(),
         ));
     };
-    let settings = Settings {
-        format: FORMAT,
-        character: dataset.settings.character.clone(),
-        replies: pool.len(),
-        width,
-        bi_encoder: source.bi_encoder,
-        pool: source.pool,
-        calibration: source.calibration,
-    };
-    writer.finish(&settings)?;
-    Ok(settings)
+    writer.finish(source)
 }
 
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::path::PathBuf;
 
-    use super::super::{Index, replies_file, settings_file, vectors_file};
+    use super::super::{Index, MANIFEST, REPLIES, VECTORS, records};
     use super::*;
     use crate::corpus::exchange::{Reply, Turn};
 
@@ -164,13 +148,18 @@ mod tests {
         })
     }
 
-    fn write(folder: &Path, dataset: &Dataset) -> Result<Settings> {
-        let source = Source {
+    fn source() -> Source {
+        Source {
+            character: "Rufus".into(),
+            context_turns: 3,
             bi_encoder: "bi".into(),
             pool: "pool".into(),
             calibration: None,
-        };
-        stream(folder, dataset, source, embed, |_| {})
+        }
+    }
+
+    fn write(folder: &Path, dataset: &Dataset) -> Result<Manifest> {
+        stream(folder, dataset, source(), embed, |_| {})
     }
 
     #[test]
@@ -178,23 +167,26 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let folder = root.path().join("runs/index");
         let dataset = dataset(BATCH + 7);
-        let settings = write(&folder, &dataset).unwrap();
+        let manifest = write(&folder, &dataset).unwrap();
         let index = Index::open(&folder).unwrap();
-        assert_eq!(index.settings(), &settings);
+        assert_eq!(index.manifest(), &manifest);
+        assert_eq!(manifest.source, source());
+        assert_eq!((manifest.replies, manifest.width), (BATCH + 7, WIDTH));
         assert_eq!(index.len(), BATCH + 7);
         for (row, reply) in dataset.pool.iter().enumerate() {
             let entry = index.entry(row).unwrap();
             assert_eq!(entry.text, reply.text);
-            let ids: Vec<usize> = entry.answers.iter().map(|origin| origin.exchange).collect();
-            assert_eq!(ids, reply.exchanges);
+            assert_eq!(entry.exchanges, reply.exchanges);
+            let first = entry.origin.map(|origin| origin.exchange);
+            assert_eq!(first, reply.exchanges.first().copied());
             let stored = &index.vectors()[row * WIDTH..(row + 1) * WIDTH];
             for (stored, given) in stored.iter().zip(vector(&reply.text)) {
                 assert!((stored.to_f32() - given).abs() < 1e-3);
             }
         }
-        let entry = index.entry(6).unwrap();
-        assert_eq!(entry.answers[0].query.text, "query 3");
-        assert_eq!(entry.answers[0].context[0].text, "before 3");
+        let origin = index.entry(6).unwrap().origin.unwrap();
+        assert_eq!(origin.query.text, "query 3");
+        assert_eq!(origin.context, ["Ada: before 3"]);
 
         let hits = index.search(&[0.0, 0.0, 1.0, 0.0, 0.0], 3).unwrap();
         let third = |row: usize| index.vectors()[row * WIDTH + 2];
@@ -207,7 +199,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let folder = root.path().join("index");
         write(&folder, &dataset(3)).unwrap();
-        let file = fs::read(vectors_file(&folder)).unwrap();
+        let file = fs::read(folder.join(VECTORS)).unwrap();
         let tensors = safetensors::SafeTensors::deserialize(&file).unwrap();
         let vectors = tensors.tensor("vectors").unwrap();
         assert_eq!(vectors.shape(), [3, WIDTH]);
@@ -226,17 +218,12 @@ mod tests {
         assert_eq!(open.entry(2).unwrap().text, "reply 2");
         assert_eq!(Index::open(&folder).unwrap().len(), 8);
 
-        let source = Source {
-            bi_encoder: "bi".into(),
-            pool: "pool".into(),
-            calibration: None,
-        };
         let diverged = |texts: &[&str]| {
             let mut embeddings = embed(texts)?;
             embeddings.values[4] = f32::NAN;
             Ok(embeddings)
         };
-        assert!(stream(&folder, &dataset(4), source, diverged, |_| {}).is_err());
+        assert!(stream(&folder, &dataset(4), source(), diverged, |_| {}).is_err());
         assert_eq!(Index::open(&folder).unwrap().len(), 8);
         let left: Vec<_> = fs::read_dir(root.path()).unwrap().collect();
         assert_eq!(left.len(), 1, "{left:?}");
@@ -251,44 +238,134 @@ mod tests {
     }
 
     #[test]
-    fn damage_is_said_with_the_file_and_what_to_do() {
+    fn the_replies_are_a_table_that_any_reader_of_csv_reads() {
         let root = tempfile::tempdir().unwrap();
         let folder = root.path().join("index");
-        let refused = |what: &str| {
-            let error = match Index::open(&folder) {
+        let mut dataset = dataset(3);
+        dataset.pool[0].text = "\"Pie\", he said,\nand \"more pie\".".into();
+        dataset.pool[2].exchanges = vec![1, 0];
+        write(&folder, &dataset).unwrap();
+        let mut reader = csv::Reader::from_path(folder.join(REPLIES)).unwrap();
+        assert_eq!(reader.headers().unwrap(), &records::COLUMNS[..]);
+        let rows: Vec<csv::StringRecord> = reader.records().map(|row| row.unwrap()).collect();
+        assert_eq!(rows.len(), 3);
+        assert_eq!(&rows[0][0], dataset.pool[0].text);
+        assert_eq!(rows[1], vec!["reply 1", "", "", "", "", "", ""]);
+        let third = [
+            "reply 2",
+            "1",
+            "0",
+            "Ada",
+            "query 1",
+            "Ada: before 1",
+            "1 0",
+        ];
+        assert_eq!(rows[2], third[..]);
+        // A record that spans lines does not move the others.
+        let index = Index::open(&folder).unwrap();
+        assert_eq!(index.entry(0).unwrap().text, dataset.pool[0].text);
+        assert_eq!(index.entry(2).unwrap().exchanges, [1, 0]);
+    }
+
+    /// An index of nine replies that can be damaged.
+    struct Damaged {
+        root: tempfile::TempDir,
+        folder: PathBuf,
+    }
+
+    impl Damaged {
+        fn new() -> Self {
+            let root = tempfile::tempdir().unwrap();
+            let folder = root.path().join("index");
+            write(&folder, &dataset(9)).unwrap();
+            Self { root, folder }
+        }
+
+        /// What opening says, which is also what to do.
+        fn refused(&self, what: &str) -> String {
+            let error = match Index::open(&self.folder) {
                 Ok(_) => panic!("{what}: opened"),
                 Err(error) => error.to_string(),
             };
             assert!(error.contains("homer build-index"), "{what}: {error}");
             error
-        };
-        assert!(refused("nothing there").contains("there is no index"));
+        }
 
-        let whole = dataset(9);
-        for (name, file) in [
-            ("vectors", vectors_file(&folder)),
-            ("replies", replies_file(&folder)),
-            ("settings", settings_file(&folder)),
-        ] {
-            write(&folder, &whole).unwrap();
+        fn edit(&self, from: &str, to: &str) {
+            let path = self.folder.join(MANIFEST);
+            let text = fs::read_to_string(&path).unwrap();
+            assert!(text.contains(from), "{from} is not in {text}");
+            fs::write(&path, text.replace(from, to)).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_missing_or_cut_file_is_said() {
+        for name in [VECTORS, REPLIES, MANIFEST] {
+            let index = Damaged::new();
+            let file = index.folder.join(name);
             let bytes = fs::read(&file).unwrap();
             for keep in [0, 1, 7, bytes.len() / 2, bytes.len() - 2] {
                 fs::write(&file, &bytes[..keep]).unwrap();
-                let error = refused(&format!("{name} cut to {keep} bytes"));
-                assert!(error.contains(&*file.to_string_lossy()), "{error}");
+                let error = index.refused(&format!("{name} cut to {keep} bytes"));
+                assert!(error.contains(name), "{error}");
             }
+            fs::remove_file(&file).unwrap();
+            index.refused(&format!("no {name}"));
         }
+    }
 
-        write(&folder, &whole).unwrap();
-        let other = root.path().join("other");
+    #[test]
+    fn a_file_of_another_index_or_an_edited_one_is_said() {
+        let index = Damaged::new();
+        let other = index.root.path().join("other");
         write(&other, &dataset(8)).unwrap();
-        fs::copy(vectors_file(&other), vectors_file(&folder)).unwrap();
-        assert!(refused("vectors of another index").contains("belongs"));
+        fs::copy(other.join(VECTORS), index.folder.join(VECTORS)).unwrap();
+        assert!(
+            index
+                .refused("vectors of another")
+                .contains("of another index")
+        );
 
-        write(&folder, &whole).unwrap();
-        let bytes = fs::read(replies_file(&folder)).unwrap();
-        fs::write(replies_file(&folder), vec![b'x'; bytes.len()]).unwrap();
-        let error = Index::open(&folder).unwrap().entry(4).unwrap_err();
-        assert!(error.to_string().contains("line 5"), "{error}");
+        let index = Damaged::new();
+        let file = index.folder.join(REPLIES);
+        let text = fs::read_to_string(&file).unwrap();
+        fs::write(&file, text.replace("reply 4", "REPLY 4")).unwrap();
+        assert!(index.refused("an edited reply").contains("changed"));
+    }
+
+    #[test]
+    fn an_edited_manifest_is_said() {
+        for (from, to, what) in [
+            ("\"replies\": 9", "\"replies\": 8", "[9, 5]"),
+            ("\"width\": 5", "\"width\": 6", "[9, 5]"),
+            ("\"dtype\": \"F16\"", "\"dtype\": \"F32\"", "F32"),
+            ("\"format\": 2", "\"format\": 3", "format 3"),
+            ("\"format\": 2", "\"format\": \"two\"", "\"two\""),
+            ("\"character\"", "\"persona\"", "character"),
+            ("\"context_turns\": 3", "\"context_turns\": -3", "-3"),
+            ("\"replies.csv\"", "\"replies.jsonl\"", "replies.csv"),
+        ] {
+            let index = Damaged::new();
+            index.edit(from, to);
+            let error = index.refused(to);
+            assert!(error.contains(what), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_record_that_is_damaged_where_no_sample_was_taken_is_said_when_it_is_read() {
+        let index = Damaged::new();
+        let file = index.folder.join(REPLIES);
+        let bytes = fs::read(&file).unwrap();
+        let before = fingerprint::of_file(&file).unwrap();
+        fs::write(&file, vec![b'x'; bytes.len()]).unwrap();
+        index.edit(&before, &fingerprint::of_file(&file).unwrap());
+        let opened = Index::open(&index.folder).unwrap();
+        let error = opened.entry(4).unwrap_err().to_string();
+        assert!(
+            error.contains("reply 5") && error.contains(REPLIES),
+            "{error}"
+        );
     }
 }

@@ -1,9 +1,10 @@
-//! The index: every distinct reply with its vector, in a folder that is mapped and never loaded.
+//! The index: every distinct reply with its vector, in a folder that anything can read, and that
+//! homer maps and never loads.
 //!
 //! - `vectors.safetensors`: `vectors` F16 `[replies, width]`, unit rows; `offsets` U64
-//!   `[replies + 1]`, where each reply's line starts in
-//! - `replies.jsonl`: one [`Entry`] a line;
-//! - `settings.json`: [`Settings`].
+//!   `[replies + 1]`, where each reply's record starts in
+//! - `replies.csv`: RFC 4180, UTF-8, a header row, then one [`Entry`] a record, see [`records`];
+//! - `manifest.json`: [`Manifest`].
 //!
 //! [`write`](mod@write) streams it, [`open`] maps it, [`search`] finds the best rows exactly, with the
 //! kernels of [`dot`]. [`build`](mod@build) makes it from a dataset, [`calibrate`] finds the
@@ -13,62 +14,46 @@ pub mod build;
 pub mod calibrate;
 pub mod dot;
 pub mod fingerprint;
+pub mod manifest;
 pub mod open;
+pub mod records;
 pub mod search;
 pub mod write;
 
-use std::path::{Path, PathBuf};
-
-use serde::{Deserialize, Serialize};
-
 use crate::corpus::exchange::{Exchange, Turn};
 pub use calibrate::Calibration;
+pub use manifest::Manifest;
 pub use open::Index;
 pub use search::Hit;
+use serde::Serialize;
 
-/// The layout described above; a folder of another number is refused.
-const FORMAT: u32 = 1;
+/// Names of the files in the folder.
+const VECTORS: &str = "vectors.safetensors";
+const REPLIES: &str = "replies.csv";
+const MANIFEST: &str = "manifest.json";
 
-/// What the index was made of.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Settings {
-    /// The number of the layout.
-    pub format: u32,
-    /// Whose replies they are.
-    pub character: String,
-    /// Number of replies.
-    pub replies: usize,
-    /// Width of a vector.
-    pub width: usize,
-    /// [`fingerprint::of_file`] of the bi-encoder's weights.
-    pub bi_encoder: String,
-    /// [`fingerprint::of_file`] of the pool.
-    pub pool: String,
-    /// What validation says about scores; `None` where there was too little of it.
-    #[serde(default)]
-    pub calibration: Option<Calibration>,
-}
-
-/// One reply, with the exchanges that it answers.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// One reply, with where it comes from.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Entry {
     /// The reply.
     pub text: String,
-    /// The exchanges that it answers; empty for a line that answers nobody.
-    pub answers: Vec<Origin>,
+    /// The first exchange that it answers; none for a line that answers nobody.
+    pub origin: Option<Origin>,
+    /// The ids of all exchanges that it answers, the first one's among them.
+    pub exchanges: Vec<usize>,
 }
 
 /// An exchange as far as one who wonders where a reply comes from needs it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Origin {
     /// The exchange's id.
     pub exchange: usize,
     /// Its scene.
     pub scene: usize,
-    /// The turns before the query, oldest first.
-    pub context: Vec<Turn>,
     /// The turn that is answered.
     pub query: Turn,
+    /// The turns before the query, oldest first, each as one reads it: `Speaker: text`.
+    pub context: Vec<String>,
 }
 
 impl From<&Exchange> for Origin {
@@ -76,20 +61,17 @@ impl From<&Exchange> for Origin {
         Self {
             exchange: exchange.id,
             scene: exchange.scene,
-            context: exchange.context.clone(),
             query: exchange.query.clone(),
+            context: exchange.context.iter().map(as_read).collect(),
         }
     }
 }
 
-fn vectors_file(folder: &Path) -> PathBuf {
-    folder.join("vectors.safetensors")
-}
-
-fn replies_file(folder: &Path) -> PathBuf {
-    folder.join("replies.jsonl")
-}
-
-fn settings_file(folder: &Path) -> PathBuf {
-    folder.join("settings.json")
+/// A turn on one line, behind its speaker if there is one.
+fn as_read(turn: &Turn) -> String {
+    let text = turn.text.replace(['\r', '\n'], " ");
+    match turn.speaker.as_str() {
+        "" => text,
+        speaker => format!("{speaker}: {text}"),
+    }
 }

@@ -8,19 +8,19 @@ use half::f16;
 use memmap2::Mmap;
 use safetensors::{Dtype, SafeTensors};
 
+use super::manifest::{Manifest, damaged};
 use super::search::{self, Hit};
-use super::{Entry, FORMAT, Settings, replies_file, settings_file, vectors_file};
-use crate::error::{Error, IoContext, Result};
-use crate::files;
+use super::{Entry, REPLIES, VECTORS, records};
+use crate::error::{IoContext, Result};
 
 /// An index on disk, mapped.
 pub struct Index {
-    settings: Settings,
+    manifest: Manifest,
     folder: PathBuf,
     tensors: Mmap,
     vectors: Range<usize>,
     offsets: Range<usize>,
-    lines: Mmap,
+    records: Mmap,
 }
 
 impl Index {
@@ -30,53 +30,36 @@ impl Index {
     /// [`Error::NotMade`] where there is none; [`Error::Model`] where the files are damaged, cut
     /// short, of another version or do not fit each other.
     pub fn open(folder: &Path) -> Result<Self> {
-        if !settings_file(folder).is_file() {
-            return Err(Error::NotMade {
-                what: "index",
-                path: folder.to_path_buf(),
-                command: "homer build-index",
-            });
-        }
-        let path = settings_file(folder);
-        let settings: Settings =
-            files::read_json(&path).map_err(|error| damaged(&path, error.to_string()))?;
-        if settings.format != FORMAT {
-            let what = format!(
-                "written by another version of homer (format {})",
-                settings.format
-            );
-            return Err(damaged(&path, what));
-        }
-
-        let path = vectors_file(folder);
+        let manifest = Manifest::read(folder)?;
+        let path = folder.join(VECTORS);
         let tensors = map(&path)?;
         let (vectors, offsets) =
-            locate(&tensors, &settings).map_err(|what| damaged(&path, what))?;
-        let path = replies_file(folder);
+            locate(&tensors, &manifest).map_err(|what| damaged(&path, &what))?;
+        let path = folder.join(REPLIES);
         let index = Self {
-            settings,
+            manifest,
             folder: folder.to_path_buf(),
             tensors,
             vectors,
             offsets,
-            lines: map(&path)?,
+            records: map(&path)?,
         };
         let expected = index.offset(index.len());
-        if expected != index.lines.len() as u64 {
-            let what = format!("{} bytes, where {expected} belong", index.lines.len());
-            return Err(damaged(&path, what));
+        if expected != index.records.len() as u64 {
+            let what = format!("{} bytes, where {expected} belong", index.records.len());
+            return Err(damaged(&path, &what));
         }
         Ok(index)
     }
 
-    /// What the index was made of.
-    pub fn settings(&self) -> &Settings {
-        &self.settings
+    /// What the index says of itself.
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
     }
 
     /// Number of replies.
     pub fn len(&self) -> usize {
-        self.settings.replies
+        self.manifest.replies
     }
 
     /// Whether there is no reply.
@@ -94,13 +77,13 @@ impl Index {
     /// # Errors
     /// `query` is of another width.
     pub fn search(&self, query: &[f32], k: usize) -> Result<Vec<Hit>> {
-        if query.len() != self.settings.width {
+        if query.len() != self.manifest.width {
             let what = format!(
                 "vectors of width {}, where the bi-encoder's are of width {}",
-                self.settings.width,
+                self.manifest.width,
                 query.len()
             );
-            return Err(damaged(&self.folder, what));
+            return Err(damaged(&self.folder, &what));
         }
         Ok(search::top_k(query, self.vectors(), k))
     }
@@ -108,24 +91,24 @@ impl Index {
     /// The reply of a row.
     ///
     /// # Errors
-    /// The line is damaged.
+    /// Its record is damaged.
     ///
     /// # Panics
     /// When there is no such row.
     pub fn entry(&self, row: usize) -> Result<Entry> {
         assert!(row < self.len(), "row {row} of {}", self.len());
         let range = self.offset(row) as usize..self.offset(row + 1) as usize;
-        self.lines
+        self.records
             .get(range)
             .ok_or_else(|| "not where the offsets say".to_owned())
-            .and_then(|line| serde_json::from_slice(line).map_err(|error| error.to_string()))
+            .and_then(records::parse)
             .map_err(|what| {
-                let what = format!("line {}: {what}", row + 1);
-                damaged(&replies_file(&self.folder), what)
+                let what = format!("reply {}: {what}", row + 1);
+                damaged(&self.folder.join(REPLIES), &what)
             })
     }
 
-    /// Where line `row` starts.
+    /// Where the record of a row starts; that of the row after the last is the end of the file.
     fn offset(&self, row: usize) -> u64 {
         let at = self.offsets.start + row * 8;
         let mut bytes = [0; 8];
@@ -134,10 +117,10 @@ impl Index {
     }
 }
 
-/// Where in the file the vectors and the offsets stand, if they are what the settings say.
+/// Where in the file the vectors and the offsets stand, if they are what the manifest says.
 fn locate(
     file: &[u8],
-    settings: &Settings,
+    manifest: &Manifest,
 ) -> std::result::Result<(Range<usize>, Range<usize>), String> {
     let tensors = SafeTensors::deserialize(file).map_err(|error| error.to_string())?;
     let find = |name: &str, dtype: Dtype, shape: &[usize]| {
@@ -152,8 +135,8 @@ fn locate(
         let start = tensor.data().as_ptr() as usize - file.as_ptr() as usize;
         Ok(start..start + tensor.data().len())
     };
-    let vectors = find("vectors", Dtype::F16, &[settings.replies, settings.width])?;
-    let offsets = find("offsets", Dtype::U64, &[settings.replies + 1])?;
+    let vectors = find("vectors", Dtype::F16, &[manifest.replies, manifest.width])?;
+    let offsets = find("offsets", Dtype::U64, &[manifest.replies + 1])?;
     if vectors.start % align_of::<f16>() != 0 {
         return Err("its vectors start at an odd byte".into());
     }
@@ -165,11 +148,4 @@ fn map(path: &Path) -> Result<Mmap> {
     // SAFETY: homer never writes to an index in place: it is replaced as a whole folder, and a
     // mapped file that was replaced stays as it was until it is closed.
     unsafe { Mmap::map(&file) }.at("map", path)
-}
-
-fn damaged(path: &Path, what: String) -> Error {
-    Error::Model {
-        path: path.to_path_buf(),
-        what: format!("{what}\n  make it anew with `homer build-index`"),
-    }
 }

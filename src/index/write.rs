@@ -8,7 +8,8 @@ use half::f16;
 use half::slice::HalfFloatSliceExt;
 use tempfile::TempDir;
 
-use super::{Entry, Settings, replies_file, settings_file, vectors_file};
+use super::manifest::{Manifest, Source};
+use super::{Entry, MANIFEST, REPLIES, VECTORS, records};
 use crate::error::{Error, IoContext, Result};
 use crate::files;
 
@@ -20,11 +21,11 @@ pub struct IndexWriter {
     width: usize,
     written: usize,
     row: Vec<f16>,
-    line: Vec<u8>,
-    line_start: u64,
+    /// Where the next record starts.
+    end: u64,
     vectors: BufWriter<File>,
     offsets: BufWriter<File>,
-    lines: BufWriter<File>,
+    records: BufWriter<File>,
 }
 
 impl IndexWriter {
@@ -46,7 +47,7 @@ impl IndexWriter {
         fs::create_dir(&folder).at("create", &folder)?;
 
         let header = header(replies, width);
-        let path = vectors_file(&folder);
+        let path = folder.join(VECTORS);
         let mut vectors = File::create(&path).at("create", &path)?;
         vectors.write_all(&header).at("write", &path)?;
         // The offsets stand behind the vectors, and are written at the same time.
@@ -55,22 +56,31 @@ impl IndexWriter {
         offsets
             .seek(SeekFrom::Start(offsets_start))
             .at("write", &path)?;
-        let mut offsets = BufWriter::new(offsets);
-        offsets.write_all(&0u64.to_le_bytes()).at("write", &path)?;
-        let path = replies_file(&folder);
-        Ok(Self {
+        let path = folder.join(REPLIES);
+        let mut writer = Self {
             target: target.to_path_buf(),
             replies,
             width,
             written: 0,
             row: vec![f16::ZERO; width],
-            line: Vec::new(),
-            line_start: 0,
+            end: 0,
             vectors: BufWriter::with_capacity(1 << 18, vectors),
-            offsets,
-            lines: BufWriter::new(File::create(&path).at("create", &path)?),
+            offsets: BufWriter::new(offsets),
+            records: BufWriter::new(File::create(&path).at("create", &path)?),
             staging,
-        })
+        };
+        writer
+            .record(&records::COLUMNS)
+            .at("write", &writer.target)?;
+        Ok(writer)
+    }
+
+    /// Writes a record, and where the one after it starts.
+    fn record(&mut self, cells: &[impl AsRef<[u8]>]) -> std::io::Result<()> {
+        let record = records::line(cells)?;
+        self.end += record.len() as u64;
+        self.records.write_all(&record)?;
+        self.offsets.write_all(&self.end.to_le_bytes())
     }
 
     /// Adds the next reply with its vector.
@@ -89,34 +99,28 @@ impl IndexWriter {
             )));
         }
         self.row.convert_from_f32_slice(vector);
-        self.line.clear();
-        serde_json::to_writer(&mut self.line, entry)
-            .map_err(std::io::Error::from)
-            .at("write", &self.target)?;
-        self.line.push(b'\n');
-        self.line_start += self.line.len() as u64;
         self.written += 1;
         self.vectors
             .write_all(bytemuck::cast_slice(&self.row))
-            .and_then(|()| self.lines.write_all(&self.line))
-            .and_then(|()| self.offsets.write_all(&self.line_start.to_le_bytes()))
+            .and_then(|()| self.record(&records::cells(entry)))
             .at("write", &self.target)
     }
 
-    /// Writes the settings and puts the folder in its place; an index that was there is gone.
+    /// Writes the manifest and puts the folder in its place; an index that was there is gone.
     ///
     /// # Errors
     /// Any I/O error; the index that was there is then there still.
     ///
     /// # Panics
     /// When fewer rows came than were announced.
-    pub fn finish(mut self, settings: &Settings) -> Result<()> {
+    pub fn finish(mut self, source: Source) -> Result<Manifest> {
         assert_eq!(self.written, self.replies, "fewer rows than announced");
-        for file in [&mut self.vectors, &mut self.offsets, &mut self.lines] {
+        for file in [&mut self.vectors, &mut self.offsets, &mut self.records] {
             file.flush().at("write", &self.target)?;
         }
         let folder = new_folder(&self.staging);
-        files::write_json(&settings_file(&folder), settings)?;
+        let manifest = Manifest::of(&folder, self.replies, self.width, source)?;
+        files::write_json(&folder.join(MANIFEST), &manifest)?;
         let old = self.staging.path().join("old");
         let replaces = self.target.exists();
         if replaces {
@@ -127,7 +131,8 @@ impl IndexWriter {
                 fs::rename(&old, &self.target).at("put back", &self.target)?;
             }
             Err(failed).at("write", &self.target)
-        })
+        })?;
+        Ok(manifest)
     }
 }
 

@@ -139,7 +139,7 @@ impl FastEncoder {
         }
     }
 
-    /// Sum of the embeddings of every token, dropped and normed.
+    /// Sum of the embeddings of every token, normed.
     fn embed(&self, chunk: &Chunk<'_>) -> Normed {
         let hidden = self.weights.config.hidden;
         let table = |index: usize, row: u32, out: &mut [f32]| {
@@ -608,6 +608,7 @@ impl Encoder for FastEncoder {
         batch.check(&self.weights.config)?;
         self.own();
         for tape in std::mem::take(&mut self.tapes) {
+            self.give([tape.embedded.values, tape.embedded.rates]);
             self.give(tape.layers.into_iter().flat_map(LayerTape::into_buffers));
         }
         let positions = batch.positions();

@@ -1,0 +1,120 @@
+//! What an index says of itself.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{Calibration, MANIFEST, REPLIES, VECTORS, fingerprint};
+use crate::error::{Error, Result};
+use crate::files;
+
+/// The number of the layout; a folder of another number is refused.
+const FORMAT: u64 = 2;
+/// How values are stored, in safetensors' words.
+const DTYPE: &str = "F16";
+
+/// What an index was made of, and how it is to be used.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Source {
+    /// Whose replies they are.
+    pub character: String,
+    /// Turns before a query that the bi-encoder has seen in training, at most.
+    pub context_turns: usize,
+    /// [`fingerprint::of_file`] of the bi-encoder's weights.
+    pub bi_encoder: String,
+    /// [`fingerprint::of_file`] of the pool.
+    pub pool: String,
+    /// What validation says about scores; `None` where there was too little of it.
+    pub calibration: Option<Calibration>,
+}
+
+/// What an index says of itself.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// The number of the layout.
+    pub format: u64,
+    /// What it was made of.
+    #[serde(flatten)]
+    pub source: Source,
+    /// Number of replies.
+    pub replies: usize,
+    /// Width of a vector.
+    pub width: usize,
+    /// How its values are stored.
+    pub dtype: String,
+    /// [`fingerprint::of_file`] of the other files of the folder, by name.
+    pub files: BTreeMap<String, String>,
+}
+
+impl Manifest {
+    /// The manifest of the files that stand in `folder`.
+    ///
+    /// # Errors
+    /// A file cannot be read.
+    pub(super) fn of(folder: &Path, replies: usize, width: usize, source: Source) -> Result<Self> {
+        Ok(Self {
+            format: FORMAT,
+            source,
+            replies,
+            width,
+            dtype: DTYPE.into(),
+            files: fingerprints(folder)?,
+        })
+    }
+
+    /// Reads the manifest in `folder`, and makes sure that the other files are those it speaks of.
+    ///
+    /// # Errors
+    /// [`Error::NotMade`] where there is none; [`Error::Model`] where it is damaged or of another
+    /// version, or a file is not the one that was written with it.
+    pub fn read(folder: &Path) -> Result<Self> {
+        let path = folder.join(MANIFEST);
+        if !path.is_file() {
+            return Err(Error::NotMade {
+                what: "index",
+                path: folder.to_path_buf(),
+                command: "homer build-index",
+            });
+        }
+        let value: Value = match files::read_json(&path) {
+            Err(Error::Model { what, .. }) => return Err(damaged(&path, &what)),
+            read => read?,
+        };
+        if let Some(format) = value["format"].as_u64().filter(|&format| format != FORMAT) {
+            let what = format!(
+                "an index of format {format}, where this version of homer reads format {FORMAT}"
+            );
+            return Err(damaged(&path, &what));
+        }
+        let manifest: Self =
+            serde_json::from_value(value).map_err(|error| damaged(&path, &error.to_string()))?;
+        if manifest.dtype != DTYPE {
+            let what = format!("vectors of {}, where homer reads {DTYPE}", manifest.dtype);
+            return Err(damaged(&path, &what));
+        }
+        for (name, found) in fingerprints(folder)? {
+            if manifest.files.get(&name) != Some(&found) {
+                let what = "cut short, changed, or of another index than its manifest.json";
+                return Err(damaged(&folder.join(name), what));
+            }
+        }
+        Ok(manifest)
+    }
+}
+
+fn fingerprints(folder: &Path) -> Result<BTreeMap<String, String>> {
+    [REPLIES, VECTORS]
+        .into_iter()
+        .map(|name| Ok((name.to_owned(), fingerprint::of_file(&folder.join(name))?)))
+        .collect()
+}
+
+/// A file of an index that cannot be used, with what to do about it.
+pub(super) fn damaged(path: &Path, what: &str) -> Error {
+    Error::Model {
+        path: path.to_path_buf(),
+        what: format!("{what}\n  make the index anew with `homer build-index`"),
+    }
+}
