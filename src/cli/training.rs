@@ -53,7 +53,7 @@ pub struct Shared {
     #[arg(long, value_name = "SHARE", default_value_t = defaults().warmup, value_parser = share)]
     warmup: f64,
 
-    /// Steps between two validations [default: a twelfth of all steps]
+    /// Steps between two validations [default: an eighth of all steps]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     evaluate_every: Option<u64>,
 
