@@ -3,6 +3,7 @@
 
 pub mod corpus;
 pub mod eval;
+pub mod loss;
 
 use std::io::Write;
 use std::path::Path;
