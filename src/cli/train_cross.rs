@@ -4,7 +4,7 @@ use clap::ValueEnum;
 
 use homer::corpus::exchange::Dataset;
 use homer::model::device::Compute;
-use homer::train::cross::train_cross;
+use homer::train::cross::{require_bi_encoder, train_cross};
 use homer::train::cross_task;
 use homer::train::job::{self, Job};
 use homer::train::mining::Mining;
@@ -122,7 +122,10 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<()> {
     let encoder = match (job::kept(&folder, start), &settings.encoder) {
         (Some(model), _) => model,
         (None, Some(name)) => training::encoder(name)?,
-        (None, None) => bi_encoder.clone(),
+        (None, None) => {
+            require_bi_encoder(&bi_encoder)?;
+            bi_encoder.clone()
+        }
     };
     eprintln!(
         "training a cross-encoder from {} on {} exchanges of {}, in {}",

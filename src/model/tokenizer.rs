@@ -3,6 +3,8 @@
 //! Sequences are put together here, token by token, rather than by the tokenizer's own template:
 //! what is dropped when a sequence is too long depends on which part of a conversation it is.
 
+mod cut;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

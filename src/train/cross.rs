@@ -59,7 +59,8 @@ pub fn train_cross(
         train_material.recall(&parts[0])?;
         valid_material.recall(&parts[1])?;
     } else {
-        let miner = load_bi_encoder(bi_encoder, job.compute)?;
+        require_bi_encoder(bi_encoder)?;
+        let miner = BiEncoder::load(bi_encoder, job.compute)?;
         for material in [&mut train_material, &mut valid_material] {
             mine_into(
                 material,
@@ -126,16 +127,19 @@ fn describe(
     card(&kind, resolved, &settings.common, outcome)
 }
 
-/// The trained bi-encoder.
-fn load_bi_encoder(folder: &Path, compute: &Compute) -> Result<BiEncoder> {
-    if !folder.join("config.json").exists() {
-        return Err(Error::NotMade {
-            what: "trained bi-encoder",
-            path: folder.to_path_buf(),
-            command: "homer train-bi",
-        });
+/// Whether there is a bi-encoder in `folder`.
+///
+/// # Errors
+/// [`Error::NotMade`] where there is none.
+pub fn require_bi_encoder(folder: &Path) -> Result<()> {
+    if folder.join("config.json").exists() {
+        return Ok(());
     }
-    BiEncoder::load(folder, compute)
+    Err(Error::NotMade {
+        what: "trained bi-encoder",
+        path: folder.to_path_buf(),
+        command: "homer train-bi",
+    })
 }
 
 /// At most [`VALIDATION`] exchanges, drawn with the seed, in their order.

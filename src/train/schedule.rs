@@ -31,7 +31,7 @@ pub struct Schedule {
 }
 
 /// Validations in a run, unless their interval is given.
-const EVALUATIONS: u64 = 12;
+const EVALUATIONS: u64 = 8;
 
 impl Schedule {
     /// The schedule for `per_epoch` steps an epoch.
@@ -100,7 +100,7 @@ mod tests {
                 schedule.warmup_steps,
                 schedule.evaluate_every
             ),
-            (120, 12, 10)
+            (120, 12, 15)
         );
         let given = Wishes {
             steps: Some(7),

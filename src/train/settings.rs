@@ -76,7 +76,7 @@ impl Default for BiSettings {
                 lr: 1e-4,
                 warmup: 0.1,
                 evaluate_every: None,
-                patience: 5,
+                patience: 4,
                 seed: 42,
                 precision: Precision::F32,
                 gpu: false,

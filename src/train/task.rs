@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
+use crate::eval::metrics::Standing;
 use crate::model::bi_encoder::BiEncoder;
 use crate::model::checkpoint::Precision;
 use crate::model::cross_encoder::CrossEncoder;
@@ -126,27 +127,14 @@ pub fn go_on(interrupt: &AtomicBool) -> Result<()> {
     Ok(())
 }
 
-/// The reciprocal rank of candidate `truth`; candidates of the same score share their mean rank,
-/// so that a model that scores everything alike gains nothing.
+/// The expected reciprocal rank of candidate `truth`, ties broken at random, as `eval` counts it.
 pub fn reciprocal_rank(scores: &[f32], truth: usize) -> f64 {
-    let own = scores[truth];
-    let above = scores.iter().filter(|&&score| score > own).count();
-    let level = scores.iter().filter(|&&score| score == own).count();
-    let level = level.saturating_sub(1);
-    1.0 / (1.0 + above as f64 + level as f64 / 2.0)
+    Standing::of(scores, |place| place == truth).map_or(0.0, |standing| standing.reciprocal_rank())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn ties_share_their_mean_rank() {
-        assert_eq!(reciprocal_rank(&[0.1, 0.9, 0.5], 1), 1.0);
-        assert_eq!(reciprocal_rank(&[0.1, 0.9, 0.5], 2), 0.5);
-        assert_eq!(reciprocal_rank(&[0.5, 0.5, 0.5], 0), 0.5);
-        assert_eq!(reciprocal_rank(&[0.7, 0.5, 0.5], 2), 0.4);
-    }
 
     #[test]
     fn the_rank_counts_first_and_the_loss_decides_between_equals() {
