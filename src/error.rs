@@ -71,6 +71,17 @@ pub enum Error {
         /// The drawing library's own words.
         what: String,
     },
+    /// Training left the numbers.
+    #[error(
+        "training diverged after step {step}: the loss or its gradient is no number any more\n  \
+             what was saved before stands; train anew with `--force` and a smaller `--lr` (it was {lr}) or a longer `--warmup`"
+    )]
+    Diverged {
+        /// Steps taken before.
+        step: u64,
+        /// The learning rate at its peak.
+        lr: f64,
+    },
     /// Ctrl-C: everything worth keeping was saved.
     #[error("interrupted")]
     Interrupted,

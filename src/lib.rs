@@ -8,12 +8,14 @@
 //! - [`train`]: batches, losses, optimizer, schedule, loop, runs.
 //! - [`index`]: every reply with its vector, on disk; the exact search in it.
 //! - [`chat`]: the persona that answers, and the conversation with it.
+//! - [`eval`]: how well all that picks the reply that was really given.
 //! - [`project`]: where everything lies; [`files`]: writing it safely; [`error`]: what went wrong.
 
 pub mod chart;
 pub mod chat;
 pub mod corpus;
 pub mod error;
+pub mod eval;
 pub mod files;
 pub mod index;
 pub mod model;

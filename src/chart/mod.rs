@@ -2,6 +2,8 @@
 //! that are there as a whole or not at all.
 
 pub mod corpus;
+pub mod eval;
+pub mod loss;
 
 use std::io::Write;
 use std::path::Path;

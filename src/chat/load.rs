@@ -1,7 +1,5 @@
 //! A persona from what training and `build-index` left on disk.
 
-use std::path::Path;
-
 use serde::Deserialize;
 
 use super::persona::{Fusion, Persona, Rerank, Retrieve};
@@ -43,11 +41,31 @@ impl Rerank for CrossEncoder {
 
 /// What `train-cross` may say in its settings about the use of its model.
 #[derive(Debug, Default, Deserialize)]
-struct CrossSettings {
+pub struct CrossSettings {
     /// `false` where reranking made the order worse on validation.
-    rerank: Option<bool>,
+    pub rerank: Option<bool>,
     /// The weights that were best on validation.
-    fusion: Option<Fusion>,
+    pub fusion: Option<Fusion>,
+}
+
+impl CrossSettings {
+    /// Reads those of the project's cross-encoder; without any, the defaults.
+    ///
+    /// # Errors
+    /// They are there and damaged.
+    pub fn read(project: &Project) -> Result<Self> {
+        let path = project.cross_encoder().join("settings.json");
+        if path.is_file() {
+            files::read_json(&path)
+        } else {
+            Ok(Self::default())
+        }
+    }
+
+    /// How a persona uses the cross-encoder, if it does.
+    pub fn in_use(&self) -> Option<Fusion> {
+        (self.rerank != Some(false)).then(|| self.fusion.unwrap_or_default())
+    }
 }
 
 impl Persona {
@@ -58,7 +76,7 @@ impl Persona {
     /// [`Error::NotMade`] names the command that makes what is missing; a damaged model or index;
     /// an index of another bi-encoder.
     pub fn load(project: &Project, compute: &Compute, rerank: bool) -> Result<Self> {
-        // Half of a first answer's time beside the computing goes into reading two tokenizers.
+        // Each reads a tokenizer, which takes as long as embedding the question.
         let (encoder, reranker) = rayon::join(
             || load_bi_encoder(project, compute),
             || match rerank {
@@ -116,20 +134,11 @@ fn load_reranker(project: &Project, compute: &Compute) -> Result<Option<(CrossEn
     if !model.join(WEIGHTS).is_file() {
         return Ok(None);
     }
-    let settings = cross_settings(&project.cross_encoder().join("settings.json"))?;
-    if settings.rerank == Some(false) {
+    let Some(fusion) = CrossSettings::read(project)?.in_use() else {
         return Ok(None);
-    }
+    };
     let cross = CrossEncoder::load(&model, compute)?;
-    Ok(Some((cross, settings.fusion.unwrap_or_default())))
-}
-
-fn cross_settings(path: &Path) -> Result<CrossSettings> {
-    if path.is_file() {
-        files::read_json(path)
-    } else {
-        Ok(CrossSettings::default())
-    }
+    Ok(Some((cross, fusion)))
 }
 
 #[cfg(test)]
@@ -139,22 +148,24 @@ mod tests {
     #[test]
     fn settings_of_the_cross_encoder_are_optional() {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("settings.json");
+        let project = Project::new(folder.path());
+        std::fs::create_dir_all(project.cross_encoder()).unwrap();
         let read = |text: &str| {
-            std::fs::write(&path, text).unwrap();
-            cross_settings(&path).unwrap()
+            std::fs::write(project.cross_encoder().join("settings.json"), text).unwrap();
+            CrossSettings::read(&project).unwrap()
         };
-        assert!(cross_settings(&path).unwrap().fusion.is_none());
+        let absent = CrossSettings::read(&project).unwrap();
+        assert_eq!(absent.in_use(), Some(Fusion::default()));
         assert!(read("{\"epochs\": 3}").rerank.is_none());
         let settings = read("{\"rerank\": false, \"fusion\": {\"bi\": 2.0, \"cross\": 0.5}}");
-        assert_eq!(settings.rerank, Some(false));
-        assert_eq!(
-            settings.fusion,
-            Some(Fusion {
-                bi: 2.0,
-                cross: 0.5
-            })
-        );
+        assert_eq!(settings.in_use(), None);
+        let fusion = Fusion {
+            bi: 2.0,
+            cross: 0.5,
+        };
+        assert_eq!(settings.fusion, Some(fusion));
+        let used = read("{\"rerank\": true, \"fusion\": {\"bi\": 2.0, \"cross\": 0.5}}");
+        assert_eq!(used.in_use(), Some(fusion));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 mod ask;
 mod build_index;
 mod completions;
+mod eval;
 mod explain;
 mod man;
 mod persona;
@@ -10,6 +11,9 @@ mod prepare;
 mod progress;
 mod repl;
 mod repl_command;
+mod train_bi;
+mod train_cross;
+mod training;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -54,9 +58,12 @@ impl Global {
 #[derive(Subcommand)]
 enum Command {
     Prepare(prepare::Args),
+    TrainBi(train_bi::Args),
+    TrainCross(train_cross::Args),
     BuildIndex(build_index::Args),
     Ask(ask::Args),
     Repl(repl::Args),
+    Eval(eval::Args),
     Completions(completions::Args),
     Man(man::Args),
 }
@@ -66,9 +73,12 @@ pub fn run() -> ExitCode {
     let cli = Cli::parse();
     let outcome: anyhow::Result<()> = match cli.command {
         Command::Prepare(args) => prepare::run(args, &cli.global),
+        Command::TrainBi(args) => train_bi::run(&args, &cli.global),
+        Command::TrainCross(args) => train_cross::run(&args, &cli.global),
         Command::BuildIndex(args) => build_index::run(args, &cli.global),
         Command::Ask(args) => ask::run(args, &cli.global),
         Command::Repl(args) => repl::run(args, &cli.global),
+        Command::Eval(args) => eval::run(args, &cli.global),
         Command::Completions(args) => completions::run(args),
         Command::Man(args) => man::run(args),
     };

@@ -17,3 +17,17 @@ pub fn bar(length: u64, what: &'static str) -> ProgressBar {
         Err(_) => bar,
     }
 }
+
+/// A bar for the download of `file`, of `bytes` bytes.
+pub fn download(bytes: u64, file: &str) -> ProgressBar {
+    let style = ProgressStyle::with_template(
+        "{prefix:>12} {bar:30} {bytes}/{total_bytes} {bytes_per_sec} {eta} left  {msg}",
+    );
+    let bar = ProgressBar::with_draw_target(Some(bytes), ProgressDrawTarget::stderr_with_hz(10))
+        .with_prefix("downloading")
+        .with_message(file.to_owned());
+    match style {
+        Ok(style) => bar.with_style(style),
+        Err(_) => bar,
+    }
+}

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use encoding_rs::Encoding;
 
 use super::columns::{Columns, Named};
-use super::exchange::DatasetSettings;
+use super::exchange::{DatasetSettings, Exchange};
 use super::material::Material;
 use super::read::{Source, data};
 use super::report::Report;
@@ -111,6 +111,18 @@ pub fn prepare(options: &Options, folder: &Path) -> Result<Report> {
         chart::corpus::draw(&report, &new.join("report.png"))
     })?;
     Ok(report)
+}
+
+/// The character and their exchanges, in the order of the input; nothing is picked, divided or
+/// written.
+///
+/// # Errors
+/// Whatever is wrong with the input, with file and row.
+pub fn exchanges(options: &Options) -> Result<(String, Vec<Exchange>)> {
+    let source = Source::read(&options.input, options.encoding)?;
+    let columns = Columns::recognise(&source, &options.columns)?;
+    let material = Material::read(&source, &columns, options)?;
+    Ok((material.character, material.exchanges))
 }
 
 /// Everybody who speaks in a script, the most lines first.

@@ -40,3 +40,28 @@ fn backward_block(x: &[f32], dy: &mut [f32], y: &mut [f32]) {
         *dy *= below + x * density;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn value_and_slope_are_those_of_erf() {
+        let x: Vec<f32> = (-40_000..40_000).map(|i| i as f32 * 3e-4).collect();
+        let gelu = |x: f64| 0.5 * x * (1.0 + candle_core::cpu::erf::erf_f64(x / 2f64.sqrt()));
+        let (mut y, mut again) = (vec![0.0; x.len()], vec![0.0; x.len()]);
+        let mut slope = vec![2.0; x.len()];
+        forward(&x, &mut y);
+        backward(&x, &mut slope, &mut again);
+        assert_eq!(y, again);
+        for ((&x, y), slope) in x.iter().zip(y).zip(slope) {
+            let at = f64::from(x);
+            let difference = (gelu(at + 1e-4) - gelu(at - 1e-4)) / 1e-4; // twice the slope
+            assert!((f64::from(y) - gelu(at)).abs() < 1e-6, "gelu({x}) = {y}");
+            assert!(
+                (f64::from(slope) - difference).abs() < 2e-6,
+                "2 gelu'({x}) = {slope}"
+            );
+        }
+    }
+}

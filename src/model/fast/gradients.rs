@@ -1,11 +1,11 @@
 //! Gradients and optimizer state of the fast encoder.
 
-use super::config::Config;
-use super::kernels::adamw::{self, Step};
-use super::kernels::embedding::SparseRows;
-use super::kernels::linear;
-use super::weights::{Layout, Spec, Values, encoder_specs};
 use crate::error::Result;
+use crate::model::config::Config;
+use crate::model::kernels::adamw::{self, Step};
+use crate::model::kernels::embedding::SparseRows;
+use crate::model::kernels::linear;
+use crate::model::weights::{Layout, Spec, Values, encoder_specs};
 use crate::train::optimizer::{AdamW, Moments};
 
 /// Sums of gradients, by parameter, and the moments that AdamW keeps of them.
@@ -74,8 +74,8 @@ impl Gradients {
         self.moments.steps += 1;
         let (rate, epsilon) = adamw.corrected(lr, self.moments.steps);
         let step = Step {
-            beta1: adamw.beta1 as f32,
-            beta2: adamw.beta2 as f32,
+            first: (adamw.beta1 as f32, (1.0 - adamw.beta1) as f32),
+            second: (adamw.beta2 as f32, (1.0 - adamw.beta2) as f32),
             rate: rate as f32,
             epsilon: epsilon as f32,
             scale: scale as f32,
@@ -151,9 +151,11 @@ impl Gradients {
         let lengths: Vec<usize> = self.specs.iter().map(Spec::len).collect();
         moments.check(&lengths)?;
         self.moments.clone_from(moments);
-        let rows = self.moments.second[Layout::WORDS].chunks(self.hidden);
-        for (seen, row) in self.seen.iter_mut().zip(rows) {
-            *seen = row.iter().any(|&v| v != 0.0);
+        let [first, second] = [&moments.first, &moments.second]
+            .map(|moments| moments[Layout::WORDS].chunks(self.hidden));
+        for (seen, (m, v)) in self.seen.iter_mut().zip(first.zip(second)) {
+            // The square of a tiny gradient is 0 in f32: either moment may tell.
+            *seen = m.iter().chain(v).any(|&moment| moment != 0.0);
         }
         Ok(())
     }

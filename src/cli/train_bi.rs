@@ -1,0 +1,121 @@
+//! `homer train-bi`.
+
+use homer::corpus::exchange::Dataset;
+use homer::model::device::Compute;
+use homer::train::bi::train_bi;
+use homer::train::job::{self, Job};
+use homer::train::run::{Run, Start};
+use homer::train::settings::{BiSettings, Common, Resolved};
+
+use super::Global;
+use super::training::{self, Display, Existing, Shared, Sizes};
+
+/// Train the bi-encoder, which finds candidates among all replies
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  homer train-bi                                    the recipe, from distilbert-base-uncased
+  homer train-bi --encoder models/all-MiniLM-L6-v2 --epochs 5
+  homer train-bi --batch-size 256 --chunk-size 32   more negatives a step, in little memory
+  homer train-bi --resume                           after Ctrl-C or a crash")]
+pub struct Args {
+    #[command(flatten)]
+    own: Own,
+    #[command(flatten)]
+    shared: Shared,
+    #[command(flatten)]
+    existing: Existing,
+}
+
+#[derive(clap::Args)]
+#[group(id = "own", multiple = true)]
+struct Own {
+    /// BERT or DistilBERT to start from: a folder, or a name on the Hugging Face hub
+    #[arg(long, value_name = "ENCODER", default_value_t = BiSettings::default().encoder)]
+    encoder: String,
+
+    /// Exchanges a step; each is a negative for all others
+    #[arg(long, value_name = "N", default_value_t = defaults().batch_size, value_parser = training::at_least(2))]
+    batch_size: usize,
+
+    /// Exchanges that go through the encoder at once: smaller needs less memory, and time if a step has more
+    #[arg(long, value_name = "N", default_value_t = defaults().chunk_size, value_parser = training::at_least(1))]
+    chunk_size: usize,
+
+    /// Longest sequence, in tokens; of a longer query with its context the newest are kept
+    #[arg(long, value_name = "N", default_value_t = defaults().max_length, value_parser = training::at_least(4))]
+    max_length: usize,
+
+    /// Learning rate at its peak
+    #[arg(long, value_name = "RATE", default_value_t = defaults().lr, value_parser = training::positive)]
+    lr: f64,
+
+    /// Similarities are divided by it: the smaller, the more the hardest negatives count
+    #[arg(long, value_name = "T", default_value_t = BiSettings::default().temperature, value_parser = training::positive)]
+    temperature: f64,
+
+    /// Also rank the queries for every reply
+    #[arg(long, value_name = "BOOL", default_value_t = BiSettings::default().both_directions, action = clap::ArgAction::Set, num_args = 0..=1, default_missing_value = "true")]
+    both_directions: bool,
+}
+
+fn defaults() -> Common {
+    BiSettings::default().common
+}
+
+impl Args {
+    fn settings(&self) -> BiSettings {
+        BiSettings {
+            encoder: self.own.encoder.clone(),
+            common: self.shared.common(Sizes {
+                batch_size: self.own.batch_size,
+                chunk_size: self.own.chunk_size,
+                max_length: self.own.max_length,
+                lr: self.own.lr,
+            }),
+            temperature: self.own.temperature,
+            both_directions: self.own.both_directions,
+        }
+    }
+}
+
+/// Trains, and says how it went.
+pub fn run(args: &Args, global: &Global) -> anyhow::Result<()> {
+    let project = global.project();
+    let folder = project.bi_encoder();
+    let start = args.existing.start();
+    Run::check(&folder, start)?;
+    let settings = match start {
+        Start::Resume => Run::settings::<Resolved<BiSettings>>(&folder)?.settings,
+        _ => args.settings(),
+    };
+    let compute = Compute::choose(settings.common.gpu)?;
+    let dataset = Dataset::load(&project.exchanges())?;
+    let encoder = match job::kept(&folder, start) {
+        Some(model) => model,
+        None => training::encoder(&settings.encoder)?,
+    };
+    eprintln!(
+        "training a bi-encoder from {} on {} exchanges of {}, in {}",
+        settings.encoder,
+        dataset.train.len(),
+        dataset.settings.character,
+        folder.display()
+    );
+    let mut display = Display::default();
+    let outcome = train_bi(
+        &settings,
+        &encoder,
+        &dataset,
+        &mut Job {
+            folder: &folder,
+            start,
+            compute: &compute,
+            observer: &mut display,
+            interrupt: training::on_interrupt()?,
+        },
+    );
+    display.clear();
+    let next = "train-cross (or build-index, to answer without it)";
+    training::report(outcome, &folder, project.root(), "train-bi", next)
+}

@@ -1,0 +1,159 @@
+//! `homer train-cross`.
+
+use clap::ValueEnum;
+
+use homer::corpus::exchange::Dataset;
+use homer::model::device::Compute;
+use homer::train::cross::train_cross;
+use homer::train::cross_task;
+use homer::train::job::{self, Job};
+use homer::train::mining::Mining;
+use homer::train::run::{Run, Start};
+use homer::train::settings::{Common, CrossSettings, Resolved};
+
+use super::Global;
+use super::training::{self, Display, Existing, Shared, Sizes};
+
+/// Train the cross-encoder, which puts the best candidates in order
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  homer train-cross                                 the recipe, from the tuned bi-encoder
+  homer train-cross --negatives 7 --loss listwise
+  homer train-cross --resume                        after Ctrl-C or a crash")]
+pub struct Args {
+    #[command(flatten)]
+    own: Own,
+    #[command(flatten)]
+    shared: Shared,
+    #[command(flatten)]
+    existing: Existing,
+}
+
+#[derive(clap::Args)]
+#[group(id = "own", multiple = true)]
+struct Own {
+    /// BERT or DistilBERT to start from: a folder, or a name on the Hugging Face hub [default: the tuned bi-encoder]
+    #[arg(long, value_name = "ENCODER")]
+    encoder: Option<String>,
+
+    /// Exchanges a step, each with its negatives
+    #[arg(long, value_name = "N", default_value_t = defaults().batch_size, value_parser = training::at_least(1))]
+    batch_size: usize,
+
+    /// Exchanges that go through the encoder at once: smaller needs less memory
+    #[arg(long, value_name = "N", default_value_t = defaults().chunk_size, value_parser = training::at_least(1))]
+    chunk_size: usize,
+
+    /// Longest pair, in tokens; of a longer query with its context the newest are kept
+    #[arg(long, value_name = "N", default_value_t = defaults().max_length, value_parser = training::at_least(8))]
+    max_length: usize,
+
+    /// Learning rate at its peak
+    #[arg(long, value_name = "RATE", default_value_t = defaults().lr, value_parser = training::positive)]
+    lr: f64,
+
+    /// Negatives for each true reply: mined, bad and random ones
+    #[arg(long, value_name = "N", default_value_t = CrossSettings::default().negatives, value_parser = training::at_least(1))]
+    negatives: usize,
+
+    /// What scores are compared with
+    #[arg(long, value_name = "LOSS", default_value = "binary")]
+    loss: Loss,
+
+    /// Of the bi-encoder's best replies, how many to pass over: they may be good answers
+    #[arg(long, value_name = "N", default_value_t = Mining::default().skip)]
+    skip_ranks: usize,
+
+    /// The last rank of the bi-encoder's replies to take as a negative
+    #[arg(long, value_name = "N", default_value_t = Mining::default().depth, value_parser = training::at_least(1))]
+    max_rank: usize,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Loss {
+    /// Every pair by itself (binary cross-entropy)
+    Binary,
+    /// The true reply against its negatives (softmax)
+    Listwise,
+}
+
+fn defaults() -> Common {
+    CrossSettings::default().common
+}
+
+impl Args {
+    fn settings(&self) -> CrossSettings {
+        CrossSettings {
+            encoder: self.own.encoder.clone(),
+            common: self.shared.common(Sizes {
+                batch_size: self.own.batch_size,
+                chunk_size: self.own.chunk_size,
+                max_length: self.own.max_length,
+                lr: self.own.lr,
+            }),
+            negatives: self.own.negatives,
+            loss: match self.own.loss {
+                Loss::Binary => cross_task::Loss::Binary,
+                Loss::Listwise => cross_task::Loss::Listwise,
+            },
+            mining: Mining {
+                skip: self.own.skip_ranks,
+                depth: self.own.max_rank,
+                ..Mining::default()
+            },
+        }
+    }
+}
+
+/// Trains, and says how it went.
+pub fn run(args: &Args, global: &Global) -> anyhow::Result<()> {
+    let project = global.project();
+    let folder = project.cross_encoder();
+    let start = args.existing.start();
+    Run::check(&folder, start)?;
+    let settings = match start {
+        Start::Resume => Run::settings::<Resolved<CrossSettings>>(&folder)?.settings,
+        _ => args.settings(),
+    };
+    let compute = Compute::choose(settings.common.gpu)?;
+    let dataset = Dataset::load(&project.exchanges())?;
+    let bi_encoder = project.bi_encoder_model();
+    let encoder = match (job::kept(&folder, start), &settings.encoder) {
+        (Some(model), _) => model,
+        (None, Some(name)) => training::encoder(name)?,
+        (None, None) => bi_encoder.clone(),
+    };
+    eprintln!(
+        "training a cross-encoder from {} on {} exchanges of {}, in {}",
+        settings
+            .encoder
+            .as_deref()
+            .unwrap_or("the tuned bi-encoder"),
+        dataset.train.len(),
+        dataset.settings.character,
+        folder.display()
+    );
+    let mut display = Display::default();
+    let outcome = train_cross(
+        &settings,
+        &encoder,
+        &bi_encoder,
+        &dataset,
+        &mut Job {
+            folder: &folder,
+            start,
+            compute: &compute,
+            observer: &mut display,
+            interrupt: training::on_interrupt()?,
+        },
+    );
+    display.clear();
+    training::report(
+        outcome,
+        &folder,
+        project.root(),
+        "train-cross",
+        "build-index",
+    )
+}

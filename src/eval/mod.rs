@@ -1,0 +1,21 @@
+//! How well a system picks the reply that was really given: response selection, measured.
+//!
+//! [`exchanges`] reads what to test on, [`cases`] makes queries with candidates of it, [`systems`]
+//! finds what a project has, each a [`rankers::Ranker`] (those of two stages are [`staged`]), and
+//! [`report`] puts the cases to all of them: [`metrics`] and their intervals ([`bootstrap`]), as
+//! text by [`table`](mod@table). [`fusion`] weighs the two stages on validation.
+//!
+//! One figure of one model, as training wants it, is
+//! `Figures::of(&measure(&Cases::new(…), &BiRanker::new(…), …)?, seed)`.
+
+pub mod bm25;
+pub mod bootstrap;
+pub mod cases;
+pub mod exchanges;
+pub mod fusion;
+pub mod metrics;
+pub mod rankers;
+pub mod report;
+pub mod staged;
+pub mod systems;
+pub mod table;

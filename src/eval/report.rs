@@ -1,0 +1,414 @@
+//! What an evaluation finds, in figures.
+
+use std::collections::HashMap;
+
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
+
+use super::bootstrap::{Estimate, estimate, paired};
+use super::cases::{Case, Cases, FEW, MANY};
+use super::metrics::Standing;
+use super::rankers::Ranker;
+use crate::error::Result;
+
+/// What a system makes of one case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Outcome {
+    /// The true reply among 20, where the pool is that large.
+    pub few: Option<Standing>,
+    /// The true reply among 100, where the pool is that large.
+    pub many: Option<Standing>,
+    /// The true reply among the whole pool.
+    pub all: Standing,
+    /// Place in the pool of the system's answer; of several best replies one drawn at random.
+    pub answer: usize,
+}
+
+/// A measure of an [`Outcome`].
+#[derive(Debug, Clone, Copy)]
+pub struct Metric {
+    /// Its name in JSON.
+    pub key: &'static str,
+    /// Its name among the candidates that it looks at.
+    pub name: &'static str,
+    /// How many candidates there are; `None` is the whole pool.
+    pub among: Option<usize>,
+    value: fn(&Outcome) -> Option<f64>,
+}
+
+/// Everything that is measured.
+pub const METRICS: [Metric; 9] = [
+    metric("r1_of_20", "R@1", Some(FEW), |o| {
+        o.few.map(|few| few.recall(1))
+    }),
+    metric("mrr_of_20", "MRR", Some(FEW), |o| {
+        o.few.map(|few| few.reciprocal_rank())
+    }),
+    metric("r1_of_100", "R@1", Some(MANY), |o| {
+        o.many.map(|many| many.recall(1))
+    }),
+    metric("r1", "R@1", None, |o| Some(o.all.recall(1))),
+    metric("r5", "R@5", None, |o| Some(o.all.recall(5))),
+    metric("r10", "R@10", None, |o| Some(o.all.recall(10))),
+    metric("r50", "R@50", None, |o| Some(o.all.recall(50))),
+    metric("mrr", "MRR", None, |o| Some(o.all.reciprocal_rank())),
+    metric("ndcg10", "nDCG@10", None, |o| Some(o.all.ndcg(10))),
+];
+
+const fn metric(
+    key: &'static str,
+    name: &'static str,
+    among: Option<usize>,
+    value: fn(&Outcome) -> Option<f64>,
+) -> Metric {
+    Metric {
+        key,
+        name,
+        among,
+        value,
+    }
+}
+
+/// One estimate for each of [`METRICS`]; `None` where the pool is too small for it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Figures([Option<Estimate>; METRICS.len()]);
+
+impl Figures {
+    /// The means of `outcomes`.
+    pub fn of(outcomes: &[Outcome], seed: u64) -> Self {
+        Self(METRICS.map(|metric| Some(estimate(&metric.values(outcomes)?, seed))))
+    }
+
+    /// The means of `after - before`, case by case.
+    pub fn gain(before: &[Outcome], after: &[Outcome], seed: u64) -> Self {
+        Self(METRICS.map(|metric| {
+            let (before, after) = (metric.values(before)?, metric.values(after)?);
+            Some(paired(&before, &after, seed))
+        }))
+    }
+
+    /// In the order of [`METRICS`].
+    pub fn iter(&self) -> impl Iterator<Item = (&'static Metric, Option<Estimate>)> {
+        METRICS.iter().zip(self.0)
+    }
+
+    /// The estimate with a key of [`METRICS`].
+    pub fn get(&self, key: &str) -> Option<Estimate> {
+        self.iter().find(|(metric, _)| metric.key == key)?.1
+    }
+}
+
+impl Metric {
+    fn values(&self, outcomes: &[Outcome]) -> Option<Vec<f64>> {
+        outcomes.iter().map(self.value).collect()
+    }
+}
+
+impl Serialize for Figures {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(METRICS.len()))?;
+        for (metric, estimate) in self.iter() {
+            map.serialize_entry(metric.key, &estimate)?;
+        }
+        map.end()
+    }
+}
+
+/// Whether a system says more than one thing.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Diversity {
+    /// Different answers.
+    pub distinct: usize,
+    /// Their share of all answers.
+    pub share: f64,
+    /// The answer given most often; of equals the first in the pool.
+    pub most_repeated: String,
+    /// How often.
+    pub times: usize,
+}
+
+impl Diversity {
+    fn of(outcomes: &[Outcome], cases: &Cases) -> Self {
+        let mut counts: HashMap<usize, usize> = HashMap::new();
+        for outcome in outcomes {
+            *counts.entry(outcome.answer).or_default() += 1;
+        }
+        let most = counts
+            .iter()
+            .max_by_key(|&(place, times)| (times, std::cmp::Reverse(place)));
+        let (&place, &times) = most.unwrap_or((&0, &0));
+        Self {
+            distinct: counts.len(),
+            share: counts.len() as f64 / outcomes.len().max(1) as f64,
+            most_repeated: cases.pool.get(place).cloned().unwrap_or_default(),
+            times,
+        }
+    }
+}
+
+/// A system with its name.
+pub struct System {
+    /// Its name in JSON.
+    pub key: &'static str,
+    /// Its name for people.
+    pub name: String,
+    /// The system.
+    pub ranker: Box<dyn Ranker>,
+}
+
+/// What is to be evaluated.
+#[derive(Default)]
+pub struct Lineup {
+    /// The systems, the simplest first.
+    pub systems: Vec<System>,
+    /// Keys of systems to be compared, the simpler first.
+    pub comparisons: Vec<(&'static str, &'static str)>,
+    /// How reranking does when the true reply is among the candidates.
+    pub reranking: Option<RerankingOf>,
+    /// Which systems are left out, and how to have them.
+    pub notes: Vec<String>,
+}
+
+/// What a report on reranking is made of.
+pub struct RerankingOf {
+    /// Key of the system before.
+    pub before: &'static str,
+    /// Key of the system after.
+    pub after: &'static str,
+    /// The system after, with the true reply added to the candidates.
+    pub with_truth: Box<dyn Ranker>,
+    /// Number of candidates.
+    pub candidates: usize,
+}
+
+/// A system's figures.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Row {
+    /// Its name in JSON.
+    pub key: &'static str,
+    /// Its name for people.
+    pub name: String,
+    /// How well it ranks.
+    pub figures: Figures,
+    /// How much it repeats itself.
+    pub answers: Diversity,
+}
+
+/// How much better one system is than another on the same cases.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Comparison {
+    /// Key of the simpler system.
+    pub before: &'static str,
+    /// Key of the other.
+    pub after: &'static str,
+    /// Of the differences, case by case.
+    pub gain: Figures,
+}
+
+/// Reranking, honestly.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Reranking {
+    /// Number of candidates that are reranked.
+    pub candidates: usize,
+    /// The first stage alone.
+    pub before: Figures,
+    /// Both stages.
+    pub after: Figures,
+    /// Both stages, where the true reply is always among the candidates.
+    pub with_truth: Figures,
+}
+
+/// What was found.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Report {
+    /// Who answers.
+    pub character: String,
+    /// What was tested on.
+    pub tested: String,
+    /// Decides distractors, draws and resamples.
+    pub seed: u64,
+    /// Queries asked.
+    pub queries: usize,
+    /// Queries that they were drawn from.
+    pub available: usize,
+    /// Distinct replies that they are ranked among.
+    pub pool: usize,
+    /// A row each system.
+    pub systems: Vec<Row>,
+    /// Paired differences.
+    pub comparisons: Vec<Comparison>,
+    /// Reranking by itself, where there is a cross-encoder.
+    pub reranking: Option<Reranking>,
+    /// What is left out, and what to bear in mind.
+    pub notes: Vec<String>,
+}
+
+impl Report {
+    /// The row of a system.
+    pub fn row(&self, key: &str) -> Option<&Row> {
+        self.systems.iter().find(|row| row.key == key)
+    }
+}
+
+/// A case with every system's answer.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Answers {
+    /// The exchange's id.
+    pub exchange: usize,
+    /// The turns before the query, oldest first.
+    pub context: Vec<String>,
+    /// The turn that is answered.
+    pub query: String,
+    /// What the character really said.
+    pub reply: String,
+    /// By key.
+    pub systems: serde_json::Map<String, serde_json::Value>,
+}
+
+/// Puts `cases` to a system; `progress` is told how many are done.
+///
+/// # Errors
+/// A model fails.
+pub fn measure(
+    cases: &Cases,
+    ranker: &dyn Ranker,
+    seed: u64,
+    mut progress: impl FnMut(usize),
+) -> Result<Vec<Outcome>> {
+    let everything: Vec<usize> = (0..cases.pool.len()).collect();
+    let mut outcomes = Vec::with_capacity(cases.cases.len());
+    for case in &cases.cases {
+        let among = |size| match case.among(size) {
+            Some(candidates) => standing(ranker, case, &candidates).map(|found| Some(found.0)),
+            None => Ok(None),
+        };
+        let (few, many) = (among(FEW)?, among(MANY)?);
+        let (all, scores) = standing(ranker, case, &everything)?;
+        outcomes.push(Outcome {
+            few,
+            many,
+            all,
+            answer: best(&scores, seed, case.number),
+        });
+        progress(outcomes.len());
+    }
+    Ok(outcomes)
+}
+
+/// Where the true reply stands among candidates, of which it is one.
+fn standing(
+    ranker: &dyn Ranker,
+    case: &Case,
+    candidates: &[usize],
+) -> Result<(Standing, Vec<f32>)> {
+    let scores = ranker.scores(case, candidates)?;
+    let standing = Standing::of(&scores, |place| candidates[place] == case.truth);
+    let last = Standing {
+        ahead: candidates.len(),
+        tied: 0,
+        copies: 1,
+    };
+    Ok((standing.unwrap_or(last), scores))
+}
+
+/// One of the highest scores, drawn at random.
+fn best(scores: &[f32], seed: u64, case: usize) -> usize {
+    let highest = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let best: Vec<usize> = (0..scores.len())
+        .filter(|&place| scores[place] >= highest)
+        .collect();
+    if best.is_empty() {
+        return 0;
+    }
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    rng.set_stream(case as u64);
+    best[rng.random_range(0..best.len())]
+}
+
+/// Puts `cases` to every system. `progress` is told the system's name and how many cases are done.
+///
+/// # Errors
+/// A model fails.
+pub fn evaluate(
+    cases: &Cases,
+    lineup: &Lineup,
+    seed: u64,
+    mut progress: impl FnMut(&str, usize),
+) -> Result<(Report, Vec<Answers>)> {
+    let mut found: Vec<(&'static str, Vec<Outcome>)> = Vec::new();
+    let mut systems = Vec::new();
+    for system in &lineup.systems {
+        let outcomes = measure(cases, system.ranker.as_ref(), seed, |done| {
+            progress(&system.name, done);
+        })?;
+        systems.push(Row {
+            key: system.key,
+            name: system.name.clone(),
+            figures: Figures::of(&outcomes, seed),
+            answers: Diversity::of(&outcomes, cases),
+        });
+        found.push((system.key, outcomes));
+    }
+    let outcomes = |key: &str| {
+        let system = found.iter().find(|(own, _)| *own == key);
+        system.map_or(&[][..], |(_, outcomes)| outcomes)
+    };
+    let comparisons = lineup
+        .comparisons
+        .iter()
+        .map(|&(before, after)| Comparison {
+            before,
+            after,
+            gain: Figures::gain(outcomes(before), outcomes(after), seed),
+        });
+    let reranking = match &lineup.reranking {
+        Some(of) => {
+            let with_truth = measure(cases, of.with_truth.as_ref(), seed, |done| {
+                progress("with the true reply added", done);
+            })?;
+            Some(Reranking {
+                candidates: of.candidates,
+                before: Figures::of(outcomes(of.before), seed),
+                after: Figures::of(outcomes(of.after), seed),
+                with_truth: Figures::of(&with_truth, seed),
+            })
+        }
+        None => None,
+    };
+    let report = Report {
+        character: String::new(),
+        tested: String::new(),
+        seed,
+        queries: cases.cases.len(),
+        available: cases.available,
+        pool: cases.pool.len(),
+        systems,
+        comparisons: comparisons.collect(),
+        reranking,
+        notes: lineup.notes.clone(),
+    };
+    Ok((report, answers(cases, &found)))
+}
+
+fn answers(cases: &Cases, found: &[(&'static str, Vec<Outcome>)]) -> Vec<Answers> {
+    let of = |case: &Case| Answers {
+        exchange: case.exchange,
+        context: case.context.clone(),
+        query: case.text.clone(),
+        reply: cases.pool[case.truth].clone(),
+        systems: found
+            .iter()
+            .map(|(key, outcomes)| {
+                let outcome = &outcomes[case.number];
+                let answer = serde_json::json!({
+                    "answer": cases.pool[outcome.answer],
+                    "rank": outcome.all.rank(),
+                });
+                ((*key).to_owned(), answer)
+            })
+            .collect(),
+    };
+    cases.cases.iter().map(of).collect()
+}

@@ -1,0 +1,149 @@
+//! The systems that a project can be evaluated with: what needs no model, and what was trained.
+
+use std::path::PathBuf;
+use std::rc::Rc;
+
+use serde::Deserialize;
+
+use super::cases::Cases;
+use super::rankers::{BiRanker, Bm25Ranker, Chance, Input, Ranker, TfIdfRanker};
+use super::report::{Lineup, RerankingOf, System};
+use super::staged::{Staged, Stages};
+use crate::chat::Choice;
+use crate::chat::load::{CrossSettings, WEIGHTS};
+use crate::chat::persona::{Fusion, Rerank};
+use crate::error::Result;
+use crate::files;
+use crate::model::bi_encoder::BiEncoder;
+use crate::model::cross_encoder::CrossEncoder;
+use crate::model::device::Compute;
+use crate::project::Project;
+
+/// Every system that `project` has, for `cases`. `progress` is told what is being embedded.
+///
+/// # Errors
+/// A model is there but damaged.
+pub fn lineup(
+    project: &Project,
+    compute: &Compute,
+    cases: &Rc<Cases>,
+    mut progress: impl FnMut(&str),
+) -> Result<Lineup> {
+    let mut lineup = Lineup::default();
+    lineup.add("chance", "chance", Box::new(Chance));
+    lineup.add("tfidf", "TF-IDF", Box::new(TfIdfRanker::new(cases)));
+    lineup.add("bm25", "BM25", Box::new(Bm25Ranker::new(cases)));
+    if !project.bi_encoder_model().join(WEIGHTS).is_file() {
+        lineup.notes.push(format!(
+            "there is no bi-encoder in {}: `homer train-bi` makes it",
+            project.bi_encoder().display()
+        ));
+        return Ok(lineup);
+    }
+    match untuned(project)? {
+        Ok(folder) => {
+            progress("the untuned encoder");
+            let encoder = BiEncoder::load(&folder, compute)?;
+            for (key, name, input) in [
+                ("untuned_query", "untuned, query alone", Input::Query),
+                ("untuned", "untuned encoder", Input::Context),
+            ] {
+                let ranker = BiRanker::embed(&encoder, cases, input)?;
+                lineup.add(key, name, Box::new(ranker));
+            }
+            lineup.comparisons.push(("untuned", "bi"));
+        }
+        Err(note) => lineup.notes.push(note),
+    }
+    progress("the bi-encoder");
+    let encoder = BiEncoder::load(&project.bi_encoder_model(), compute)?;
+    let bi = BiRanker::embed(&encoder, cases, Input::Context)?;
+    let cross = if project.cross_encoder_model().join(WEIGHTS).is_file() {
+        let cross = CrossEncoder::load(&project.cross_encoder_model(), compute)?;
+        Some(Box::new(cross) as Box<dyn Rerank>)
+    } else {
+        lineup.notes.push(format!(
+            "there is no cross-encoder in {}: `homer train-cross` makes it",
+            project.cross_encoder().display()
+        ));
+        None
+    };
+    let settings = CrossSettings::read(project)?;
+    lineup.stages(cases, Box::new(bi), cross, &settings);
+    Ok(lineup)
+}
+
+impl Lineup {
+    fn add(&mut self, key: &'static str, name: impl Into<String>, ranker: Box<dyn Ranker>) {
+        self.systems.push(System {
+            key,
+            name: name.into(),
+            ranker,
+        });
+    }
+
+    /// The bi-encoder, alone and with what there is of a cross-encoder, and what `ask` makes of
+    /// both.
+    fn stages(
+        &mut self,
+        cases: &Rc<Cases>,
+        bi: Box<dyn Ranker>,
+        cross: Option<Box<dyn Rerank>>,
+        settings: &CrossSettings,
+    ) {
+        let reranks = cross.is_some();
+        let stages = Stages::new(cases.clone(), bi, cross);
+        self.add("bi", "bi-encoder", Box::new(Staged::new(&stages, None)));
+        let fitted = settings.fusion.filter(|fusion| fusion.cross != 0.0);
+        let fusion = fitted.unwrap_or_default();
+        if reranks {
+            if fusion != Fusion::default() {
+                let alone = Staged::new(&stages, Some(Fusion::default()));
+                self.add("cross", "cross-encoder decides", Box::new(alone));
+            }
+            let both = Staged::new(&stages, Some(fusion));
+            self.add("reranked", "bi-encoder + cross-encoder", Box::new(both));
+            self.comparisons.push(("bi", "reranked"));
+            self.reranking = Some(RerankingOf {
+                before: "bi",
+                after: "reranked",
+                with_truth: Box::new(Staged::with_truth(&stages, Some(fusion))),
+                candidates: Choice::default().top_k,
+            });
+        }
+        let default = settings.in_use().filter(|_| reranks);
+        let name = match default {
+            Some(_) => "ask (reranks)",
+            None => "ask (does not rerank)",
+        };
+        self.add("ask", name, Box::new(Staged::new(&stages, default)));
+        self.comparisons.push(("bm25", "ask"));
+    }
+}
+
+/// What `train-bi` says about where it started from.
+#[derive(Deserialize)]
+struct BiSettings {
+    encoder: Option<String>,
+}
+
+/// The folder of the encoder that the bi-encoder was before training, or why there is none.
+fn untuned(project: &Project) -> Result<std::result::Result<PathBuf, String>> {
+    let path = project.bi_encoder().join("settings.json");
+    let named = if path.is_file() {
+        files::read_json::<BiSettings>(&path)?.encoder
+    } else {
+        None
+    };
+    let Some(name) = named else {
+        return Ok(Err(format!(
+            "{} does not name the encoder that training started from: it is left out",
+            path.display()
+        )));
+    };
+    let folders = [PathBuf::from(&name), project.root().join(&name)];
+    let found = folders.into_iter().find(|folder| folder.is_dir());
+    Ok(found.ok_or_else(|| {
+        format!("the encoder that training started from, {name}, is not here: it is left out")
+    }))
+}

@@ -1,0 +1,122 @@
+//! Which examples a step sees: a function of the seed and the step alone, so that a run resumes
+//! anywhere.
+
+use rand::SeedableRng;
+use rand::seq::SliceRandom;
+use rand_chacha::ChaCha8Rng;
+
+/// What a seed is drawn for; each purpose has a sequence of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stream {
+    /// The order of an epoch.
+    Order,
+    /// Dropout and draws of a step.
+    Step,
+    /// A part of a step.
+    Chunk,
+    /// The head's first values.
+    Head,
+    /// Fixed draws of the validation.
+    Validation,
+}
+
+/// The `index`th seed of a stream (the finaliser of SplitMix64: neighbours have nothing in common).
+pub fn derive(seed: u64, stream: Stream, index: u64) -> u64 {
+    let mut x = seed
+        .wrapping_mul(0x9e37_79b9_7f4a_7c15)
+        .wrapping_add(stream as u64 + 1)
+        .wrapping_mul(0xd134_2543_de82_ef95)
+        .wrapping_add(index.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    x ^ (x >> 31)
+}
+
+/// Batches of example numbers. Every epoch sees every example once, in a new order, in batches
+/// that differ in size by one at most: no batch is left with too few in-batch negatives.
+#[derive(Debug)]
+pub struct Batches {
+    examples: usize,
+    per_epoch: usize,
+    seed: u64,
+    /// The epoch whose order is at hand.
+    epoch: u64,
+    order: Vec<usize>,
+}
+
+impl Batches {
+    /// Batches of at most `size` out of `examples`; both are at least 1.
+    pub fn new(examples: usize, size: usize, seed: u64) -> Self {
+        Self {
+            examples,
+            per_epoch: examples.div_ceil(size.max(1)).max(1),
+            seed,
+            epoch: 0,
+            order: Vec::new(),
+        }
+    }
+
+    /// Batches an epoch.
+    pub fn per_epoch(&self) -> u64 {
+        self.per_epoch as u64
+    }
+
+    /// The batch of step `step`, counted from 0.
+    pub fn at(&mut self, step: u64) -> &[usize] {
+        let epoch = step / self.per_epoch();
+        if self.order.is_empty() || epoch != self.epoch {
+            self.epoch = epoch;
+            self.order = (0..self.examples).collect();
+            let seed = derive(self.seed, Stream::Order, epoch);
+            self.order.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
+        }
+        let place = (step % self.per_epoch()) as usize;
+        &self.order
+            [place * self.examples / self.per_epoch..(place + 1) * self.examples / self.per_epoch]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_epoch_sees_every_example_once_in_batches_of_nearly_one_size() {
+        let mut batches = Batches::new(103, 20, 7);
+        assert_eq!(batches.per_epoch(), 6);
+        let mut orders = Vec::new();
+        for epoch in 0..2 {
+            let mut seen = Vec::new();
+            for step in 0..6 {
+                let batch = batches.at(epoch * 6 + step);
+                assert!((17..=18).contains(&batch.len()));
+                seen.extend_from_slice(batch);
+            }
+            orders.push(seen.clone());
+            seen.sort_unstable();
+            assert_eq!(seen, (0..103).collect::<Vec<_>>());
+        }
+        assert_ne!(orders[0], orders[1]);
+    }
+
+    #[test]
+    fn a_batch_depends_on_seed_and_step_alone() {
+        let mut straight = Batches::new(50, 8, 7);
+        for step in 0..30 {
+            let batch = straight.at(step).to_vec();
+            assert_eq!(Batches::new(50, 8, 7).at(step), batch);
+        }
+        assert_ne!(Batches::new(50, 8, 8).at(0), Batches::new(50, 8, 7).at(0));
+    }
+
+    #[test]
+    fn seeds_differ_between_streams_and_steps() {
+        let mut seeds = std::collections::BTreeSet::new();
+        for stream in [Stream::Order, Stream::Step, Stream::Chunk] {
+            for index in 0..1000 {
+                seeds.insert(derive(42, stream, index));
+            }
+        }
+        assert_eq!(seeds.len(), 3000);
+    }
+}

@@ -1,0 +1,308 @@
+//! Losses, each with its gradient with respect to what goes in.
+//!
+//! In candle operations, so that they run wherever the encoder does; only composed ones, because
+//! candle's fused softmax has no backward pass. The inputs are made leaves of their own graph:
+//! the encoder's backward pass continues from the gradients that come out.
+
+use candle_core::{D, Tensor, Var};
+
+use crate::error::Result;
+
+/// How queries and replies are compared.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Ranking {
+    /// Similarities are divided by it: the smaller, the more the hardest negatives count.
+    pub temperature: f64,
+    /// Also rank the queries for every reply, and take the mean of both losses.
+    pub both_directions: bool,
+}
+
+/// A batch's replies or negatives: vectors, and which texts they are.
+#[derive(Debug, Clone, Copy)]
+pub struct Side<'a> {
+    /// Pooled states `[n, hidden]`, of any length.
+    pub vectors: &'a Tensor,
+    /// One number a row; rows of equal text have equal numbers.
+    pub texts: &'a [u32],
+}
+
+/// The ranking loss of a batch, with its gradients.
+#[derive(Debug)]
+pub struct RankingLoss {
+    /// Mean over the batch.
+    pub loss: f64,
+    /// With respect to the queries `[n, hidden]`.
+    pub queries: Tensor,
+    /// With respect to the replies `[n, hidden]`.
+    pub replies: Tensor,
+    /// With respect to the extra negatives `[m, hidden]`, where there are any.
+    pub negatives: Option<Tensor>,
+}
+
+/// Multiple-negatives ranking loss (Henderson et al., 2017; sentence-transformers'
+/// `MultipleNegativesRankingLoss`): cross-entropy of the true reply among all replies of the batch
+/// and `negatives`, by cosine similarity over the temperature.
+///
+/// Rows whose text equals the true reply's are no negatives: their probability is exactly 0.
+///
+/// # Errors
+/// A tensor operation fails.
+pub fn ranking(
+    queries: &Tensor,
+    replies: Side<'_>,
+    negatives: Option<Side<'_>>,
+    options: Ranking,
+) -> Result<RankingLoss> {
+    let query_leaf = Var::from_tensor(&queries.detach())?; // [n, h]
+    let reply_leaf = Var::from_tensor(&replies.vectors.detach())?; // [n, h]
+    let query = unit(&query_leaf)?;
+    let reply = unit(&reply_leaf)?;
+    let scale = 1.0 / options.temperature;
+    let among_replies = (query.matmul(&reply.t()?)? * scale)?; // [n, n]
+    let hidden = hide(replies.texts, replies.texts, true, &among_replies)?; // [n, n]
+    let truth = ((&query * &reply)?.sum(D::Minus1)? * scale)?; // [n]
+    let masked = (&among_replies + &hidden)?;
+
+    let mut columns = masked.clone();
+    let mut negative_leaf = None;
+    if let Some(negatives) = negatives {
+        let leaf = Var::from_tensor(&negatives.vectors.detach())?; // [m, h]
+        let among_negatives = (query.matmul(&unit(&leaf)?.t()?)? * scale)?; // [n, m]
+        let hidden = hide(replies.texts, negatives.texts, false, &among_negatives)?;
+        columns = Tensor::cat(&[&columns, &(among_negatives + hidden)?], 1)?; // [n, n + m]
+        negative_leaf = Some(leaf);
+    }
+    let mut loss = (log_sum_exp(&columns)? - &truth)?.mean_all()?;
+    if options.both_directions {
+        let backwards = (log_sum_exp(&masked.t()?.contiguous()?)? - &truth)?.mean_all()?;
+        loss = ((loss + backwards)? * 0.5)?;
+    }
+    let store = loss.backward()?;
+    let gradient = |leaf: &Var| match store.get(leaf) {
+        Some(gradient) => Ok(gradient.detach()),
+        None => leaf.zeros_like(),
+    };
+    Ok(RankingLoss {
+        loss: f64::from(loss.to_scalar::<f32>()?),
+        queries: gradient(&query_leaf)?,
+        replies: gradient(&reply_leaf)?,
+        negatives: negative_leaf.as_ref().map(gradient).transpose()?,
+    })
+}
+
+/// Mean binary cross-entropy of logits `[n]` against labels in 0..=1, and its gradient `[n]`.
+///
+/// # Errors
+/// A tensor operation fails.
+pub fn binary(logits: &Tensor, labels: &[f32]) -> Result<(f64, Tensor)> {
+    let labels = Tensor::new(labels, logits.device())?;
+    let logits = logits.detach();
+    // max(x, 0) - x y + ln(1 + exp(-|x|)) overflows nowhere.
+    let soft = (logits.abs()?.neg()?.exp()? + 1.0)?.log()?;
+    let loss = ((logits.relu()? - (&logits * &labels)?)? + soft)?.mean_all()?;
+    // Its derivative is sigmoid(x) - y; tanh does not overflow either.
+    let sigmoid = (((&logits * 0.5)?.tanh()? + 1.0)? * 0.5)?;
+    let gradient = ((sigmoid - labels)? / logits.elem_count() as f64)?;
+    Ok((f64::from(loss.to_scalar::<f32>()?), gradient))
+}
+
+/// Mean cross-entropy of the first candidate of each group of `size` (listwise softmax, Cao et
+/// al., 2007), from logits `[groups * size]`, and its gradient, of the same shape.
+///
+/// # Errors
+/// A tensor operation fails.
+pub fn listwise(logits: &Tensor, size: usize) -> Result<(f64, Tensor)> {
+    let leaf = Var::from_tensor(&logits.detach())?;
+    let groups = leaf.reshape(((), size))?; // [groups, size]
+    let truth = groups.narrow(1, 0, 1)?.squeeze(1)?; // [groups]
+    let loss = (log_sum_exp(&groups)? - truth)?.mean_all()?;
+    let store = loss.backward()?;
+    let gradient = match store.get(&leaf) {
+        Some(gradient) => gradient.detach(),
+        None => leaf.zeros_like()?,
+    };
+    Ok((f64::from(loss.to_scalar::<f32>()?), gradient))
+}
+
+/// Rows of unit length; a row of zeros stays one.
+pub fn unit(rows: &Tensor) -> Result<Tensor> {
+    let length = (rows.sqr()?.sum_keepdim(D::Minus1)? + 1e-24)?.sqrt()?;
+    Ok(rows.broadcast_div(&length)?)
+}
+
+/// `ln Σ exp` over the last dimension `[n, m] -> [n]`. The largest value is taken out first, as a
+/// constant: it changes neither the result nor its gradient.
+fn log_sum_exp(logits: &Tensor) -> Result<Tensor> {
+    let largest = logits.max_keepdim(D::Minus1)?.detach();
+    let sum = logits.broadcast_sub(&largest)?.exp()?.sum(D::Minus1)?;
+    Ok((sum.log()? + largest.squeeze(D::Minus1)?)?)
+}
+
+/// What is added to logits `[truths, others]`: -inf where a text equals the true one, else 0. With
+/// `diagonal`, row and column of equal number are the truth itself and stay.
+fn hide(truths: &[u32], others: &[u32], diagonal: bool, like: &Tensor) -> Result<Tensor> {
+    let mut values = vec![0f32; truths.len() * others.len()];
+    for (row, truth) in truths.iter().enumerate() {
+        for (column, other) in others.iter().enumerate() {
+            if truth == other && !(diagonal && row == column) {
+                values[row * others.len() + column] = f32::NEG_INFINITY;
+            }
+        }
+    }
+    Ok(Tensor::from_vec(values, like.shape(), like.device())?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use candle_core::Device;
+
+    const WIDTH: usize = 3;
+
+    fn rows(values: &[f32], width: usize) -> Tensor {
+        Tensor::from_slice(values, (values.len() / width, width), &Device::Cpu).unwrap()
+    }
+
+    /// Numbers that are neither equal nor symmetrical.
+    fn some(count: usize, phase: f32) -> Vec<f32> {
+        (0..count)
+            .map(|i| (i as f32 * 1.7 + phase).sin() * 1.3 + 0.2)
+            .collect()
+    }
+
+    /// Compares a gradient with central differences of `loss`.
+    fn check(values: &[f32], gradient: &Tensor, loss: impl Fn(&[f32]) -> f64) {
+        let gradient: Vec<f32> = gradient.flatten_all().unwrap().to_vec1().unwrap();
+        assert!(gradient.iter().any(|g| g.abs() > 1e-3), "{gradient:?}");
+        for i in 0..values.len() {
+            let mut moved = values.to_vec();
+            moved[i] = values[i] + 5e-3;
+            let above = loss(&moved);
+            moved[i] = values[i] - 5e-3;
+            let slope = (above - loss(&moved)) / 1e-2;
+            let error = (slope - f64::from(gradient[i])).abs();
+            assert!(error < 2e-3, "value {i}: {slope} against {}", gradient[i]);
+        }
+    }
+
+    #[test]
+    fn ranking_gradients_equal_finite_differences() {
+        let (queries, replies, negatives) = (some(12, 0.0), some(12, 5.0), some(6, 9.0));
+        // Replies 1 and 3 are one text, and the second negative is reply 0's.
+        let (texts, negative_texts) = ([7, 2, 5, 2], [9, 7]);
+        for both_directions in [false, true] {
+            let options = Ranking {
+                temperature: 0.5,
+                both_directions,
+            };
+            let of = |queries: &[f32], replies: &[f32], negatives: &[f32]| {
+                ranking(
+                    &rows(queries, WIDTH),
+                    Side {
+                        vectors: &rows(replies, WIDTH),
+                        texts: &texts,
+                    },
+                    Some(Side {
+                        vectors: &rows(negatives, WIDTH),
+                        texts: &negative_texts,
+                    }),
+                    options,
+                )
+                .unwrap()
+            };
+            let result = of(&queries, &replies, &negatives);
+            check(&queries, &result.queries, |moved| {
+                of(moved, &replies, &negatives).loss
+            });
+            check(&replies, &result.replies, |moved| {
+                of(&queries, moved, &negatives).loss
+            });
+            check(&negatives, &result.negatives.unwrap(), |moved| {
+                of(&queries, &replies, moved).loss
+            });
+        }
+    }
+
+    #[test]
+    fn equal_replies_are_no_negatives_of_each_other() {
+        let options = Ranking {
+            temperature: 0.05,
+            both_directions: true,
+        };
+        let queries = rows(&some(6, 0.0), WIDTH);
+        let replies = rows(&some(6, 5.0), WIDTH);
+        let of = |texts: &[u32]| {
+            let side = Side {
+                vectors: &replies,
+                texts,
+            };
+            ranking(&queries, side, None, options).unwrap()
+        };
+        let apart = of(&[0, 1]);
+        assert!(apart.loss > 0.0);
+        // Two rows of one text: nothing is left to tell apart.
+        let equal = of(&[4, 4]);
+        assert_eq!(equal.loss, 0.0);
+        let gradient: Vec<f32> = equal.queries.flatten_all().unwrap().to_vec1().unwrap();
+        assert!(gradient.iter().all(|g| g.abs() < 1e-6), "{gradient:?}");
+    }
+
+    #[test]
+    fn ranking_equals_cross_entropy_of_cosines() {
+        let queries = rows(&[1., 0., 0., 2.], 2);
+        let replies = rows(&[3., 0., 1., 1.], 2);
+        let side = Side {
+            vectors: &replies,
+            texts: &[0, 1],
+        };
+        let options = Ranking {
+            temperature: 0.1,
+            both_directions: false,
+        };
+        let half = 0.5f64.sqrt() * 10.0;
+        let expected = ((half - 10.0).exp().ln_1p() + (0.0f64 - half).exp().ln_1p()) / 2.0;
+        let loss = ranking(&queries, side, None, options).unwrap().loss;
+        assert!((loss - expected).abs() < 1e-5, "{loss} against {expected}");
+    }
+
+    #[test]
+    fn a_row_of_zeros_gives_numbers() {
+        let zeros = rows(&[0.0; 6], WIDTH);
+        let side = Side {
+            vectors: &zeros,
+            texts: &[0, 1],
+        };
+        let options = Ranking {
+            temperature: 0.05,
+            both_directions: true,
+        };
+        let result = ranking(&zeros, side, None, options).unwrap();
+        assert!(result.loss.is_finite());
+        let gradient: Vec<f32> = result.queries.flatten_all().unwrap().to_vec1().unwrap();
+        assert!(gradient.iter().all(|g| g.is_finite()));
+    }
+
+    #[test]
+    fn binary_gradient_equals_finite_differences_and_does_not_overflow() {
+        let labels = [1.0, 0.0, 0.0, 1.0];
+        let values = [0.3, -1.2, 2.0, -0.4];
+        let of = |values: &[f32]| {
+            let logits = Tensor::new(values, &Device::Cpu).unwrap();
+            binary(&logits, &labels[..values.len()]).unwrap()
+        };
+        check(&values, &of(&values).1, |moved| of(moved).0);
+        let (loss, gradient) = of(&[-300.0, 300.0]);
+        assert!((loss - 300.0).abs() < 1e-3);
+        assert_eq!(gradient.to_vec1::<f32>().unwrap(), [-0.5, 0.5]);
+    }
+
+    #[test]
+    fn listwise_gradient_equals_finite_differences() {
+        let values = some(6, 1.0);
+        let of = |values: &[f32]| {
+            let logits = Tensor::new(values, &Device::Cpu).unwrap();
+            listwise(&logits, 3).unwrap()
+        };
+        check(&values, &of(&values).1, |moved| of(moved).0);
+    }
+}

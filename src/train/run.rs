@@ -1,0 +1,266 @@
+//! The folder of one training: settings, metrics, loss curve, checkpoint, model, card.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use super::checkpoint::{self, State};
+use super::task::{Trainee, Validation};
+use crate::chart;
+use crate::error::{Error, IoContext, Result};
+use crate::files;
+
+/// What to do about a training that is there already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Start {
+    /// Refuse.
+    Fresh,
+    /// Go on with it, if it is not finished.
+    Resume,
+    /// Move it aside.
+    Force,
+}
+
+/// A row of `metrics.jsonl`: a training step, or a validation.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct Row {
+    /// Steps taken.
+    pub step: u64,
+    /// Passes over the data.
+    pub epoch: f64,
+    /// The batch's training loss.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub loss: Option<f64>,
+    /// Its learning rate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lr: Option<f64>,
+    /// The gradients' norm, before clipping.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grad_norm: Option<f64>,
+    /// Examples a second.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub examples_per_second: Option<f64>,
+    /// Loss on the validation exchanges.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub valid_loss: Option<f64>,
+    /// Mean reciprocal rank on the validation exchanges.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub valid_mrr: Option<f64>,
+}
+
+/// How a training ended: what `done.json` holds.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Outcome {
+    /// Steps taken.
+    pub steps: u64,
+    /// Steps that were planned.
+    pub planned: u64,
+    /// Before the first step.
+    pub baseline: Validation,
+    /// The model that was kept.
+    pub best: Validation,
+    /// The step that it was kept after.
+    pub best_step: u64,
+    /// Seconds, over all sessions.
+    pub seconds: f64,
+}
+
+/// A run that can be written to.
+pub struct Run {
+    folder: PathBuf,
+    title: String,
+    metrics: File,
+    rows: Vec<Row>,
+}
+
+const SETTINGS: &str = "settings.json";
+const METRICS: &str = "metrics.jsonl";
+const DONE: &str = "done.json";
+
+impl Run {
+    /// Whether a training may start in `folder`; changes nothing, so ask before long work.
+    ///
+    /// # Errors
+    /// [`Error::Exists`] for what must not be overwritten unasked; with [`Start::Resume`], that
+    /// there is nothing to go on with.
+    pub fn check(folder: &Path, start: Start) -> Result<()> {
+        let exists = |help: &str| {
+            Err(Error::Exists {
+                path: folder.to_path_buf(),
+                help: help.into(),
+            })
+        };
+        let begun = checkpoint::exists(&folder.join("checkpoint")) || folder.join("model").exists();
+        let done = folder.join(DONE).exists();
+        match start {
+            Start::Fresh if done => {
+                exists("it is a finished run; `--force` trains anew and moves it aside")
+            }
+            Start::Fresh if begun => exists(
+                "it is an unfinished run; `--resume` goes on with it, `--force` trains anew and moves it aside",
+            ),
+            Start::Resume if done => exists(
+                "it is finished: there is nothing to resume; `--force` trains anew and moves it aside",
+            ),
+            Start::Resume if !folder.join(SETTINGS).exists() => Err(Error::Setting(format!(
+                "there is no run to resume in {}\n  start one without `--resume`",
+                folder.display()
+            ))),
+            _ => Ok(()),
+        }
+    }
+
+    /// Begins a run: writes its settings, and moves aside what was there, to `FOLDER.old`. `title`
+    /// heads its loss curve.
+    ///
+    /// # Errors
+    /// As [`Run::check`], and any I/O error.
+    pub fn create(
+        folder: &Path,
+        start: Start,
+        title: &str,
+        settings: &impl Serialize,
+    ) -> Result<Self> {
+        Self::check(folder, start)?;
+        if folder.exists() {
+            let mut old = folder.as_os_str().to_owned();
+            old.push(".old");
+            let old = PathBuf::from(old);
+            if old.exists() {
+                fs::remove_dir_all(&old).at("remove", &old)?;
+            }
+            fs::rename(folder, &old).at("move aside", folder)?;
+        }
+        files::write_json(&folder.join(SETTINGS), settings)?;
+        Self::open(folder, title, Vec::new())
+    }
+
+    /// Goes on with an unfinished run, of which [`Run::settings`] tells the settings.
+    ///
+    /// # Errors
+    /// As [`Run::check`], and any I/O error.
+    pub fn resume(folder: &Path, title: &str) -> Result<Self> {
+        Self::check(folder, Start::Resume)?;
+        let path = folder.join(METRICS);
+        let rows = if path.exists() {
+            // The last line may be half a line: only those that the checkpoint counts are kept.
+            let text = fs::read_to_string(&path).at("read", &path)?;
+            text.lines()
+                .map_while(|line| serde_json::from_str(line).ok())
+                .collect()
+        } else {
+            Vec::new()
+        };
+        Self::open(folder, title, rows)
+    }
+
+    /// Opens the metrics for appending, with `rows` and nothing else in them.
+    fn open(folder: &Path, title: &str, rows: Vec<Row>) -> Result<Self> {
+        let path = folder.join(METRICS);
+        files::write_jsonl(&path, &rows)?;
+        Ok(Self {
+            metrics: OpenOptions::new()
+                .append(true)
+                .open(&path)
+                .at("open", &path)?,
+            folder: folder.to_path_buf(),
+            title: title.to_owned(),
+            rows,
+        })
+    }
+
+    /// The settings that a run was begun with.
+    ///
+    /// # Errors
+    /// There is none, or they were written by another version of homer.
+    pub fn settings<T: DeserializeOwned>(folder: &Path) -> Result<T> {
+        files::read_json(&folder.join(SETTINGS))
+    }
+
+    /// The folder itself.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Where the best model is kept.
+    pub fn model(&self) -> PathBuf {
+        self.folder.join("model")
+    }
+
+    fn checkpoint(&self) -> PathBuf {
+        self.folder.join("checkpoint")
+    }
+
+    /// Puts the model where the checkpoint left it, drops later metrics, and tells the state; a
+    /// run without a checkpoint begins at its beginning.
+    ///
+    /// # Errors
+    /// The checkpoint is damaged, or is another model's.
+    pub fn restore(&mut self, model: &mut dyn Trainee) -> Result<State> {
+        let state = if checkpoint::exists(&self.checkpoint()) {
+            checkpoint::restore(&self.checkpoint(), model)?
+        } else {
+            State::default()
+        };
+        let rows = self.rows.iter().take(state.rows).copied().collect();
+        *self = Self::open(&self.folder, &self.title, rows)?;
+        Ok(state)
+    }
+
+    /// Writes a checkpoint; `state` learns how many metrics belong to it.
+    ///
+    /// # Errors
+    /// A file cannot be written; the checkpoint before it then stands.
+    pub fn save(&self, state: &mut State, model: &dyn Trainee) -> Result<()> {
+        state.rows = self.rows.len();
+        checkpoint::write(&self.checkpoint(), state, model)
+    }
+
+    /// Appends a row to the metrics.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn log(&mut self, row: Row) -> Result<()> {
+        let path = self.folder.join(METRICS);
+        let mut line = serde_json::to_string(&row)
+            .map_err(std::io::Error::from)
+            .at("write", &path)?;
+        line.push('\n');
+        self.metrics.write_all(line.as_bytes()).at("write", &path)?;
+        self.rows.push(row);
+        Ok(())
+    }
+
+    /// All metrics so far.
+    pub fn rows(&self) -> &[Row] {
+        &self.rows
+    }
+
+    /// Draws `loss.png`.
+    ///
+    /// # Errors
+    /// The picture cannot be drawn or written.
+    pub fn draw(&self) -> Result<()> {
+        chart::loss::draw(&self.rows, &self.title, &self.folder.join("loss.png"))
+    }
+
+    /// Marks the run as finished and writes its card; the checkpoint has served.
+    ///
+    /// # Errors
+    /// A file cannot be written.
+    pub fn finish(&self, outcome: &Outcome, card: &str) -> Result<()> {
+        let path = self.folder.join("README.md");
+        files::write_atomic(&path, |out| {
+            out.write_all(card.as_bytes()).at("write", &path)
+        })?;
+        files::write_json(&self.folder.join(DONE), outcome)?;
+        let checkpoint = self.checkpoint();
+        if checkpoint.exists() {
+            fs::remove_dir_all(&checkpoint).at("remove", &checkpoint)?;
+        }
+        Ok(())
+    }
+}

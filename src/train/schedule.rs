@@ -1,0 +1,149 @@
+//! How long to train, when to look, and how fast to learn at each step.
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+
+/// What the user may fix; the rest follows from the size of the data.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Wishes {
+    /// Passes over the training data.
+    pub epochs: u64,
+    /// Steps in all, instead of whole passes.
+    pub steps: Option<u64>,
+    /// Share of the steps over which the learning rate rises, in 0..1.
+    pub warmup: f64,
+    /// Steps between two validations.
+    pub evaluate_every: Option<u64>,
+}
+
+/// Linear warm-up, then linear decay to zero, with validations at equal intervals.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Schedule {
+    /// Steps in all.
+    pub steps: u64,
+    /// Steps over which the learning rate rises.
+    pub warmup_steps: u64,
+    /// Steps between two validations; the last step is always followed by one.
+    pub evaluate_every: u64,
+    /// The learning rate at its peak.
+    pub lr: f64,
+}
+
+/// Validations in a run, unless their interval is given.
+const EVALUATIONS: u64 = 12;
+
+impl Schedule {
+    /// The schedule for `per_epoch` steps an epoch.
+    ///
+    /// # Errors
+    /// There would be no step, or a wish makes no sense.
+    pub fn new(per_epoch: u64, lr: f64, wishes: Wishes) -> Result<Self> {
+        if !(lr > 0.0 && lr.is_finite()) {
+            return Err(Error::Setting(format!(
+                "a learning rate of {lr} trains nothing: give a number above 0"
+            )));
+        }
+        if !(0.0..1.0).contains(&wishes.warmup) {
+            return Err(Error::Setting(format!(
+                "a warm-up of {} is no share of the steps: give a number from 0 to below 1",
+                wishes.warmup
+            )));
+        }
+        let steps = wishes.steps.unwrap_or(per_epoch * wishes.epochs);
+        if steps == 0 {
+            return Err(Error::Setting("there is no step to train".into()));
+        }
+        let evaluate_every = wishes
+            .evaluate_every
+            .unwrap_or_else(|| steps.div_ceil(EVALUATIONS));
+        Ok(Self {
+            steps,
+            warmup_steps: (steps as f64 * wishes.warmup).round() as u64,
+            evaluate_every: evaluate_every.clamp(1, steps),
+            lr,
+        })
+    }
+
+    /// The learning rate of step `step`, counted from 0: never 0 within the run.
+    pub fn rate(&self, step: u64) -> f64 {
+        if step < self.warmup_steps {
+            return self.lr * (step + 1) as f64 / (self.warmup_steps + 1) as f64;
+        }
+        let left = self.steps.saturating_sub(step);
+        self.lr * left as f64 / (self.steps - self.warmup_steps) as f64
+    }
+
+    /// Whether to validate after `step` steps; before the first one too.
+    pub fn evaluates(&self, step: u64) -> bool {
+        step.is_multiple_of(self.evaluate_every) || step == self.steps
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WISHES: Wishes = Wishes {
+        epochs: 3,
+        steps: None,
+        warmup: 0.1,
+        evaluate_every: None,
+    };
+
+    #[test]
+    fn everything_follows_from_the_data() {
+        let schedule = Schedule::new(40, 1e-4, WISHES).unwrap();
+        assert_eq!(
+            (
+                schedule.steps,
+                schedule.warmup_steps,
+                schedule.evaluate_every
+            ),
+            (120, 12, 10)
+        );
+        let given = Wishes {
+            steps: Some(7),
+            evaluate_every: Some(100),
+            ..WISHES
+        };
+        let schedule = Schedule::new(40, 1e-4, given).unwrap();
+        assert_eq!((schedule.steps, schedule.evaluate_every), (7, 7));
+    }
+
+    #[test]
+    fn the_rate_rises_to_the_peak_and_falls_towards_zero() {
+        let schedule = Schedule::new(40, 1e-4, WISHES).unwrap();
+        let rates: Vec<f64> = (0..schedule.steps)
+            .map(|step| schedule.rate(step))
+            .collect();
+        assert!(rates[..13].windows(2).all(|pair| pair[0] < pair[1]));
+        assert!(rates[12..].windows(2).all(|pair| pair[0] > pair[1]));
+        assert_eq!(rates[12], 1e-4);
+        assert!(rates.iter().all(|rate| *rate > 0.0));
+        assert_eq!(schedule.rate(schedule.steps), 0.0);
+    }
+
+    #[test]
+    fn the_first_and_the_last_step_are_validated() {
+        let wishes = Wishes {
+            steps: Some(10),
+            evaluate_every: Some(4),
+            ..WISHES
+        };
+        let schedule = Schedule::new(1, 1e-4, wishes).unwrap();
+        let seen: Vec<u64> = (0..=10).filter(|step| schedule.evaluates(*step)).collect();
+        assert_eq!(seen, [0, 4, 8, 10]);
+    }
+
+    #[test]
+    fn nonsense_is_refused() {
+        assert!(Schedule::new(0, 1e-4, WISHES).is_err());
+        assert!(Schedule::new(4, f64::NAN, WISHES).is_err());
+        let warmup = Wishes {
+            warmup: 1.0,
+            ..WISHES
+        };
+        assert!(Schedule::new(4, 1e-4, warmup).is_err());
+    }
+}

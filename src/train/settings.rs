@@ -1,0 +1,228 @@
+//! What a user may choose about a training; the defaults are the recipe.
+
+use serde::{Deserialize, Serialize};
+
+use super::batches::Batches;
+use super::cross_task::Loss;
+use super::mining::Mining;
+use super::schedule::{Schedule, Wishes};
+use super::trainer::Plan;
+use crate::corpus::exchange::Dataset;
+use crate::error::{Error, Result};
+use crate::model::tensors::Precision;
+
+/// What both trainings take.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Common {
+    /// Passes over the training exchanges.
+    pub epochs: u64,
+    /// Steps in all, instead of whole passes.
+    pub steps: Option<u64>,
+    /// Exchanges a step, at most.
+    pub batch_size: usize,
+    /// Exchanges that go through the encoder at once.
+    pub chunk_size: usize,
+    /// Longest sequence, in tokens.
+    pub max_length: usize,
+    /// The learning rate at its peak.
+    pub lr: f64,
+    /// Share of the steps over which the learning rate rises.
+    pub warmup: f64,
+    /// Steps between two validations.
+    pub evaluate_every: Option<u64>,
+    /// Stop after so many validations without a better one.
+    pub patience: u64,
+    /// Decides everything random.
+    pub seed: u64,
+    /// How the kept model is stored.
+    #[serde(with = "StoredPrecision")]
+    pub precision: Precision,
+    /// Whether to compute on a GPU.
+    pub gpu: bool,
+}
+
+/// [`Precision`] as the settings file writes it.
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Precision", rename_all = "lowercase")]
+enum StoredPrecision {
+    F32,
+    F16,
+}
+
+/// Settings of `train-bi`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct BiSettings {
+    /// Folder or hub name of the encoder to start from.
+    pub encoder: String,
+    /// What both trainings take.
+    #[serde(flatten)]
+    pub common: Common,
+    /// Similarities are divided by it in the loss.
+    pub temperature: f64,
+    /// Also rank the queries for every reply.
+    pub both_directions: bool,
+}
+
+impl Default for BiSettings {
+    fn default() -> Self {
+        Self {
+            encoder: "distilbert-base-uncased".into(),
+            common: Common {
+                epochs: 3,
+                steps: None,
+                batch_size: 64,
+                chunk_size: 64,
+                max_length: 64,
+                lr: 1e-4,
+                warmup: 0.1,
+                evaluate_every: None,
+                patience: 5,
+                seed: 42,
+                precision: Precision::F32,
+                gpu: false,
+            },
+            temperature: 0.05,
+            both_directions: true,
+        }
+    }
+}
+
+/// Settings of `train-cross`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CrossSettings {
+    /// Folder or hub name of the encoder to start from; else the tuned bi-encoder.
+    pub encoder: Option<String>,
+    /// What both trainings take.
+    #[serde(flatten)]
+    pub common: Common,
+    /// Negatives for each true reply.
+    pub negatives: usize,
+    /// What scores are compared with.
+    pub loss: Loss,
+    /// Where hard negatives are taken from.
+    pub mining: Mining,
+}
+
+impl Default for CrossSettings {
+    fn default() -> Self {
+        Self {
+            encoder: None,
+            common: Common {
+                batch_size: 16,
+                chunk_size: 16,
+                max_length: 128,
+                lr: 5e-5,
+                ..BiSettings::default().common
+            },
+            negatives: 4,
+            loss: Loss::Binary,
+            mining: Mining::default(),
+        }
+    }
+}
+
+/// What `settings.json` of a run holds: every number that decides it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Resolved<S> {
+    /// The version that trained.
+    pub homer: String,
+    /// What was trained on.
+    pub data: Data,
+    /// What the user chose, or the defaults.
+    pub settings: S,
+    /// What follows from both.
+    pub schedule: Schedule,
+}
+
+/// What was trained on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Data {
+    /// The script.
+    pub source: String,
+    /// Who answers.
+    pub character: String,
+    /// Training exchanges.
+    pub train: usize,
+    /// Validation exchanges.
+    pub valid: usize,
+    /// Hash of the exchanges.
+    pub fingerprint: String,
+}
+
+impl Data {
+    /// What a dataset amounts to.
+    ///
+    /// # Errors
+    /// It is too small to train or to validate on.
+    pub fn of(dataset: &Dataset) -> Result<Self> {
+        let (train, valid) = (dataset.train.len(), dataset.valid.len());
+        if train < 2 || valid == 0 {
+            return Err(Error::Setting(format!(
+                "{train} exchanges to train on and {valid} to validate on are too few\n  \
+                 prepare a script in which {} answers more often, in more scenes",
+                dataset.settings.character
+            )));
+        }
+        Ok(Self {
+            source: dataset.settings.source.clone(),
+            character: dataset.settings.character.clone(),
+            train,
+            valid,
+            fingerprint: super::texts::fingerprint(&[&dataset.train, &dataset.valid]),
+        })
+    }
+}
+
+impl<S> Resolved<S> {
+    /// Settings with what follows from the data.
+    ///
+    /// # Errors
+    /// A setting makes no sense, or there is too little data.
+    pub fn new(settings: S, common: &Common, dataset: &Dataset) -> Result<Self> {
+        if common.batch_size == 0 || common.chunk_size == 0 {
+            return Err(Error::Setting(
+                "a batch or a chunk of nothing trains nothing".into(),
+            ));
+        }
+        let data = Data::of(dataset)?;
+        let batches = Batches::new(data.train, common.batch_size, common.seed);
+        let wishes = Wishes {
+            epochs: common.epochs,
+            steps: common.steps,
+            warmup: common.warmup,
+            evaluate_every: common.evaluate_every,
+        };
+        Ok(Self {
+            homer: env!("CARGO_PKG_VERSION").into(),
+            schedule: Schedule::new(batches.per_epoch(), common.lr, wishes)?,
+            data,
+            settings,
+        })
+    }
+
+    /// Whether `dataset` is still the one that the run was begun with.
+    ///
+    /// # Errors
+    /// It is not.
+    pub fn check_data(&self, dataset: &Dataset) -> Result<()> {
+        if Data::of(dataset)?.fingerprint == self.data.fingerprint {
+            return Ok(());
+        }
+        Err(Error::Setting(
+            "the exchanges have changed since this run was begun: it cannot be resumed\n  \
+             train anew with `--force`"
+                .into(),
+        ))
+    }
+
+    /// The loop's plan.
+    pub fn plan(&self, common: &Common) -> Plan {
+        Plan {
+            schedule: self.schedule,
+            batch_size: common.batch_size,
+            patience: common.patience.max(1),
+            seed: common.seed,
+            precision: common.precision,
+        }
+    }
+}

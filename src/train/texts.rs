@@ -1,0 +1,121 @@
+//! Exchanges as training sees them: queries with their context, and distinct replies by number.
+
+use std::collections::HashMap;
+
+use crate::corpus::exchange::Exchange;
+use crate::model::tokenizer::Query;
+
+/// The texts of an exchange's context, oldest first.
+pub fn context(exchange: &Exchange) -> Vec<String> {
+    let turns = exchange.context.iter();
+    turns.map(|turn| turn.text.clone()).collect()
+}
+
+/// The queries of exchanges, given the [`context`] of each.
+pub fn queries<'a>(exchanges: &'a [Exchange], contexts: &'a [Vec<String>]) -> Vec<Query<'a>> {
+    exchanges
+        .iter()
+        .zip(contexts)
+        .map(|(exchange, context)| Query {
+            context,
+            text: &exchange.query.text,
+        })
+        .collect()
+}
+
+/// What makes two replies the same: words and numbers, whatever their case and punctuation. A text
+/// that has neither stands for itself.
+pub fn normalised(text: &str) -> String {
+    let words: Vec<String> = words(text).collect();
+    if words.is_empty() {
+        return text.to_owned();
+    }
+    words.join(" ")
+}
+
+/// The words of a text, in lower case.
+pub fn words(text: &str) -> impl Iterator<Item = String> {
+    text.split(|c: char| !c.is_alphanumeric())
+        .filter(|word| !word.is_empty())
+        .map(str::to_lowercase)
+}
+
+/// Distinct replies, numbered in order of appearance; the same reply is one that is
+/// [`normalised`] alike.
+#[derive(Debug, Clone, Default)]
+pub struct Replies {
+    /// The first text of each.
+    pub texts: Vec<String>,
+    numbers: HashMap<String, u32>,
+}
+
+impl Replies {
+    /// The number of a reply, a new one if it was not seen before.
+    pub fn number(&mut self, text: &str) -> u32 {
+        let next = self.texts.len() as u32;
+        let number = *self.numbers.entry(normalised(text)).or_insert(next);
+        if number == next {
+            self.texts.push(text.to_owned());
+        }
+        number
+    }
+
+    /// The number of a reply that was seen before.
+    pub fn find(&self, text: &str) -> Option<u32> {
+        self.numbers.get(&normalised(text)).copied()
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.texts.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.texts.is_empty()
+    }
+
+    /// The texts, borrowed.
+    pub fn as_strs(&self) -> Vec<&str> {
+        self.texts.iter().map(String::as_str).collect()
+    }
+}
+
+/// A hash (FNV-1a) of all that training reads, by which `--resume` knows that it goes on with the
+/// same exchanges.
+pub fn fingerprint(parts: &[&[Exchange]]) -> String {
+    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+    let mut add = |text: &str| {
+        for &byte in text.as_bytes().iter().chain(&[0xff]) {
+            hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+    };
+    for part in parts {
+        for exchange in *part {
+            exchange.context.iter().for_each(|turn| add(&turn.text));
+            add(&exchange.query.text);
+            add(&exchange.reply);
+            exchange.bad_replies.iter().for_each(|reply| add(reply));
+        }
+        add("\u{1}");
+    }
+    format!("{hash:016x}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn case_and_punctuation_make_no_other_reply() {
+        let mut replies = Replies::default();
+        let numbers: Vec<u32> = ["Pie!", "More tea?", "…pie.", "...", "!!", "more  TEA"]
+            .iter()
+            .map(|text| replies.number(text))
+            .collect();
+        assert_eq!(numbers, [0, 1, 0, 2, 3, 1]);
+        assert_eq!(replies.texts, ["Pie!", "More tea?", "...", "!!"]);
+        assert_eq!(replies.find("PIE"), Some(0));
+        assert_eq!(replies.find("cake"), None);
+    }
+}

@@ -1,0 +1,226 @@
+//! The training loop, the same for both models.
+
+use std::sync::atomic::AtomicBool;
+use std::time::Instant;
+
+use super::batches::{Batches, Stream, derive};
+use super::checkpoint::State;
+use super::optimizer::AdamW;
+use super::run::{Outcome, Row, Run};
+use super::schedule::Schedule;
+use super::task::{Task, Validation, go_on};
+use crate::error::{Error, Result};
+use crate::model::tensors::Precision;
+
+/// How to train.
+#[derive(Debug, Clone, Copy)]
+pub struct Plan {
+    /// How long, and how fast.
+    pub schedule: Schedule,
+    /// Examples a step, at most.
+    pub batch_size: usize,
+    /// Stop after so many validations without a better one.
+    pub patience: u64,
+    /// Decides everything random.
+    pub seed: u64,
+    /// How the kept model is stored.
+    pub precision: Precision,
+}
+
+/// Gradients whose norm, over encoder and head, is larger are scaled down to it.
+const MAX_NORM: f64 = 1.0;
+
+/// What a validation says of a model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// It has not been trained yet.
+    Baseline,
+    /// It is the best so far, and kept.
+    Best,
+    /// An earlier one was better.
+    Worse,
+}
+
+/// Hears how a training goes.
+pub trait Observer {
+    /// Something worth knowing, in a sentence.
+    fn note(&mut self, _message: &str) {}
+
+    /// Of the work before the first step, `done` parts of `total` are done.
+    fn preparing(&mut self, _what: &'static str, _done: usize, _total: usize) {}
+
+    /// The loop begins, `step` of `steps` steps behind it.
+    fn started(&mut self, _step: u64, _steps: u64) {}
+
+    /// A step was taken.
+    fn stepped(&mut self, _row: &Row) {}
+
+    /// The model was validated.
+    fn validated(&mut self, _step: u64, _validation: &Validation, _verdict: Verdict) {}
+}
+
+/// Hears nothing.
+impl Observer for () {}
+
+/// Trains, from where the run's checkpoint stands. The best model is kept in the run.
+///
+/// # Errors
+/// [`Error::Interrupted`] once `interrupt` is set: the step is finished and a checkpoint written.
+/// [`Error::Diverged`] when the loss or its gradient is no number any more. Anything that the
+/// task or the run fails with.
+pub fn train(
+    task: &mut dyn Task,
+    plan: &Plan,
+    run: &mut Run,
+    observer: &mut dyn Observer,
+    interrupt: &AtomicBool,
+) -> Result<Outcome> {
+    let Plan { schedule, .. } = *plan;
+    let mut batches = Batches::new(task.examples(), plan.batch_size, plan.seed);
+    let mut state = run.restore(task.model_mut())?;
+    let (clock, before) = (Instant::now(), state.seconds);
+    observer.started(state.step, schedule.steps);
+    loop {
+        let outcome = advance(
+            task,
+            plan,
+            &mut batches,
+            &mut state,
+            run,
+            observer,
+            interrupt,
+        );
+        state.seconds = before + clock.elapsed().as_secs_f64();
+        match outcome {
+            Ok(Next::Step) => {}
+            Ok(Next::Validated) => {
+                run.save(&mut state, task.model())?;
+                run.draw()?;
+            }
+            Ok(Next::Finished) => break,
+            Err(Error::Interrupted) => {
+                run.save(&mut state, task.model())?;
+                return Err(Error::Interrupted);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    let (Some(baseline), Some((best_step, best))) = (state.baseline, state.best) else {
+        return Err(Error::Setting("nothing was trained".into()));
+    };
+    Ok(Outcome {
+        steps: state.step,
+        planned: schedule.steps,
+        baseline,
+        best,
+        best_step,
+        seconds: state.seconds,
+    })
+}
+
+/// What was done.
+enum Next {
+    Step,
+    Validated,
+    Finished,
+}
+
+/// Validates if that is due, else takes a step if there is one to take.
+fn advance(
+    task: &mut dyn Task,
+    plan: &Plan,
+    batches: &mut Batches,
+    state: &mut State,
+    run: &mut Run,
+    observer: &mut dyn Observer,
+    interrupt: &AtomicBool,
+) -> Result<Next> {
+    go_on(interrupt)?;
+    let epoch = |step: u64, batches: &Batches| step as f64 / batches.per_epoch() as f64;
+    if plan.schedule.evaluates(state.step) && state.validated != Some(state.step) {
+        let validation = task.validate(interrupt)?;
+        if !validation.loss.is_finite() {
+            return Err(diverged(plan, state.step));
+        }
+        run.log(Row {
+            step: state.step,
+            epoch: epoch(state.step, batches),
+            valid_loss: Some(validation.loss),
+            valid_mrr: Some(validation.mrr),
+            ..Row::default()
+        })?;
+        let verdict = judge(state, validation);
+        if verdict == Verdict::Best {
+            task.model().save(&run.model(), plan.precision)?;
+        }
+        observer.validated(state.step, &validation, verdict);
+        return Ok(Next::Validated);
+    }
+    if state.step == plan.schedule.steps || state.since_best >= plan.patience {
+        return Ok(Next::Finished);
+    }
+
+    let clock = Instant::now();
+    let batch = batches.at(state.step);
+    let examples = batch.len();
+    let loss = task.accumulate(batch, derive(plan.seed, Stream::Step, state.step))?;
+    let model = task.model_mut();
+    let head = model.head().map(|head| head.grad_norm_squared());
+    let squares = model.encoder().grad_norm_squared()? + head.transpose()?.unwrap_or(0.0);
+    let norm = squares.sqrt();
+    if !loss.is_finite() || !norm.is_finite() {
+        return Err(diverged(plan, state.step));
+    }
+    let lr = plan.schedule.rate(state.step);
+    let scale = if norm > MAX_NORM {
+        MAX_NORM / norm
+    } else {
+        1.0
+    };
+    let adamw = AdamW::default();
+    model.encoder_mut().step(&adamw, lr, scale)?;
+    if let Some(head) = model.head_mut() {
+        head.step(&adamw, lr, scale)?;
+    }
+    state.step += 1;
+    let row = Row {
+        step: state.step,
+        epoch: epoch(state.step, batches),
+        loss: Some(loss),
+        lr: Some(lr),
+        grad_norm: Some(norm),
+        examples_per_second: Some(examples as f64 / clock.elapsed().as_secs_f64()),
+        ..Row::default()
+    };
+    run.log(row)?;
+    observer.stepped(&row);
+    Ok(Next::Step)
+}
+
+/// Enters a validation into the state. The untrained model is what training is measured by, and
+/// is never kept itself.
+fn judge(state: &mut State, validation: Validation) -> Verdict {
+    state.validated = Some(state.step);
+    if state.step == 0 {
+        state.baseline = Some(validation);
+        return Verdict::Baseline;
+    }
+    match state.best {
+        Some((_, best)) if !validation.beats(&best) => {
+            state.since_best += 1;
+            Verdict::Worse
+        }
+        _ => {
+            state.best = Some((state.step, validation));
+            state.since_best = 0;
+            Verdict::Best
+        }
+    }
+}
+
+fn diverged(plan: &Plan, step: u64) -> Error {
+    Error::Diverged {
+        step,
+        lr: plan.schedule.lr,
+    }
+}
