@@ -76,7 +76,15 @@ impl Persona {
     /// [`Error::NotMade`] names the command that makes what is missing; a damaged model or index;
     /// an index of another bi-encoder.
     pub fn load(project: &Project, compute: &Compute, rerank: bool) -> Result<Self> {
-        let encoder = load_bi_encoder(project, compute)?;
+        // Each reads a tokenizer, which takes as long as embedding the question.
+        let (encoder, reranker) = rayon::join(
+            || load_bi_encoder(project, compute),
+            || match rerank {
+                true => load_reranker(project, compute),
+                false => Ok(None),
+            },
+        );
+        let encoder = encoder?;
         let index = Index::open(&project.index())?;
         let source = index.manifest().source.clone();
         let model = project.bi_encoder_model();
@@ -98,11 +106,7 @@ impl Persona {
             context_turns: source.context_turns,
             calibrated: source.calibration.map(|found| found.min_score),
             outdated,
-            reranker: if rerank {
-                load_reranker(project, compute)?
-            } else {
-                None
-            },
+            reranker: reranker?.map(|(cross, fusion)| (Box::new(cross) as Box<dyn Rerank>, fusion)),
             retriever: Box::new(Indexed { encoder, index }),
         })
     }
@@ -125,10 +129,7 @@ pub fn load_bi_encoder(project: &Project, compute: &Compute) -> Result<BiEncoder
 }
 
 /// The cross-encoder, if it was trained and is of use.
-fn load_reranker(
-    project: &Project,
-    compute: &Compute,
-) -> Result<Option<(Box<dyn Rerank>, Fusion)>> {
+fn load_reranker(project: &Project, compute: &Compute) -> Result<Option<(CrossEncoder, Fusion)>> {
     let model = project.cross_encoder_model();
     if !model.join(WEIGHTS).is_file() {
         return Ok(None);
@@ -137,7 +138,7 @@ fn load_reranker(
         return Ok(None);
     };
     let cross = CrossEncoder::load(&model, compute)?;
-    Ok(Some((Box::new(cross), fusion)))
+    Ok(Some((cross, fusion)))
 }
 
 #[cfg(test)]
