@@ -1,5 +1,7 @@
 //! A persona from what training and `build-index` left on disk.
 
+use std::path::PathBuf;
+
 use serde::Deserialize;
 
 use super::persona::{Fusion, Persona, Rerank, Retrieve};
@@ -39,7 +41,7 @@ impl Rerank for CrossEncoder {
     }
 }
 
-/// What `train-cross` may say in its settings about the use of its model.
+/// What validation said about the use of the cross-encoder, when it was trained.
 #[derive(Debug, Default, Deserialize)]
 pub struct CrossSettings {
     /// `false` where reranking made the order worse on validation.
@@ -49,12 +51,17 @@ pub struct CrossSettings {
 }
 
 impl CrossSettings {
+    /// Where training writes them.
+    pub fn path(project: &Project) -> PathBuf {
+        project.cross_encoder().join("reranking.json")
+    }
+
     /// Reads those of the project's cross-encoder; without any, the defaults.
     ///
     /// # Errors
     /// They are there and damaged.
     pub fn read(project: &Project) -> Result<Self> {
-        let path = project.cross_encoder().join("settings.json");
+        let path = Self::path(project);
         if path.is_file() {
             files::read_json(&path)
         } else {
@@ -151,7 +158,7 @@ mod tests {
         let project = Project::new(folder.path());
         std::fs::create_dir_all(project.cross_encoder()).unwrap();
         let read = |text: &str| {
-            std::fs::write(project.cross_encoder().join("settings.json"), text).unwrap();
+            std::fs::write(CrossSettings::path(&project), text).unwrap();
             CrossSettings::read(&project).unwrap()
         };
         let absent = CrossSettings::read(&project).unwrap();
