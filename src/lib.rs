@@ -6,6 +6,7 @@
 //! - [`chart`]: PNG charts; [`corpus`]: script → scenes → turns → exchanges.
 //! - [`model`]: the encoder, the tokenizer, checkpoints, bi-encoder and cross-encoder.
 //! - [`train`]: batches, losses, optimizer, schedule, loop, runs.
+//! - [`distill`]: a small encoder made from a large one.
 //! - [`index`]: every reply with its vector, on disk; the exact search in it.
 //! - [`chat`]: the persona that answers, and the conversation with it.
 //! - [`eval`]: how well all that picks the reply that was really given.
@@ -14,6 +15,7 @@
 pub mod chart;
 pub mod chat;
 pub mod corpus;
+pub mod distill;
 pub mod error;
 pub mod eval;
 pub mod files;

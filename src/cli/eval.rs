@@ -38,7 +38,7 @@ pub struct Args {
     #[arg(long, value_name = "PART", default_value = "test")]
     split: Part,
     /// Ask at most this many queries, drawn at random
-    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 600, value_parser = clap::value_parser!(u32).range(1..))]
     queries: u32,
     /// Seed of the distractors and of the intervals
     #[arg(long, value_name = "N", default_value_t = 42)]

@@ -3,6 +3,7 @@
 mod ask;
 mod build_index;
 mod completions;
+mod distill;
 mod eval;
 mod explain;
 mod man;
@@ -64,6 +65,7 @@ enum Command {
     Ask(ask::Args),
     Repl(repl::Args),
     Eval(eval::Args),
+    Distill(distill::Args),
     Completions(completions::Args),
     Man(man::Args),
 }
@@ -79,6 +81,7 @@ pub fn run() -> ExitCode {
         Command::Ask(args) => ask::run(args, &cli.global),
         Command::Repl(args) => repl::run(args, &cli.global),
         Command::Eval(args) => eval::run(args, &cli.global),
+        Command::Distill(args) => distill::run(&args),
         Command::Completions(args) => completions::run(args),
         Command::Man(args) => man::run(args),
     };

@@ -74,12 +74,22 @@ pub struct Shared {
     gpu: bool,
 }
 
+/// How weights are stored.
 #[derive(Clone, Copy, ValueEnum)]
-enum Precision {
+pub enum Precision {
     /// Four bytes a number
     F32,
     /// Two bytes a number
     F16,
+}
+
+impl From<Precision> for tensors::Precision {
+    fn from(precision: Precision) -> Self {
+        match precision {
+            Precision::F32 => Self::F32,
+            Precision::F16 => Self::F16,
+        }
+    }
 }
 
 fn defaults() -> Common {
@@ -108,10 +118,7 @@ impl Shared {
             evaluate_every: self.evaluate_every,
             patience: self.patience,
             seed: self.seed,
-            precision: match self.precision {
-                Precision::F32 => tensors::Precision::F32,
-                Precision::F16 => tensors::Precision::F16,
-            },
+            precision: self.precision.into(),
             gpu: self.gpu,
         }
     }

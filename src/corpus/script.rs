@@ -211,6 +211,12 @@ impl Script {
         })
     }
 
+    /// What is said, whoever speaks: the turns of every scene.
+    pub fn texts(&self) -> impl Iterator<Item = Vec<String>> {
+        let scenes = self.scenes.iter();
+        scenes.map(|turns| turns.iter().map(|said| said.text.clone()).collect())
+    }
+
     /// The turns before the query of the reply at `at`, oldest first.
     fn context(&self, turns: &[Said], at: usize, count: usize) -> Vec<Turn> {
         self.turns(&turns[(at - 1).saturating_sub(count)..at - 1])

@@ -29,7 +29,7 @@ pub struct TestSet {
     pub name: String,
     /// The exchanges.
     pub exchanges: Vec<Exchange>,
-    /// How many of them training has seen, query and reply alike.
+    /// Of a file's, how many training has seen, query and reply alike.
     pub trained_on: usize,
 }
 
@@ -40,34 +40,29 @@ impl TestSet {
     /// # Errors
     /// Nothing was prepared; the file cannot be used; there is no exchange.
     pub fn load(project: &Project, source: &Source, character: Option<&str>) -> Result<Self> {
-        let dataset = match (Dataset::load(&project.exchanges()), source) {
-            (Ok(dataset), _) => Some(dataset),
-            (Err(Error::NotMade { .. }), Source::File(_)) => None,
-            (Err(error), _) => return Err(error),
+        let (set, path) = match source {
+            Source::File(path) => {
+                // Models can be tested where their dialogue is not.
+                let dataset = match Dataset::load(&project.exchanges()) {
+                    Err(Error::NotMade { .. }) => None,
+                    other => Some(other?),
+                };
+                (of_file(path, dataset.as_ref(), character)?, path.clone())
+            }
+            part => {
+                let folder = project.exchanges();
+                (of_part(part, Dataset::load(&folder)?), folder)
+            }
         };
-        let seen: HashSet<(String, String)> = dataset
-            .iter()
-            .flat_map(|dataset| &dataset.train)
-            .map(|one| (one.query.text.clone(), one.reply.clone()))
-            .collect();
-        let set = match (source, dataset) {
-            (Source::File(path), dataset) => of_file(path, dataset.as_ref(), character)?,
-            (part, Some(dataset)) => of_part(part, dataset),
-            (_, None) => return Err(nothing(&project.exchanges(), "nothing was prepared")),
-        };
-        let trained_on = set
-            .exchanges
-            .iter()
-            .filter(|one| seen.contains(&(one.query.text.clone(), one.reply.clone())))
-            .count();
         if set.exchanges.is_empty() {
-            let path = match source {
-                Source::File(path) => path.clone(),
-                _ => project.exchanges(),
-            };
-            return Err(nothing(&path, &format!("{} is empty", set.name)));
+            return Err(Error::Data {
+                path,
+                row: None,
+                what: format!("{} is empty: there is nothing to test on", set.name),
+                help: "prepare a longer script, or test on a file: `homer eval --test FILE`".into(),
+            });
         }
-        Ok(Self { trained_on, ..set })
+        Ok(set)
     }
 }
 
@@ -86,39 +81,34 @@ fn of_part(part: &Source, dataset: Dataset) -> TestSet {
 
 fn of_file(path: &Path, dataset: Option<&Dataset>, character: Option<&str>) -> Result<TestSet> {
     let settings = dataset.map(|dataset| &dataset.settings);
-    let name = path.display().to_string();
     let own = settings.map(|settings| settings.character.clone());
     let lines = path
         .extension()
         .is_some_and(|extension| extension.eq_ignore_ascii_case("jsonl"));
-    if lines {
-        return Ok(TestSet {
-            character: own.unwrap_or_default(),
-            name,
-            exchanges: files::read_jsonl(path)?,
-            trained_on: 0,
-        });
-    }
-    let mut options = Options::new(path);
-    options.character = character.map(str::to_owned).or(own);
-    if let Some(settings) = settings {
-        options.context_turns = settings.context_turns;
-    }
-    let (character, exchanges) = prepare::exchanges(&options)?;
+    let (character, exchanges) = if lines {
+        (own.unwrap_or_default(), files::read_jsonl(path)?)
+    } else {
+        let mut options = Options::new(path);
+        options.character = character.map(str::to_owned).or(own);
+        if let Some(settings) = settings {
+            options.context_turns = settings.context_turns;
+        }
+        prepare::exchanges(&options)?
+    };
     Ok(TestSet {
         character,
-        name,
+        name: path.display().to_string(),
+        trained_on: dataset.map_or(0, |dataset| common(&dataset.train, &exchanges)),
         exchanges,
-        trained_on: 0,
     })
 }
 
-fn nothing(path: &Path, what: &str) -> Error {
-    Error::Data {
-        path: path.to_path_buf(),
-        row: None,
-        what: format!("{what}: there is nothing to test on"),
-        help: "prepare a longer script, or test on a file of its own: `homer eval --test FILE`"
-            .into(),
-    }
+/// How many of `tested` are in `train`, query and reply alike.
+fn common(train: &[Exchange], tested: &[Exchange]) -> usize {
+    let pair = |one: &'_ Exchange| (one.query.text.clone(), one.reply.clone());
+    let seen: HashSet<(String, String)> = train.iter().map(pair).collect();
+    tested
+        .iter()
+        .filter(|one| seen.contains(&pair(one)))
+        .count()
 }

@@ -17,6 +17,7 @@ use crate::files;
 use crate::model::bi_encoder::BiEncoder;
 use crate::model::cross_encoder::CrossEncoder;
 use crate::model::device::Compute;
+use crate::model::hub::{self, HubEnv};
 use crate::project::Project;
 
 /// Every system that `project` has, for `cases`. `progress` is told what is being embedded.
@@ -40,7 +41,7 @@ pub fn lineup(
         ));
         return Ok(lineup);
     }
-    match untuned(project)? {
+    match untuned(project) {
         Ok(folder) => {
             progress("the untuned encoder");
             let encoder = BiEncoder::load(&folder, compute)?;
@@ -123,27 +124,31 @@ impl Lineup {
 
 /// What `train-bi` says about where it started from.
 #[derive(Deserialize)]
-struct BiSettings {
-    encoder: Option<String>,
+struct Begun {
+    settings: Named,
 }
 
-/// The folder of the encoder that the bi-encoder was before training, or why there is none.
-fn untuned(project: &Project) -> Result<std::result::Result<PathBuf, String>> {
+#[derive(Deserialize)]
+struct Named {
+    encoder: String,
+}
+
+/// The folder of the encoder that the bi-encoder was before training, or why there is none: it is
+/// not downloaded only to be compared with.
+fn untuned(project: &Project) -> std::result::Result<PathBuf, String> {
     let path = project.bi_encoder().join("settings.json");
-    let named = if path.is_file() {
-        files::read_json::<BiSettings>(&path)?.encoder
-    } else {
-        None
-    };
-    let Some(name) = named else {
-        return Ok(Err(format!(
-            "{} does not name the encoder that training started from: it is left out",
+    let begun: Begun = files::read_json(&path).map_err(|_| {
+        format!(
+            "{} does not name the encoder that training started from: its row is left out",
             path.display()
-        )));
+        )
+    })?;
+    let name = begun.settings.encoder;
+    let env = HubEnv {
+        offline: true,
+        ..HubEnv::from_process()
     };
-    let folders = [PathBuf::from(&name), project.root().join(&name)];
-    let found = folders.into_iter().find(|folder| folder.is_dir());
-    Ok(found.ok_or_else(|| {
-        format!("the encoder that training started from, {name}, is not here: it is left out")
-    }))
+    hub::resolve_in(&env, &name, &mut |_| {}).map_err(|_| {
+        format!("the encoder that training started from, {name}, is not here: its row is left out")
+    })
 }

@@ -95,19 +95,18 @@ impl Report {
             Some(size) => format!("of {size}"),
             None => format!("of {}", self.pool),
         };
-        write!(f, "{:width$}", "")?;
+        let mut groups = String::new();
+        let mut names = String::new();
         let mut before = String::new();
         for metric in metrics {
             let group = among(metric);
             let shown = if group == before { "" } else { &group };
-            write!(f, "{shown:>COLUMN$}")?;
+            groups += &format!("{shown:>COLUMN$}");
+            names += &format!("{:>COLUMN$}", metric.name);
             before = group;
         }
-        write!(f, "\n{:width$}", "")?;
-        for metric in metrics {
-            write!(f, "{:>COLUMN$}", metric.name)?;
-        }
-        writeln!(f)
+        writeln!(f, "{:width$}{}", "", groups.trim_end())?;
+        writeln!(f, "{:width$}{names}", "")
     }
 }
 

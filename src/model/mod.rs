@@ -1,7 +1,6 @@
 //! The shared model module: one encoder, trainable, and the two models that are built on it.
 
 pub mod bi_encoder;
-pub mod buffers;
 pub mod checkpoint;
 pub mod config;
 pub mod cross_encoder;
@@ -11,7 +10,6 @@ pub mod encoder;
 pub mod export;
 pub mod fast;
 pub mod folder;
-pub mod gradients;
 pub mod head;
 pub mod hub;
 pub mod kernels;

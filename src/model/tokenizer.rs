@@ -3,6 +3,8 @@
 //! Sequences are put together here, token by token, rather than by the tokenizer's own template:
 //! what is dropped when a sequence is too long depends on which part of a conversation it is.
 
+mod cut;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -160,10 +162,9 @@ impl Tokenizer {
         })
     }
 
-    /// Number of entries in the vocabulary: every id is below it.
+    /// Number of entries in the vocabulary.
     pub fn entries(&self) -> usize {
-        let ids = self.inner.get_vocab(true).into_values();
-        ids.max().map_or(0, |last| last as usize + 1)
+        self.inner.get_vocab_size(true)
     }
 
     /// `[CLS] turn [SEP] … turn [SEP] query [SEP]`, at most `max` tokens, all of segment 0; what

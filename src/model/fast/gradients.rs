@@ -1,11 +1,11 @@
 //! Gradients and optimizer state of the fast encoder.
 
-use super::config::Config;
-use super::kernels::adamw::{self, Step};
-use super::kernels::embedding::SparseRows;
-use super::kernels::linear;
-use super::weights::{Layout, Spec, Values, encoder_specs};
 use crate::error::Result;
+use crate::model::config::Config;
+use crate::model::kernels::adamw::{self, Step};
+use crate::model::kernels::embedding::SparseRows;
+use crate::model::kernels::linear;
+use crate::model::weights::{Layout, Spec, Values, encoder_specs};
 use crate::train::optimizer::{AdamW, Moments};
 
 /// Sums of gradients, by parameter, and the moments that AdamW keeps of them.

@@ -1,0 +1,188 @@
+//! `homer distill`.
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use anyhow::{Context, bail};
+use indicatif::{HumanBytes, HumanCount, ProgressBar};
+
+use homer::distill::texts;
+use homer::distill::train::{Event, Recipe};
+use homer::distill::{Options, Progress, distill};
+use homer::error::Error;
+use homer::model::bi_encoder::BiEncoder;
+use homer::model::checkpoint::weights_file;
+use homer::model::device::Compute;
+use homer::model::tensors;
+
+use super::progress;
+use super::training::{self, Precision};
+
+/// Make a small encoder from a large one, for personas small enough to send to a friend
+///
+/// The small encoder keeps the tokens that matter for the texts and some of the layers, and learns
+/// to embed the texts as the large one does. What comes out is an ordinary model folder.
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  homer distill script.csv --encoder sentence-transformers/all-MiniLM-L6-v2 --out models/small
+  homer distill script.csv sentences.txt --encoder models/large --out models/tiny --layers 2
+  homer train-bi --encoder models/small")]
+pub struct Args {
+    /// What to learn from: a script or ready pairs (.csv, .tsv), else one text a line
+    #[arg(value_name = "TEXT", required = true)]
+    texts: Vec<PathBuf>,
+
+    /// The large encoder: a folder, or a name on the Hugging Face hub
+    #[arg(long, value_name = "ENCODER")]
+    encoder: String,
+
+    /// The new folder to write the small encoder to
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+
+    /// Layers to keep
+    #[arg(long, value_name = "N", default_value_t = Options::default().layers, value_parser = training::at_least(1))]
+    layers: usize,
+
+    /// Tokens to keep: characters, then those of each TEXT in turn, then the large encoder's first
+    #[arg(long, value_name = "N", default_value_t = Options::default().vocabulary, value_parser = training::at_least(1))]
+    vocabulary: usize,
+
+    /// Longest sequence, in tokens
+    #[arg(long, value_name = "N", default_value_t = Options::default().max_length, value_parser = training::at_least(4))]
+    max_length: usize,
+
+    /// Passes over the texts
+    #[arg(long, value_name = "N", default_value_t = Options::default().recipe.epochs, value_parser = clap::value_parser!(u64).range(1..))]
+    epochs: u64,
+
+    /// Texts a step
+    #[arg(long, value_name = "N", default_value_t = Options::default().recipe.batch_size, value_parser = training::at_least(2))]
+    batch_size: usize,
+
+    /// Learning rate at its peak
+    #[arg(long, value_name = "RATE", default_value_t = Options::default().recipe.lr, value_parser = training::positive)]
+    lr: f64,
+
+    /// Seed of everything random
+    #[arg(long, value_name = "N", default_value_t = Options::default().recipe.seed)]
+    seed: u64,
+
+    /// How to store the small encoder
+    #[arg(long, value_name = "TYPE", default_value = "f16")]
+    precision: Precision,
+
+    /// Compute on the GPU
+    #[arg(long)]
+    gpu: bool,
+}
+
+/// Distils, and says what came of it.
+pub fn run(args: &Args) -> anyhow::Result<()> {
+    let compute = Compute::choose(args.gpu)?;
+    if args.out.exists() {
+        bail!(Error::Exists {
+            path: args.out.clone(),
+            help: "homer distill writes a new folder: name another --out, or move this one away"
+                .into(),
+        });
+    }
+    let sources = args
+        .texts
+        .iter()
+        .map(|path| texts::read(path))
+        .collect::<Result<Vec<_>, _>>()?;
+    let folder = training::encoder(&args.encoder)?;
+    let teacher = BiEncoder::load(&folder, &compute)?;
+    let options = Options {
+        layers: args.layers,
+        vocabulary: args.vocabulary,
+        max_length: args.max_length,
+        recipe: Recipe {
+            epochs: args.epochs,
+            batch_size: args.batch_size,
+            lr: args.lr,
+            seed: args.seed,
+        },
+    };
+    let start = Instant::now();
+    let mut bar: Option<(&'static str, ProgressBar)> = None;
+    let outcome = distill(&teacher, &sources, &options, &compute, |progress| {
+        show(&mut bar, progress);
+    });
+    if let Some((_, bar)) = bar {
+        bar.finish_and_clear();
+    }
+    let (student, report) = outcome?;
+    student.save(&args.out, tensors::Precision::from(args.precision))?;
+
+    eprintln!(
+        "{} of {} tokens, which read {:.1}% of the texts' tokens whole",
+        HumanCount(report.tokens[1] as u64),
+        HumanCount(report.tokens[0] as u64),
+        report.coverage * 100.0
+    );
+    let layers: Vec<String> = report.layers.iter().map(|i| (i + 1).to_string()).collect();
+    eprintln!(
+        "layers {} of {}; {} of {} parameters, {} of {} on disk",
+        layers.join(", "),
+        report.layers_of,
+        HumanCount(report.parameters[1] as u64),
+        HumanCount(report.parameters[0] as u64),
+        HumanBytes(size(&args.out)?),
+        HumanBytes(size(&folder)?)
+    );
+    eprintln!(
+        "cosine to the large encoder on {} held-out lines: {:.4} before training, {:.4} after (epoch {} of {}, {} texts), in {:.1} minutes",
+        HumanCount(report.texts[1] as u64),
+        report.cosine[0],
+        report.cosine[1],
+        report.best_epoch,
+        args.epochs,
+        HumanCount(report.texts[0] as u64),
+        start.elapsed().as_secs_f64() / 60.0
+    );
+    eprintln!("next: homer train-bi --encoder {}", args.out.display());
+    Ok(())
+}
+
+/// Bytes of a model's weights.
+fn size(folder: &Path) -> anyhow::Result<u64> {
+    let Some(file) = weights_file(folder) else {
+        return Ok(0);
+    };
+    let data =
+        std::fs::metadata(&file).with_context(|| format!("cannot read {}", file.display()))?;
+    Ok(data.len())
+}
+
+fn show(bar: &mut Option<(&'static str, ProgressBar)>, progress: Progress) {
+    let (stage, length) = match progress {
+        Progress::Embedding { of, .. } => ("embedding", of as u64),
+        Progress::Training(Event::Stepped { steps, .. }) => ("training", steps),
+        Progress::Training(Event::Measured { epoch, cosine }) => {
+            let line = format!("epoch {epoch:>3}  cosine on held-out lines {cosine:.4}");
+            match bar {
+                Some((_, bar)) => bar.suspend(|| eprintln!("{line}")),
+                None => eprintln!("{line}"),
+            }
+            return;
+        }
+    };
+    if bar.as_ref().is_none_or(|(now, _)| *now != stage) {
+        if let Some((_, old)) = bar.take() {
+            old.finish_and_clear();
+        }
+        *bar = Some((stage, progress::bar(length, stage)));
+    }
+    let Some((_, bar)) = bar else { return };
+    match progress {
+        Progress::Embedding { done, .. } => bar.set_position(done as u64),
+        Progress::Training(Event::Stepped { step, loss, .. }) => {
+            bar.set_position(step);
+            bar.set_message(format!("loss {loss:.4}"));
+        }
+        Progress::Training(Event::Measured { .. }) => {}
+    }
+}

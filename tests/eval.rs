@@ -1,0 +1,383 @@
+//! `homer eval`, as a user meets it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use assert_cmd::Command;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use homer::model::bi_encoder::BiEncoder;
+use homer::model::checkpoint::Precision;
+use homer::model::config::Family;
+use homer::model::cross_encoder::CrossEncoder;
+use homer::model::device::Compute;
+use homer::model::export::head_specs;
+use homer::model::head::Head;
+use homer::model::testing::tiny_encoder_folder;
+use homer::model::weights::Values;
+
+/// homer in a folder of its own.
+struct Home(TempDir);
+
+impl Home {
+    fn empty() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    /// With prepared dialogue: as many exchanges to test on, and a few to train on.
+    fn prepared(test: usize) -> Self {
+        let home = Self::empty();
+        let lines = |numbers: std::ops::Range<usize>| -> String {
+            numbers.map(|i| format!("{}\n", exchange(i))).collect()
+        };
+        let settings = json!({"source": "play.csv", "character": "Rufus", "seed": 0});
+        home.write("data/exchanges/settings.json", settings.to_string());
+        home.write("data/exchanges/train.jsonl", lines(0..10));
+        home.write("data/exchanges/valid.jsonl", lines(10..40));
+        home.write("data/exchanges/test.jsonl", lines(40..40 + test));
+        let pool = |i: usize| json!({"text": reply(i), "exchanges": [i]});
+        let pool = (40..40 + test).map(|i| format!("{}\n", pool(i)));
+        home.write("data/exchanges/pool.jsonl", pool.collect::<String>());
+        home
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn write(&self, name: &str, text: impl AsRef<[u8]>) {
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+
+    /// Writes what `train-bi` would, and the encoder that it started from.
+    fn train_bi(&self) {
+        for (folder, seed) in [("encoder", 1), ("runs/bi-encoder/model", 2)] {
+            fs::create_dir_all(self.path(folder)).unwrap();
+            tiny_encoder_folder(&self.path(folder), Family::Bert, &[], seed).unwrap();
+        }
+        let settings = json!({"settings": {"encoder": self.path("encoder")}});
+        self.write("runs/bi-encoder/settings.json", settings.to_string());
+    }
+
+    /// Writes what `train-cross` would, with these settings.
+    fn train_cross(&self, settings: &Value) {
+        let bi = BiEncoder::load(&self.path("runs/bi-encoder/model"), &Compute::Fast).unwrap();
+        let config = bi.encoder.config().clone();
+        // A head that is not shy: a fresh one scores everything nearly alike.
+        let values: Vec<Values> = head_specs(&config)
+            .iter()
+            .map(|spec| {
+                let value = |i: usize| ((i * 37 + 11) % 101) as f32 / 101.0 - 0.5;
+                Values::Owned((0..spec.len()).map(value).collect())
+            })
+            .collect();
+        let model = CrossEncoder {
+            head: Head::new(&config, &values, &Compute::Fast.device()).unwrap(),
+            encoder: bi.encoder,
+            tokenizer: bi.tokenizer,
+            max_length: 64,
+        };
+        let folder = self.path("runs/cross-encoder/model");
+        fs::create_dir_all(&folder).unwrap();
+        model.save(&folder, Precision::F32).unwrap();
+        self.write("runs/cross-encoder/settings.json", settings.to_string());
+    }
+
+    fn homer(&self, args: &[&str]) -> assert_cmd::assert::Assert {
+        let mut command: Command = assert_cmd::cargo::cargo_bin_cmd!("homer");
+        command.current_dir(self.0.path()).args(args).assert()
+    }
+
+    /// Standard output and standard error of a command that succeeds.
+    fn says(&self, args: &[&str]) -> (String, String) {
+        let outcome = self.homer(args).success();
+        let output = outcome.get_output();
+        (text(&output.stdout), text(&output.stderr))
+    }
+
+    fn report(&self, args: &[&str]) -> Value {
+        let args: Vec<&str> = ["eval", "--json"].iter().chain(args).copied().collect();
+        serde_json::from_str(&self.says(&args).0).unwrap()
+    }
+
+    /// Standard error of a command that fails with `code`.
+    fn fails(&self, args: &[&str], code: i32) -> String {
+        let outcome = self.homer(args).code(code);
+        assert!(outcome.get_output().stdout.is_empty());
+        text(&outcome.get_output().stderr)
+    }
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+const THINGS: [&str; 7] = [
+    "kettle", "window", "bicycle", "garden", "letter", "thunder", "pudding",
+];
+
+fn reply(i: usize) -> String {
+    format!("That {} is mine, all {i} of it.", THINGS[i % 7])
+}
+
+/// Query and reply share a word, and only every second query a second one.
+fn exchange(i: usize) -> Value {
+    let hint = if i.is_multiple_of(2) { i } else { 7000 };
+    json!({
+        "id": i, "scene": i, "reply": reply(i),
+        "context": [{"speaker": "Ada", "text": "Listen."}],
+        "query": {"speaker": "Ada", "text": format!("Who broke the {} {hint}?", THINGS[i % 7])},
+        "close_replies": [], "good_replies": [], "bad_replies": [],
+    })
+}
+
+/// The keys of the systems that were measured.
+fn systems(report: &Value) -> Vec<&str> {
+    let rows = report["systems"].as_array().unwrap();
+    rows.iter()
+        .map(|row| row["key"].as_str().unwrap())
+        .collect()
+}
+
+fn row<'a>(report: &'a Value, key: &str) -> &'a Value {
+    let rows = report["systems"].as_array().unwrap();
+    rows.iter().find(|row| row["key"] == key).unwrap()
+}
+
+fn mean(report: &Value, key: &str, metric: &str) -> f64 {
+    row(report, key)["figures"][metric]["mean"]
+        .as_f64()
+        .unwrap()
+}
+
+#[test]
+fn nothing_prepared_and_wrong_usage() {
+    let home = Home::empty();
+    assert!(home.fails(&["eval"], 1).contains("homer prepare"));
+    assert!(
+        home.fails(&["eval", "--queries", "0"], 2)
+            .contains("--queries")
+    );
+    home.fails(&["eval", "--test", "a.csv", "--split", "valid"], 2);
+    home.fails(&["eval", "--character", "Ada"], 2);
+    let missing = home.fails(&["eval", "--test", "nowhere.csv"], 1);
+    assert!(missing.contains("nowhere.csv"), "{missing}");
+    let missing = home.fails(&["eval", "--test", "nowhere.jsonl"], 1);
+    assert!(missing.contains("nowhere.jsonl"), "{missing}");
+    assert!(!home.path("runs").exists());
+}
+
+#[test]
+fn without_a_model_there_are_the_systems_that_need_none() {
+    let home = Home::prepared(140);
+    let (table, notes) = home.says(&["eval"]);
+    assert!(notes.contains("`homer train-bi` makes it"), "{notes}");
+    for system in ["chance", "TF-IDF", "BM25"] {
+        assert!(table.contains(system), "{table}");
+    }
+    assert!(
+        table.contains("140 queries from the test part of play.csv"),
+        "{table}"
+    );
+    assert!(
+        table.lines().all(|line| line.chars().count() <= 110),
+        "{table}"
+    );
+
+    let report: Value =
+        serde_json::from_slice(&fs::read(home.path("runs/eval.json")).unwrap()).unwrap();
+    assert_eq!(systems(&report), ["chance", "tfidf", "bm25"]);
+    assert_eq!(report["pool"], 140);
+    assert!((mean(&report, "chance", "r1_of_20") - 0.05).abs() < 1e-9);
+    assert!((mean(&report, "chance", "r1_of_100") - 0.01).abs() < 1e-9);
+    assert!((mean(&report, "chance", "r10") - 10.0 / 140.0).abs() < 1e-9);
+    // Half of the queries name the number, the others are one of twenty that name the thing.
+    for system in ["tfidf", "bm25"] {
+        let found = mean(&report, system, "r1");
+        assert!((found - 0.525).abs() < 1e-3, "{system}: {found}");
+        let estimate = &row(&report, system)["figures"]["r1"];
+        let (low, high) = (estimate["low"].as_f64(), estimate["high"].as_f64());
+        assert!(low.unwrap() < found && found < high.unwrap());
+    }
+    let picture = fs::read(home.path("runs/eval.png")).unwrap();
+    assert!(picture.starts_with(b"\x89PNG"));
+
+    let answers = fs::read_to_string(home.path("runs/eval-answers.jsonl")).unwrap();
+    let first: Value = serde_json::from_str(answers.lines().next().unwrap()).unwrap();
+    assert_eq!(answers.lines().count(), 140);
+    assert_eq!(first["reply"], reply(40));
+    assert_eq!(first["systems"]["bm25"]["answer"], reply(40));
+    assert_eq!(first["systems"]["bm25"]["rank"], 1.0);
+}
+
+#[test]
+fn the_same_seed_gives_the_same_bytes() {
+    let home = Home::prepared(60);
+    let first = home.says(&["eval", "--json"]).0;
+    assert_eq!(home.says(&["eval", "--json"]).0, first);
+    assert_ne!(home.says(&["eval", "--json", "--seed", "7"]).0, first);
+}
+
+#[test]
+fn a_pool_that_is_too_small_leaves_out_what_needs_more() {
+    let home = Home::prepared(12);
+    let report = home.report(&[]);
+    assert!(row(&report, "bm25")["figures"]["r1_of_20"].is_null());
+    assert!(mean(&report, "bm25", "r10") > 0.5);
+    assert!(home.says(&["eval"]).0.contains('–'));
+    let empty = Home::prepared(0);
+    assert!(empty.fails(&["eval"], 1).contains("--test"));
+    assert_eq!(empty.report(&["--split", "valid"])["queries"], 30);
+}
+
+#[test]
+fn fewer_queries_are_drawn_from_all_and_ranked_among_all() {
+    let home = Home::prepared(60);
+    let report = home.report(&["--queries", "25"]);
+    assert_eq!(report["queries"], 25);
+    assert_eq!(report["available"], 60);
+    assert_eq!(report["pool"], 60);
+}
+
+#[test]
+fn the_trained_models_stand_beside_what_they_come_from() {
+    let home = Home::prepared(40);
+    home.train_bi();
+    let report = home.report(&[]);
+    assert_eq!(
+        systems(&report),
+        [
+            "chance",
+            "tfidf",
+            "bm25",
+            "untuned_query",
+            "untuned",
+            "bi",
+            "ask"
+        ]
+    );
+    assert_eq!(
+        row(&report, "bi")["figures"],
+        row(&report, "ask")["figures"]
+    );
+    assert_ne!(
+        row(&report, "bi")["figures"],
+        row(&report, "untuned")["figures"]
+    );
+    assert!(report["reranking"].is_null());
+    let notes = report["notes"].to_string();
+    assert!(notes.contains("homer train-cross"), "{notes}");
+
+    fs::remove_dir_all(home.path("encoder")).unwrap();
+    let report = home.report(&[]);
+    assert!(!systems(&report).contains(&"untuned"));
+    assert!(report["notes"].to_string().contains("not here"));
+
+    home.write("runs/bi-encoder/model/model.safetensors", "not this");
+    let error = home.fails(&["eval"], 1);
+    assert!(error.contains("model.safetensors"), "{error}");
+}
+
+#[test]
+fn ask_is_measured_as_it_answers_by_default() {
+    let home = Home::prepared(40);
+    home.train_bi();
+
+    home.train_cross(&json!({"rerank": false}));
+    let report = home.report(&[]);
+    assert_eq!(
+        row(&report, "ask")["figures"],
+        row(&report, "bi")["figures"]
+    );
+    assert_ne!(
+        row(&report, "ask")["figures"],
+        row(&report, "reranked")["figures"]
+    );
+
+    home.train_cross(&json!({"rerank": true, "fusion": {"bi": 20.0, "cross": 0.5}}));
+    let report = home.report(&[]);
+    let reranked = &row(&report, "reranked")["figures"];
+    assert_eq!(&row(&report, "ask")["figures"], reranked);
+    assert_ne!(&row(&report, "cross")["figures"], reranked);
+    assert_eq!(&report["reranking"]["after"], reranked);
+
+    home.train_cross(&json!({}));
+    let report = home.report(&[]);
+    assert!(!systems(&report).contains(&"cross"));
+    // Every reply of this pool is a candidate, so that adding the true one changes nothing.
+    let reranking = &report["reranking"];
+    assert_eq!(reranking["candidates"], 50);
+    assert_eq!(reranking["with_truth"], reranking["after"]);
+    assert_eq!(report["comparisons"][1]["after"], "reranked");
+
+    // The pool is what the index holds, so that `ask` itself must give the same answers.
+    home.says(&["build-index"]);
+    let answers = fs::read_to_string(home.path("runs/eval-answers.jsonl")).unwrap();
+    for line in answers.lines().step_by(9) {
+        let case: Value = serde_json::from_str(line).unwrap();
+        let query = case["query"].as_str().unwrap();
+        let (answer, _) = home.says(&["ask", query, "--context", "Listen."]);
+        assert_eq!(answer.trim_end(), case["systems"]["ask"]["answer"]);
+    }
+}
+
+#[test]
+fn a_file_of_its_own_is_tested_on() {
+    let home = Home::prepared(40);
+    let pairs: String = (5..45)
+        .map(|i| {
+            let query = exchange(i)["query"]["text"].as_str().unwrap().to_owned();
+            format!("{query},\"{}\",1\n", reply(i))
+        })
+        .collect();
+    home.write(
+        "more.csv",
+        format!("query,reply,label\n{pairs}Who?,Not he.,0\n"),
+    );
+    let report = home.report(&["--test", "more.csv"]);
+    assert_eq!(report["queries"], 40);
+    assert_eq!(report["tested"], "more.csv");
+    let notes = report["notes"].to_string();
+    assert!(
+        notes.contains("5 of 40 exchanges are in the training part"),
+        "{notes}"
+    );
+
+    let lines = fs::read(home.path("data/exchanges/valid.jsonl")).unwrap();
+    home.write("valid.jsonl", lines);
+    assert_eq!(home.report(&["--test", "valid.jsonl"])["queries"], 30);
+
+    let turns: String = (0..30)
+        .map(|i| {
+            format!(
+                "Ada,Who broke the {i}?\nRufus,\"{}\"\nBo,{i} days ago.\n",
+                reply(i)
+            )
+        })
+        .collect();
+    home.write("play.csv", format!("speaker,line\n{turns}"));
+    let report = home.report(&["--test", "play.csv"]);
+    assert_eq!(
+        (&report["character"], &report["queries"]),
+        (&json!("Rufus"), &json!(30))
+    );
+    let report = home.report(&["--test", "play.csv", "--character", "bo"]);
+    assert_eq!(report["character"], "Bo");
+
+    home.write("odd.csv", "a column,another\n1,2\n");
+    assert!(
+        home.fails(&["eval", "--test", "odd.csv"], 1)
+            .contains("odd.csv")
+    );
+}
+
+#[test]
+fn the_picture_goes_where_it_is_wanted() {
+    let home = Home::prepared(30);
+    home.says(&["eval", "--png", "pictures/compared.png"]);
+    assert!(Path::new(&home.path("pictures/compared.png")).is_file());
+    assert!(!home.path("runs/eval.png").exists());
+}
