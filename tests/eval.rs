@@ -127,7 +127,7 @@ fn reply(i: usize) -> String {
 
 /// Query and reply share a word, and only every second query a second one.
 fn exchange(i: usize) -> Value {
-    let hint = if i % 2 == 0 { i } else { 7000 };
+    let hint = if i.is_multiple_of(2) { i } else { 7000 };
     json!({
         "id": i, "scene": i, "reply": reply(i),
         "context": [{"speaker": "Ada", "text": "Listen."}],

@@ -1,5 +1,7 @@
 //! A persona from what training and `build-index` left on disk.
 
+use std::path::PathBuf;
+
 use serde::Deserialize;
 
 use super::persona::{Fusion, Persona, Rerank, Retrieve};
@@ -39,7 +41,7 @@ impl Rerank for CrossEncoder {
     }
 }
 
-/// What `train-cross` may say in its settings about the use of its model.
+/// What validation said about the use of the cross-encoder, when it was trained.
 #[derive(Debug, Default, Deserialize)]
 pub struct CrossSettings {
     /// `false` where reranking made the order worse on validation.
@@ -49,12 +51,17 @@ pub struct CrossSettings {
 }
 
 impl CrossSettings {
+    /// Where training writes them.
+    pub fn path(project: &Project) -> PathBuf {
+        project.cross_encoder().join("reranking.json")
+    }
+
     /// Reads those of the project's cross-encoder; without any, the defaults.
     ///
     /// # Errors
     /// They are there and damaged.
     pub fn read(project: &Project) -> Result<Self> {
-        let path = project.cross_encoder().join("settings.json");
+        let path = Self::path(project);
         if path.is_file() {
             files::read_json(&path)
         } else {
@@ -76,7 +83,15 @@ impl Persona {
     /// [`Error::NotMade`] names the command that makes what is missing; a damaged model or index;
     /// an index of another bi-encoder.
     pub fn load(project: &Project, compute: &Compute, rerank: bool) -> Result<Self> {
-        let encoder = load_bi_encoder(project, compute)?;
+        // Each reads a tokenizer, which takes as long as embedding the question.
+        let (encoder, reranker) = rayon::join(
+            || load_bi_encoder(project, compute),
+            || match rerank {
+                true => load_reranker(project, compute),
+                false => Ok(None),
+            },
+        );
+        let encoder = encoder?;
         let index = Index::open(&project.index())?;
         let source = index.manifest().source.clone();
         let model = project.bi_encoder_model();
@@ -98,11 +113,7 @@ impl Persona {
             context_turns: source.context_turns,
             calibrated: source.calibration.map(|found| found.min_score),
             outdated,
-            reranker: if rerank {
-                load_reranker(project, compute)?
-            } else {
-                None
-            },
+            reranker: reranker?.map(|(cross, fusion)| (Box::new(cross) as Box<dyn Rerank>, fusion)),
             retriever: Box::new(Indexed { encoder, index }),
         })
     }
@@ -125,10 +136,7 @@ pub fn load_bi_encoder(project: &Project, compute: &Compute) -> Result<BiEncoder
 }
 
 /// The cross-encoder, if it was trained and is of use.
-fn load_reranker(
-    project: &Project,
-    compute: &Compute,
-) -> Result<Option<(Box<dyn Rerank>, Fusion)>> {
+fn load_reranker(project: &Project, compute: &Compute) -> Result<Option<(CrossEncoder, Fusion)>> {
     let model = project.cross_encoder_model();
     if !model.join(WEIGHTS).is_file() {
         return Ok(None);
@@ -137,7 +145,7 @@ fn load_reranker(
         return Ok(None);
     };
     let cross = CrossEncoder::load(&model, compute)?;
-    Ok(Some((Box::new(cross), fusion)))
+    Ok(Some((cross, fusion)))
 }
 
 #[cfg(test)]
@@ -150,7 +158,7 @@ mod tests {
         let project = Project::new(folder.path());
         std::fs::create_dir_all(project.cross_encoder()).unwrap();
         let read = |text: &str| {
-            std::fs::write(project.cross_encoder().join("settings.json"), text).unwrap();
+            std::fs::write(CrossSettings::path(&project), text).unwrap();
             CrossSettings::read(&project).unwrap()
         };
         let absent = CrossSettings::read(&project).unwrap();

@@ -3,7 +3,9 @@
 use clap::ValueEnum;
 
 use homer::corpus::exchange::Dataset;
+use homer::eval::reranking;
 use homer::model::device::Compute;
+use homer::project::Project;
 use homer::train::cross::{require_bi_encoder, train_cross};
 use homer::train::cross_task;
 use homer::train::job::{self, Job};
@@ -12,6 +14,7 @@ use homer::train::run::{Run, Start};
 use homer::train::settings::{Common, CrossSettings, Resolved};
 
 use super::Global;
+use super::progress;
 use super::training::{self, Display, Existing, Shared, Sizes};
 
 /// Train the cross-encoder, which puts the best candidates in order
@@ -152,6 +155,9 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<()> {
         },
     );
     display.clear();
+    if outcome.is_ok() {
+        judge(&project, &compute, &dataset, settings.common.seed)?;
+    }
     training::report(
         outcome,
         &folder,
@@ -159,4 +165,25 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<()> {
         "train-cross",
         "build-index",
     )
+}
+
+/// Says whether reranking helps on validation; where it does not, `ask` will not rerank.
+fn judge(project: &Project, compute: &Compute, dataset: &Dataset, seed: u64) -> anyhow::Result<()> {
+    let bar = progress::bar(0, "reranking");
+    let fit = reranking::judge(project, compute, &dataset.valid, seed, |done, total| {
+        bar.set_length(total as u64);
+        bar.set_position(done as u64);
+    });
+    bar.finish_and_clear();
+    let fit = fit?;
+    let verdict = if fit.helps() {
+        "reranking helps, and `ask` will rerank"
+    } else {
+        "that is not beyond chance, so `ask` will not rerank"
+    };
+    eprintln!(
+        "on validation, MRR {:.4} by the bi-encoder alone, {:.4} reranked (gain {:+.4}, 95% from {:+.4} to {:+.4}): {verdict}",
+        fit.before.mean, fit.after.mean, fit.gain.mean, fit.gain.low, fit.gain.high
+    );
+    Ok(())
 }

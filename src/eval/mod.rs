@@ -3,7 +3,8 @@
 //! [`exchanges`] reads what to test on, [`cases`] makes queries with candidates of it, [`systems`]
 //! finds what a project has, each a [`rankers::Ranker`] (those of two stages are [`staged`]), and
 //! [`report`] puts the cases to all of them: [`metrics`] and their intervals ([`bootstrap`]), as
-//! text by [`table`](mod@table). [`fusion`] weighs the two stages on validation.
+//! text by [`table`](mod@table). [`fusion`] weighs the two stages on validation, and
+//! [`reranking`] keeps the verdict for those that answer.
 //!
 //! One figure of one model, as training wants it, is
 //! `Figures::of(&measure(&Cases::new(…), &BiRanker::new(…), …)?, seed)`.
@@ -16,6 +17,7 @@ pub mod fusion;
 pub mod metrics;
 pub mod rankers;
 pub mod report;
+pub mod reranking;
 pub mod staged;
 pub mod systems;
 pub mod table;

@@ -94,6 +94,11 @@ impl Manifest {
             let what = format!("vectors of {}, where homer reads {DTYPE}", manifest.dtype);
             return Err(damaged(&path, &what));
         }
+        for name in [REPLIES, VECTORS] {
+            if !folder.join(name).is_file() {
+                return Err(damaged(&folder.join(name), "missing"));
+            }
+        }
         for (name, found) in fingerprints(folder)? {
             if manifest.files.get(&name) != Some(&found) {
                 let what = "cut short, changed, or of another index than its manifest.json";

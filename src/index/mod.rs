@@ -20,12 +20,13 @@ pub mod records;
 pub mod search;
 pub mod write;
 
+use serde::Serialize;
+
 use crate::corpus::exchange::{Exchange, Turn};
 pub use calibrate::Calibration;
 pub use manifest::Manifest;
 pub use open::Index;
 pub use search::Hit;
-use serde::Serialize;
 
 /// Names of the files in the folder.
 const VECTORS: &str = "vectors.safetensors";

@@ -162,10 +162,9 @@ impl Tokenizer {
         })
     }
 
-    /// Number of entries in the vocabulary: every id is below it.
+    /// Number of entries in the vocabulary.
     pub fn entries(&self) -> usize {
-        let ids = self.inner.get_vocab(true).into_values();
-        ids.max().map_or(0, |last| last as usize + 1)
+        self.inner.get_vocab_size(true)
     }
 
     /// `[CLS] turn [SEP] … turn [SEP] query [SEP]`, at most `max` tokens, all of segment 0; what

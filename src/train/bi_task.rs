@@ -8,18 +8,15 @@ use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
 use super::batches::{Stream, derive};
+use super::embed::embed_all;
 use super::losses::{self, Ranking, RankingLoss, Side};
 use super::task::{Task, Trainee, Validation, go_on, reciprocal_rank};
 use super::texts::{self, Replies};
 use crate::corpus::exchange::Exchange;
 use crate::error::Result;
-use crate::model::bi_encoder::embed;
 use crate::model::encoder::Pooling;
 use crate::model::packed::{Packed, Tokens};
 use crate::model::tokenizer::Tokenizer;
-
-/// Sequences embedded between two looks at whether to stop.
-const PATIENCE: usize = 256;
 
 /// Settings of the task.
 #[derive(Debug, Clone, Copy)]
@@ -172,17 +169,9 @@ impl<M: Trainee> Task for BiTask<M> {
     /// The rank of the true reply among all distinct validation replies.
     fn validate(&self, interrupt: &AtomicBool) -> Result<Validation> {
         let encode = |sequences: &[Tokens]| -> Result<Tensor> {
-            let encoder = self.model.encoder();
-            let (mut rows, width) = (Vec::new(), encoder.config().hidden);
-            for part in sequences.chunks(PATIENCE) {
-                go_on(interrupt)?;
-                rows.extend(embed(encoder, part, |_| {})?.values);
-            }
-            Ok(Tensor::from_vec(
-                rows,
-                (sequences.len(), width),
-                &Device::Cpu,
-            )?)
+            let all = embed_all(self.model.encoder(), sequences, interrupt, |_| {})?;
+            let shape = (all.len(), all.width);
+            Ok(Tensor::from_vec(all.values, shape, &Device::Cpu)?)
         };
         let queries = encode(&self.valid.queries)?;
         let replies = encode(&self.valid.replies)?;

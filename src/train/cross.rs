@@ -10,15 +10,15 @@ use rand_chacha::ChaCha8Rng;
 use super::batches::{Stream, derive};
 use super::card::{Kind, card};
 use super::cross_task::{CrossTask, Loss, Material, Options};
+use super::embed::embed_all;
 use super::job::Job;
 use super::mining::{Mining, mine};
 use super::run::{Outcome, Run, Start};
 use super::settings::{CrossSettings, Resolved};
-use super::task::go_on;
 use super::trainer::{Observer, train};
 use crate::corpus::exchange::{Dataset, Exchange};
 use crate::error::{Error, Result};
-use crate::model::bi_encoder::{BiEncoder, Embeddings};
+use crate::model::bi_encoder::BiEncoder;
 use crate::model::cross_encoder::CrossEncoder;
 use crate::model::device::Compute;
 use crate::model::export::{head_specs, pooler_specs};
@@ -30,9 +30,6 @@ const NAME: &str = "cross-encoder";
 
 /// Validation exchanges, at most: each is read with all its negatives at every validation.
 const VALIDATION: usize = 300;
-
-/// Sequences embedded between two looks at whether to stop.
-const PART: usize = 256;
 
 /// Trains a cross-encoder from the encoder in the folder `encoder`, with negatives mined by the
 /// bi-encoder in the folder `bi_encoder`, in the run folder of `job`. To resume, `settings` are
@@ -165,18 +162,11 @@ fn mine_into(
     let replies = tokenizer.texts(texts, max)?;
     let total = queries.len() + replies.len();
     let mut done = 0;
-    let mut embed = |sequences: &[Tokens]| -> Result<Embeddings> {
-        let mut all = Embeddings {
-            width: bi_encoder.encoder.config().hidden,
-            values: Vec::new(),
-        };
-        for part in sequences.chunks(PART) {
-            go_on(interrupt)?;
-            all.values.extend(bi_encoder.embed(part, |_| {})?.values);
-            done += part.len();
+    let mut embed = |sequences: &[Tokens]| {
+        embed_all(bi_encoder.encoder.as_ref(), sequences, interrupt, |more| {
+            done += more;
             observer.preparing("mining", done, total);
-        }
-        Ok(all)
+        })
     };
     let (queries, replies) = (embed(&queries)?, embed(&replies)?);
     let truth = &material.negatives().truth;

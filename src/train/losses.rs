@@ -125,7 +125,7 @@ pub fn listwise(logits: &Tensor, size: usize) -> Result<(f64, Tensor)> {
 }
 
 /// Rows of unit length; a row of zeros stays one.
-pub fn unit(rows: &Tensor) -> Result<Tensor> {
+fn unit(rows: &Tensor) -> Result<Tensor> {
     let length = (rows.sqr()?.sum_keepdim(D::Minus1)? + 1e-24)?.sqrt()?;
     Ok(rows.broadcast_div(&length)?)
 }

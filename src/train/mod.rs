@@ -1,4 +1,10 @@
-//! Training: batches, losses, optimizer, schedule, the loop, runs.
+//! Training: from exchanges to a run that holds a model.
+//!
+//! - [`bi`], [`cross`]: a whole training, start to end. [`settings`], [`job`]: what they are given.
+//! - [`bi_task`], [`cross_task`]: batch to gradients, and validation, behind [`task::Task`].
+//! - [`texts`], [`batches`], [`mining`], [`negatives`], [`embed`]: what a batch is made of.
+//! - [`losses`], [`optimizer`], [`schedule`]: how it learns.
+//! - [`trainer`]: the loop. [`run`], [`checkpoint`], [`card`]: what it leaves on disk.
 
 pub mod batches;
 pub mod bi;
@@ -7,6 +13,7 @@ pub mod card;
 pub mod checkpoint;
 pub mod cross;
 pub mod cross_task;
+pub mod embed;
 pub mod job;
 pub mod losses;
 pub mod mining;
