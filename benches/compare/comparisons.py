@@ -269,7 +269,7 @@ def retrieve(bench):
         done = bench.python("search.py", "--vectors", vectors)
         other.add(said(done)["ms"], done.peak)
     row = Row("retrieve, 30,000 replies", "ms", homer, "sentence-transformers", other)
-    yield row.target("< 2 ms", row.homer.median < 2)
+    yield row.target("< 2 ms", 0 < row.homer.median < 2)
 
 
 def large_index(bench):
@@ -282,7 +282,7 @@ def large_index(bench):
         homer.add(found.median, found.peak)
         memory.add(read_once(vectors))
     row = Row(f"search, {rows:,} replies", "ms", homer, "reading the bytes", memory)
-    yield row.target("≤ 1.5 × reading", row.homer.median <= 1.5 * row.other.median)
+    yield row.target("≤ 1.5 × reading", 0 < row.homer.median <= 1.5 * row.other.median)
 
     one, four = bench.project("pool-1"), bench.project("pool-4")
     for project, times in ((one, 1), (four, 4)):
