@@ -85,7 +85,7 @@ impl Home {
         let folder = self.path("runs/cross-encoder/model");
         fs::create_dir_all(&folder).unwrap();
         model.save(&folder, Precision::F32).unwrap();
-        self.write("runs/cross-encoder/settings.json", settings.to_string());
+        self.write("runs/cross-encoder/reranking.json", settings.to_string());
     }
 
     fn homer(&self, args: &[&str]) -> assert_cmd::assert::Assert {
