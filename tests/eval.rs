@@ -62,7 +62,7 @@ impl Home {
         self.write("runs/bi-encoder/settings.json", settings.to_string());
     }
 
-    /// Writes what `train-cross` would, with these settings.
+    /// Writes what `train-cross` would, with this verdict on reranking.
     fn train_cross(&self, settings: &Value) {
         let bi = BiEncoder::load(&self.path("runs/bi-encoder/model"), &Compute::Fast).unwrap();
         let config = bi.encoder.config().clone();
@@ -85,7 +85,7 @@ impl Home {
         let folder = self.path("runs/cross-encoder/model");
         fs::create_dir_all(&folder).unwrap();
         model.save(&folder, Precision::F32).unwrap();
-        self.write("runs/cross-encoder/settings.json", settings.to_string());
+        self.write("runs/cross-encoder/reranking.json", settings.to_string());
     }
 
     fn homer(&self, args: &[&str]) -> assert_cmd::assert::Assert {
