@@ -62,7 +62,7 @@ impl Home {
         self.write("runs/bi-encoder/settings.json", settings.to_string());
     }
 
-    /// Writes what `train-cross` would, with these settings.
+    /// Writes what `train-cross` would, with this verdict on reranking.
     fn train_cross(&self, settings: &Value) {
         let bi = BiEncoder::load(&self.path("runs/bi-encoder/model"), &Compute::Fast).unwrap();
         let config = bi.encoder.config().clone();
