@@ -15,8 +15,8 @@ use homer::model::checkpoint::weights_file;
 use homer::model::device::Compute;
 use homer::model::tensors;
 
-use super::training::{self, Precision};
 use super::progress;
+use super::training::{self, Precision};
 
 /// Make a small encoder from a large one, for personas small enough to send to a friend
 ///
