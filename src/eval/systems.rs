@@ -17,6 +17,7 @@ use crate::files;
 use crate::model::bi_encoder::BiEncoder;
 use crate::model::cross_encoder::CrossEncoder;
 use crate::model::device::Compute;
+use crate::model::hub;
 use crate::project::Project;
 
 /// Every system that `project` has, for `cases`. `progress` is told what is being embedded.
@@ -141,8 +142,8 @@ fn untuned(project: &Project) -> Result<std::result::Result<PathBuf, String>> {
             path.display()
         )));
     };
-    let folders = [PathBuf::from(&name), project.root().join(&name)];
-    let found = folders.into_iter().find(|folder| folder.is_dir());
+    let relative = Some(project.root().join(&name)).filter(|folder| folder.is_dir());
+    let found = hub::local(&name).or(relative);
     Ok(found.ok_or_else(|| {
         format!("the encoder that training started from, {name}, is not here: it is left out")
     }))
