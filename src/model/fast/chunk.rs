@@ -56,15 +56,10 @@ pub(super) fn positions(offsets: &[usize]) -> Vec<u32> {
 pub(super) fn cut(batch: &Packed, tokens: usize) -> Vec<std::ops::Range<usize>> {
     let mut ranges = Vec::new();
     let mut first = 0;
-    for i in 0..batch.len() {
-        let next_ends = if i + 1 < batch.len() {
-            batch.offsets[i + 2]
-        } else {
-            usize::MAX
-        };
-        if next_ends - batch.offsets[first] > tokens {
-            ranges.push(first..i + 1);
-            first = i + 1;
+    for next in 1..=batch.len() {
+        if next == batch.len() || batch.offsets[next] - batch.offsets[first] >= tokens {
+            ranges.push(first..next);
+            first = next;
         }
     }
     ranges

@@ -133,8 +133,11 @@ impl Encoder for FastEncoder {
         let Config { hidden, heads, .. } = self.weights.config;
         batch.check(&self.weights.config)?;
         let positions = batch.positions();
-        let share = batch.tokens().div_ceil(rayon::current_num_threads());
-        let chunks = chunks(batch, share.min(SERVING_CHUNK), heads);
+        // Equal shares, the same number for every core, so that none waits for another.
+        let cores = rayon::current_num_threads();
+        let rounds = batch.tokens().div_ceil(cores * SERVING_CHUNK);
+        let share = batch.tokens().div_ceil(cores * rounds.max(1));
+        let chunks = chunks(batch, share, heads);
         let mut pooled = vec![0.0; batch.len() * hidden];
         let mut rest = pooled.as_mut_slice();
         let tasks: Vec<_> = chunks
