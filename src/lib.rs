@@ -10,8 +10,10 @@
 //! - [`index`]: every reply with its vector, on disk; the exact search in it.
 //! - [`chat`]: the persona that answers, and the conversation with it.
 //! - [`eval`]: how well all that picks the reply that was really given.
+//! - [`builtin`]: what comes with homer.
 //! - [`project`]: where everything lies; [`files`]: writing it safely; [`error`]: what went wrong.
 
+pub mod builtin;
 pub mod chart;
 pub mod chat;
 pub mod corpus;

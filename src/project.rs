@@ -34,6 +34,11 @@ impl Project {
         self.root.join("runs")
     }
 
+    /// Whether a persona of its own was begun here: a bi-encoder, or an index.
+    pub fn has_persona(&self) -> bool {
+        self.bi_encoder().exists() || self.index().exists()
+    }
+
     /// The run of `train-bi`.
     pub fn bi_encoder(&self) -> PathBuf {
         self.runs().join("bi-encoder")

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde::Deserialize;
 
 use super::persona::{Fusion, Persona, Rerank, Retrieve};
+use crate::builtin::Builtin;
 use crate::error::{Error, Result};
 use crate::files;
 use crate::index::{Entry, Index, fingerprint};
@@ -76,6 +77,27 @@ impl CrossSettings {
 }
 
 impl Persona {
+    /// The project's own persona as soon as one was begun there, else the built-in one. A folder
+    /// that does not exist has none: it is more likely a slip of the pen than an empty project.
+    ///
+    /// # Errors
+    /// As [`Persona::load`].
+    pub fn find(
+        project: &Project,
+        builtin: &Builtin,
+        compute: &Compute,
+        rerank: bool,
+    ) -> Result<Self> {
+        let own = project.has_persona() || !project.root().is_dir();
+        match builtin.persona().filter(|_| !own) {
+            Some(persona) => Ok(Self {
+                built_in: true,
+                ..Self::load(&persona, compute, rerank)?
+            }),
+            None => Self::load(project, compute, rerank),
+        }
+    }
+
     /// Opens what training and `build-index` made; without `rerank` the cross-encoder is left out.
     /// A persona without a cross-encoder answers by the bi-encoder alone.
     ///
@@ -110,6 +132,7 @@ impl Persona {
         Ok(Self {
             character: source.character,
             folder: std::path::absolute(project.root()).ok(),
+            built_in: false,
             context_turns: source.context_turns,
             calibrated: source.calibration.map(|found| found.min_score),
             outdated,

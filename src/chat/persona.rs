@@ -53,6 +53,8 @@ pub struct Persona {
     pub character: String,
     /// The folder that it lives in, if it came from disk.
     pub folder: Option<PathBuf>,
+    /// Whether it is the one that comes with homer.
+    pub built_in: bool,
     /// Turns of context that it minds, at most: as many as its models saw in training.
     pub context_turns: usize,
     pub(super) retriever: Box<dyn Retrieve>,
@@ -112,6 +114,7 @@ impl Persona {
         Self {
             character: character.into(),
             folder: None,
+            built_in: false,
             context_turns: usize::MAX,
             retriever: Box::new(retriever),
             reranker,

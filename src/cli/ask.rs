@@ -1,6 +1,6 @@
 //! `homer ask`.
 
-use std::io::{Read, Write};
+use std::io::{IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -10,12 +10,13 @@ use homer::chat::persona::Candidate;
 use homer::chat::{Answer, Persona};
 
 use super::explain::explain;
-use super::persona::{NO_ANSWER, PersonaArgs, who};
+use super::persona::{MAKE_YOUR_OWN, NO_ANSWER, PersonaArgs, who};
 use super::{Global, usage_error};
 
 /// Ask the character something
 ///
-/// Standard output is the answer and nothing else.
+/// Standard output is the answer and nothing else. The persona that you trained answers, and until
+/// there is one, the built-in one.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   homer ask \"Want to go fishing?\"
@@ -46,6 +47,7 @@ pub struct Args {
 struct Line<'a> {
     character: &'a str,
     folder: Option<&'a Path>,
+    built_in: bool,
     question: &'a str,
     answer: Option<&'a str>,
     chosen: Option<&'a Candidate>,
@@ -56,6 +58,9 @@ struct Line<'a> {
 pub fn run(args: Args, global: &Global) -> anyhow::Result<()> {
     let questions = args.questions()?;
     let persona = args.persona.load(global)?;
+    if persona.built_in && std::io::stderr().is_terminal() {
+        eprintln!("{} {MAKE_YOUR_OWN}", who(&persona));
+    }
     let choice = args.persona.choice();
     let mut out = std::io::stdout().lock();
     for question in questions {
@@ -104,6 +109,7 @@ impl Args {
             let line = Line {
                 character: &persona.character,
                 folder: persona.folder.as_deref(),
+                built_in: persona.built_in,
                 question,
                 answer: answer.text(),
                 chosen: answer.candidate(),

@@ -1,5 +1,6 @@
 //! What `ask` and `repl` have in common: the persona, and how it chooses.
 
+use homer::builtin::Builtin;
 use homer::chat::{Choice, MinScore, Persona};
 use homer::model::device::Compute;
 
@@ -7,6 +8,8 @@ use super::Global;
 
 /// Shown where no reply is good enough.
 pub const NO_ANSWER: &str = "(no good answer)";
+/// What is said with the built-in persona's name.
+pub const MAKE_YOUR_OWN: &str = "(make your own: homer prepare SCRIPT.csv)";
 
 #[derive(clap::Args)]
 pub struct PersonaArgs {
@@ -31,10 +34,12 @@ pub struct PersonaArgs {
 }
 
 impl PersonaArgs {
-    /// Opens the persona of the project; says so if its index is older than its dialogue.
+    /// Opens the persona of the project, else the built-in one; says so if its index is older than
+    /// its dialogue.
     pub fn load(&self, global: &Global) -> anyhow::Result<Persona> {
         let compute = Compute::choose(self.gpu)?;
-        let persona = Persona::load(&global.project(), &compute, !self.no_rerank)?;
+        let project = global.project();
+        let persona = Persona::find(&project, &Builtin::find(), &compute, !self.no_rerank)?;
         if persona.is_outdated() {
             eprintln!(
                 "homer: the dialogue was prepared anew since the index was built, which still answers \
@@ -57,6 +62,9 @@ impl PersonaArgs {
 
 /// Who speaks, and from which folder.
 pub fn who(persona: &Persona) -> String {
+    if persona.built_in {
+        return format!("{}, the built-in persona", persona.character);
+    }
     match &persona.folder {
         Some(folder) => format!("{} from {}", persona.character, folder.display()),
         None => persona.character.clone(),

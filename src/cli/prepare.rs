@@ -7,6 +7,7 @@ use clap::ValueEnum;
 use clap::builder::RangedU64ValueParser;
 use encoding_rs::Encoding;
 
+use homer::builtin::{Builtin, SAMPLE_SCRIPT};
 use homer::corpus::columns::Named;
 use homer::corpus::input::default_input;
 use homer::corpus::prepare::{Options, list_characters, prepare};
@@ -18,12 +19,13 @@ use super::Global;
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
+  homer prepare                                        the one script in data/, else the sample
   homer prepare script.csv                             the default character of a script
   homer prepare script.csv --list-characters           who speaks, and how much
   homer prepare script.csv --character \"Lisa Simpson\"
   homer prepare faq.tsv --query-column asked --reply-column said")]
 pub struct Args {
-    /// CSV or TSV: one line of speech, or one query and its reply, a row [default: the one in data/]
+    /// CSV or TSV: one line of speech, or one query and its reply, a row [default: your one script in data/, else the sample script]
     #[arg(value_name = "INPUT")]
     input: Option<PathBuf>,
 
@@ -122,7 +124,7 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<()> {
     let project = global.project();
     let input = match args.input {
         Some(input) => input,
-        None => default_input(&project)?,
+        None => default_input(&project, &Builtin::find())?,
     };
     let options = Options {
         input,
@@ -146,7 +148,9 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<()> {
         }),
         seed: args.seed,
     };
-    eprintln!("reading {}", options.input.display());
+    let sample = options.input.ends_with(SAMPLE_SCRIPT);
+    let kind = if sample { "the sample script, " } else { "" };
+    eprintln!("reading {kind}{}", options.input.display());
     let mut out = std::io::stdout().lock();
     if args.list_characters {
         let speakers = list_characters(&options)?;

@@ -16,7 +16,7 @@ use homer::chat::{Answer, Choice, Conversation, Persona};
 use super::Global;
 use super::ask::one_line;
 use super::explain::explain;
-use super::persona::{NO_ANSWER, PersonaArgs, who};
+use super::persona::{MAKE_YOUR_OWN, NO_ANSWER, PersonaArgs, who};
 use super::repl_command::{self, COMMANDS, Command};
 
 /// Talk with the character
@@ -37,7 +37,11 @@ pub struct Args {
 pub fn run(args: Args, global: &Global) -> anyhow::Result<()> {
     let persona = args.persona.load(global)?;
     let session = Session::new(&persona, args.persona.choice());
-    eprintln!("{} is listening.", who(&persona));
+    if persona.built_in {
+        eprintln!("{}, is listening {MAKE_YOUR_OWN}.", who(&persona));
+    } else {
+        eprintln!("{} is listening.", who(&persona));
+    }
     if std::io::stdin().is_terminal() && std::io::stdout().is_terminal() {
         at_terminal(session, &global.project().runs().join(".repl_history"))
     } else {
@@ -189,6 +193,10 @@ fn at_terminal(mut session: Session<'_>, history: &Path) -> anyhow::Result<()> {
             Outcome::Quit => break,
         }
         editor.add_history_entry(line.trim())?;
+    }
+    // Where nothing was trained there is no place for a history, and talking makes none.
+    if !history.parent().is_some_and(Path::is_dir) {
+        return Ok(());
     }
     if let Err(error) = editor.append_history(history) {
         eprintln!(

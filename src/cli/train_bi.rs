@@ -1,5 +1,6 @@
 //! `homer train-bi`.
 
+use homer::builtin;
 use homer::corpus::exchange::Dataset;
 use homer::model::device::Compute;
 use homer::train::bi::train_bi;
@@ -14,7 +15,8 @@ use super::training::{self, Display, Existing, Shared, Sizes};
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
-  homer train-bi                                    the recipe, from distilbert-base-uncased
+  homer train-bi                                    the recipe, from the default encoder
+  homer train-bi --encoder distilbert-base-uncased  from a larger one, downloaded once
   homer train-bi --encoder models/all-MiniLM-L6-v2 --epochs 5
   homer train-bi --batch-size 256 --chunk-size 32   more negatives a step, in little memory
   homer train-bi --resume                           after Ctrl-C or a crash")]
@@ -30,8 +32,8 @@ pub struct Args {
 #[derive(clap::Args)]
 #[group(id = "own", multiple = true)]
 struct Own {
-    /// BERT or DistilBERT to start from: a folder, or a name on the Hugging Face hub
-    #[arg(long, value_name = "ENCODER", default_value_t = BiSettings::default().encoder)]
+    /// BERT or DistilBERT to start from: `built-in`, a folder, or a name on the Hugging Face hub
+    #[arg(long, value_name = "ENCODER", default_value_t = training::default_encoder())]
     encoder: String,
 
     /// Exchanges a step; each is a negative for all others
@@ -102,6 +104,9 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<()> {
         dataset.settings.character,
         folder.display()
     );
+    if settings.encoder == builtin::ENCODER {
+        eprintln!("{}", training::OTHER_ENCODERS);
+    }
     let mut display = Display::default();
     let outcome = train_bi(
         &settings,

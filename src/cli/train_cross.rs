@@ -36,7 +36,7 @@ pub struct Args {
 #[derive(clap::Args)]
 #[group(id = "own", multiple = true)]
 struct Own {
-    /// BERT or DistilBERT to start from: a folder, or a name on the Hugging Face hub [default: the tuned bi-encoder]
+    /// BERT or DistilBERT to start from: `built-in`, a folder, or a name on the Hugging Face hub [default: the tuned bi-encoder]
     #[arg(long, value_name = "ENCODER")]
     encoder: Option<String>,
 
@@ -140,6 +140,9 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<()> {
         dataset.settings.character,
         folder.display()
     );
+    if settings.encoder.is_none() {
+        eprintln!("{}", training::OTHER_ENCODERS);
+    }
     let mut display = Display::default();
     let outcome = train_cross(
         &settings,

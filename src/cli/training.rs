@@ -7,6 +7,7 @@ use clap::ValueEnum;
 use clap::builder::RangedU64ValueParser;
 use indicatif::ProgressBar;
 
+use homer::builtin::{self, Builtin};
 use homer::error::Error;
 use homer::model::hub;
 use homer::model::tensors;
@@ -144,6 +145,18 @@ fn share(text: &str) -> Result<f64, String> {
 pub fn at_least(least: u64) -> RangedU64ValueParser<usize> {
     RangedU64ValueParser::new().range(least..=1 << 32)
 }
+
+/// The encoder to start from where none is named: the built-in one, if it is there.
+pub fn default_encoder() -> String {
+    match Builtin::find().encoder() {
+        Some(_) => builtin::ENCODER.into(),
+        None => BiSettings::default().encoder,
+    }
+}
+
+/// What else there is, for who takes the defaults.
+pub const OTHER_ENCODERS: &str = "for a larger model, start from `--encoder distilbert-base-uncased` \
+    (downloaded once); `--gpu` computes on a GPU";
 
 /// The folder of the encoder that was asked for, downloaded if need be.
 pub fn encoder(name: &str) -> anyhow::Result<PathBuf> {

@@ -4,17 +4,16 @@ use std::fs;
 use std::path::PathBuf;
 
 use super::read::data;
+use crate::builtin::{Builtin, SAMPLE_SCRIPT};
 use crate::error::{IoContext, Result};
 use crate::project::Project;
 
-/// The script that comes with homer.
-const SAMPLE: &str = "sample_script.csv";
-
-/// The one CSV or TSV that the user put into `data/`, else the sample script there.
+/// The one CSV or TSV that the user put into `data/`, else the sample script: the one there, or
+/// the one that comes with homer.
 ///
 /// # Errors
-/// There is none, or several of the user's: then they are listed.
-pub fn default_input(project: &Project) -> Result<PathBuf> {
+/// There is none at all, or several of the user's: then they are listed.
+pub fn default_input(project: &Project, builtin: &Builtin) -> Result<PathBuf> {
     let folder = project.data();
     let mut scripts: Vec<PathBuf> = Vec::new();
     if folder.is_dir() {
@@ -29,17 +28,19 @@ pub fn default_input(project: &Project) -> Result<PathBuf> {
         }
     }
     scripts.sort();
-    let sample = folder.join(SAMPLE);
+    let sample = folder.join(SAMPLE_SCRIPT);
     let own: Vec<&PathBuf> = scripts.iter().filter(|path| **path != sample).collect();
     match own.as_slice() {
         [script] => Ok((*script).clone()),
         [] if sample.is_file() => Ok(sample),
-        [] => Err(data(
-            &folder,
-            None,
-            "there is no script here",
-            "name one: `homer prepare SCRIPT.csv`",
-        )),
+        [] => builtin.sample_script().ok_or_else(|| {
+            data(
+                &folder,
+                None,
+                "there is no script here",
+                "name one: `homer prepare SCRIPT.csv`",
+            )
+        }),
         several => {
             let names: Vec<String> = several
                 .iter()

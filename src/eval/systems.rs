@@ -17,7 +17,7 @@ use crate::files;
 use crate::model::bi_encoder::BiEncoder;
 use crate::model::cross_encoder::CrossEncoder;
 use crate::model::device::Compute;
-use crate::model::hub::{self, HubEnv};
+use crate::model::hub;
 use crate::project::Project;
 
 /// Every system that `project` has, for `cases`. `progress` is told what is being embedded.
@@ -146,11 +146,7 @@ fn untuned(project: &Project) -> std::result::Result<PathBuf, String> {
         )
     })?;
     let name = begun.settings.encoder;
-    let env = HubEnv {
-        offline: true,
-        ..HubEnv::from_process()
-    };
-    hub::resolve_in(&env, &name, &mut |_| {}).map_err(|_| {
+    hub::local(&name).ok_or_else(|| {
         format!("the encoder that training started from, {name}, is not here: its row is left out")
     })
 }

@@ -7,6 +7,7 @@ use hf_hub::api::sync::{ApiBuilder, ApiError, ApiRepo};
 use hf_hub::{Cache, Repo};
 
 use super::checkpoint::weights_file;
+use crate::builtin::{self, Builtin};
 use crate::error::{Error, Result};
 
 /// How far the download of a file is, in bytes.
@@ -64,14 +65,35 @@ impl HubEnv {
     }
 }
 
-/// The folder that `encoder` names: a local folder, else a model of the hub, from its cache or
-/// downloaded into it.
+/// The folder that `encoder` names: the built-in one, a local folder, else a model of the hub, from
+/// its cache or downloaded into it.
 ///
 /// # Errors
 /// What looks like a path is not a model folder, or the model is not in the cache and cannot be
 /// downloaded; the error says what was tried and how to go on without the internet.
 pub fn resolve(encoder: &str, progress: &mut dyn FnMut(Progress<'_>)) -> Result<PathBuf> {
+    if encoder == builtin::ENCODER {
+        return Builtin::find().encoder().ok_or_else(|| {
+            Error::Hub(
+                "the built-in encoder is neither beside the program nor beside its sources\n  \
+                 name another, for example `--encoder distilbert-base-uncased`"
+                    .into(),
+            )
+        });
+    }
     resolve_in(&HubEnv::from_process(), encoder, progress)
+}
+
+/// The folder that `encoder` names, if nothing has to be downloaded for it.
+pub fn local(encoder: &str) -> Option<PathBuf> {
+    if encoder == builtin::ENCODER {
+        return Builtin::find().encoder();
+    }
+    let env = HubEnv {
+        offline: true,
+        ..HubEnv::from_process()
+    };
+    resolve_in(&env, encoder, &mut |_| {}).ok()
 }
 
 /// [`resolve`] in a given environment.

@@ -1,0 +1,240 @@
+//! `homer distill`, as a user meets it, and the promise that its encoders keep.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use assert_cmd::Command;
+use predicates::prelude::*;
+use predicates::str::contains;
+use serde_json::Value;
+use tempfile::TempDir;
+
+use homer::distill::train::Recipe;
+use homer::distill::{Options, Progress, distill, texts};
+use homer::model::bi_encoder::BiEncoder;
+use homer::model::checkpoint::Precision;
+use homer::model::config::Family;
+use homer::model::device::Compute;
+use homer::model::export::save_bi_encoder;
+use homer::model::testing::{tiny_config, tiny_vocab};
+use homer::model::tokenizer::Tokenizer;
+use homer::model::weights::{Values, Weights, encoder_specs};
+
+const WORDS: [&str; 6] = ["the", "sea", "soup", "##s", "zeppelin", "ship"];
+
+/// A random encoder whose layers do enough to be missed: fresh weights are too small for that.
+fn write_large(folder: &Path, family: Family) {
+    let vocab = tiny_vocab(&WORDS);
+    let mut weights = Weights::random(&tiny_config(family, vocab.len()).unwrap(), 4);
+    let specs = encoder_specs(&weights.config);
+    for (spec, values) in specs.iter().zip(&mut weights.values) {
+        if spec.decays
+            && let Values::Owned(values) = values
+        {
+            values.iter_mut().for_each(|value| *value *= 10.0);
+        }
+    }
+    let tokenizer = Tokenizer::from_vocab(&vocab).unwrap();
+    save_bi_encoder(folder, &weights, None, &tokenizer, 64, Precision::F32).unwrap();
+}
+
+/// A folder with a large encoder in `large` and a script.
+struct Home(TempDir);
+
+impl Home {
+    fn new(family: Family) -> Self {
+        let home = Self(tempfile::tempdir().unwrap());
+        fs::create_dir(home.path("large")).unwrap();
+        write_large(&home.path("large"), family);
+        let mut script = String::from("speaker,line\n");
+        for i in 0..12 {
+            let soup = ["The soup!", "Soup, soups?", "A ship. The sea."][i % 3];
+            script.push_str(&format!(
+                "Ada,What of day {i}?\nBo,\"{soup} Day {i}.\"\n,\n"
+            ));
+        }
+        fs::write(home.path("script.csv"), script).unwrap();
+        home
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn distill(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_homer"));
+        command.current_dir(self.0.path());
+        command.arg("distill").args(arguments);
+        command
+    }
+}
+
+const SMALL: [&str; 14] = [
+    "script.csv",
+    "--encoder",
+    "large",
+    "--layers",
+    "1",
+    "--vocabulary",
+    "113",
+    "--max-length",
+    "32",
+    "--epochs",
+    "2",
+    "--lr",
+    "0.003",
+    "--out",
+];
+
+fn options(vocabulary: usize, epochs: u64) -> Options {
+    Options {
+        layers: 1,
+        vocabulary,
+        max_length: 32,
+        recipe: Recipe {
+            epochs,
+            batch_size: 8,
+            lr: 3e-3,
+            seed: 1,
+        },
+    }
+}
+
+fn load(folder: &Path) -> BiEncoder {
+    BiEncoder::load(folder, &Compute::Fast).unwrap()
+}
+
+#[test]
+fn a_student_gets_closer_to_its_teacher() {
+    for family in [Family::Bert, Family::DistilBert] {
+        let home = Home::new(family);
+        let teacher = load(&home.path("large"));
+        let scenes = texts::read(&home.path("script.csv")).unwrap();
+        let mut embedded = 0;
+        let (student, report) = distill(
+            &teacher,
+            &[scenes],
+            &options(113, 12),
+            &Compute::Fast,
+            |progress| {
+                if let Progress::Embedding { done, of } = progress {
+                    assert!(done > embedded && done <= of);
+                    embedded = done;
+                }
+            },
+        )
+        .unwrap();
+        assert_eq!(embedded, report.texts.iter().sum::<usize>());
+        let [before, after] = report.cosine;
+        assert!(after > before + 0.1 && after > 0.8, "{before} {after}");
+        assert_eq!(report.layers, [1]);
+        assert_eq!(report.coverage, 1.0);
+        assert_eq!(student.encoder.config().vocab, 113);
+
+        // What the report says is true of texts read from scratch.
+        let line = ["The soup of day 3?"];
+        let ours = student.embed_replies(&line).unwrap();
+        let theirs = teacher.embed_replies(&line).unwrap();
+        let cosine: f32 = ours
+            .values
+            .iter()
+            .zip(&theirs.values)
+            .map(|(a, b)| a * b)
+            .sum();
+        assert!(cosine > 0.8, "{cosine}");
+    }
+}
+
+#[test]
+fn keeping_everything_keeps_the_embeddings() {
+    let home = Home::new(Family::Bert);
+    let teacher = load(&home.path("large"));
+    let scenes = texts::read(&home.path("script.csv")).unwrap();
+    let all = Options {
+        layers: 2,
+        ..options(10_000, 1)
+    };
+    let (_, report) = distill(&teacher, &[scenes], &all, &Compute::Fast, |_| {}).unwrap();
+    assert!(report.cosine[0] > 0.999_99, "{report:?}");
+}
+
+#[test]
+fn the_command_writes_a_model_folder_that_says_what_it_is() {
+    let home = Home::new(Family::Bert);
+    home.distill(&SMALL)
+        .arg("small")
+        .assert()
+        .success()
+        .stdout("")
+        .stderr(
+            contains("113 of")
+                .and(contains("100.0%"))
+                .and(contains("layers 2 of 2"))
+                .and(contains("before training"))
+                .and(contains("next: homer train-bi --encoder small")),
+        );
+    let json = |name: &str| -> Value {
+        serde_json::from_slice(&fs::read(home.path("small").join(name)).unwrap()).unwrap()
+    };
+    let config = json("config.json");
+    assert_eq!(config["vocab_size"], 113);
+    assert_eq!(config["num_hidden_layers"], 1);
+    assert_eq!(config["max_position_embeddings"], 32);
+    assert_eq!(json("sentence_bert_config.json")["max_seq_length"], 32);
+    let tokenizer = json("tokenizer.json");
+    assert_eq!(tokenizer["model"]["vocab"].as_object().unwrap().len(), 113);
+    assert_eq!(tokenizer["normalizer"]["lowercase"], true);
+    assert!(!home.path("small/vocab.txt").exists());
+
+    let student = load(&home.path("small"));
+    let unknown = student.tokenizer.text("A ZEPPELIN, ¿no?", 32).unwrap();
+    assert!(
+        unknown.len() > 10,
+        "a word that was cut is read in pieces: {unknown:?}"
+    );
+    assert!(unknown.ids.iter().all(|&id| id < 113));
+}
+
+#[test]
+fn the_same_seed_gives_the_same_bytes() {
+    let home = Home::new(Family::Bert);
+    let weights = |out: &str, seed: &str| {
+        let seed = ["--seed", seed];
+        home.distill(&SMALL).arg(out).args(seed).assert().success();
+        fs::read(home.path(out).join("model.safetensors")).unwrap()
+    };
+    let first = weights("first", "7");
+    assert!(first == weights("second", "7"));
+    assert!(first != weights("third", "8"));
+}
+
+#[test]
+fn what_cannot_be_done_is_said_before_anything_is_written() {
+    let home = Home::new(Family::Bert);
+    fs::write(home.path("line.txt"), "Alone.\n").unwrap();
+
+    let run = |text: &str, layers: &str, vocabulary: &str, length: &str| {
+        let mut command = home.distill(&[text, "--encoder", "large", "--out", "small"]);
+        command.args([
+            "--layers",
+            layers,
+            "--vocabulary",
+            vocabulary,
+            "--max-length",
+            length,
+        ]);
+        command.assert().code(1)
+    };
+    run("nothing.txt", "1", "113", "32").stderr(contains("nothing.txt"));
+    run("script.csv", "3", "113", "32").stderr(contains("has 2 layers"));
+    run("script.csv", "1", "20", "32").stderr(contains("a vocabulary of 20 is too small"));
+    run("script.csv", "1", "113", "65").stderr(contains("more than the encoder reads: 64"));
+    run("line.txt", "1", "113", "32").stderr(contains("1 distinct lines are too few"));
+    assert!(!home.path("small").exists());
+
+    fs::create_dir(home.path("small")).unwrap();
+    run("script.csv", "1", "113", "32").stderr(contains("exists already"));
+    home.distill(&["--out", "x", "--encoder", "large"])
+        .assert()
+        .code(2);
+}
