@@ -313,7 +313,7 @@ fn ask_is_measured_as_it_answers_by_default() {
     let reranking = &report["reranking"];
     assert_eq!(reranking["candidates"], 50);
     assert_eq!(reranking["with_truth"], reranking["after"]);
-    assert_eq!(report["comparisons"][1]["after"], "reranked");
+    assert_eq!(report["comparisons"][2]["after"], "reranked");
 
     // The pool is what the index holds, so that `ask` itself must give the same answers.
     home.says(&["build-index"]);

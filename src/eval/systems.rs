@@ -52,7 +52,9 @@ pub fn lineup(
                 let ranker = BiRanker::embed(&encoder, cases, input)?;
                 lineup.add(key, name, Box::new(ranker));
             }
-            lineup.comparisons.push(("untuned", "bi"));
+            lineup
+                .comparisons
+                .extend([("untuned_query", "bi"), ("untuned", "bi")]);
         }
         Err(note) => lineup.notes.push(note),
     }

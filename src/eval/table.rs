@@ -50,7 +50,7 @@ impl fmt::Display for Report {
             self.head(f, width, &some)?;
             figures(f, width, "before", &reranking.before, &some)?;
             figures(f, width, "after", &reranking.after, &some)?;
-            let added = "true reply always among them";
+            let added = "with the true reply added";
             figures(f, width, added, &reranking.with_truth, &some)?;
         }
 
