@@ -20,7 +20,7 @@ if [ $# -gt 0 ]; then
 fi
 
 "$homer" -C "$work" prepare data/sample_script.csv
-"$homer" -C "$work" train-bi --encoder data/encoder --precision f16
+"$homer" -C "$work" train-bi --encoder built-in --precision f16
 "$homer" -C "$work" train-cross --precision f16
 "$homer" -C "$work" build-index
 "$homer" -C "$work" eval
