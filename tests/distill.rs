@@ -90,6 +90,7 @@ fn options(vocabulary: usize, epochs: u64) -> Options {
     Options {
         layers: 1,
         vocabulary,
+        intermediate: Some(48),
         max_length: 32,
         recipe: Recipe {
             epochs,
@@ -152,6 +153,7 @@ fn keeping_everything_keeps_the_embeddings() {
     let scenes = texts::read(&home.path("script.csv")).unwrap();
     let all = Options {
         layers: 2,
+        intermediate: None,
         ..options(10_000, 1)
     };
     let (_, report) = distill(&teacher, &[scenes], &all, &Compute::Fast, |_| {}).unwrap();

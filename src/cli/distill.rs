@@ -49,6 +49,10 @@ pub struct Args {
     #[arg(long, value_name = "N", default_value_t = Options::default().vocabulary, value_parser = training::at_least(1))]
     vocabulary: usize,
 
+    /// Width inside the feed-forward blocks: those units are kept that weigh most [default: all]
+    #[arg(long, value_name = "N", value_parser = training::at_least(1))]
+    intermediate: Option<usize>,
+
     /// Longest sequence, in tokens
     #[arg(long, value_name = "N", default_value_t = Options::default().max_length, value_parser = training::at_least(4))]
     max_length: usize,
@@ -98,6 +102,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     let options = Options {
         layers: args.layers,
         vocabulary: args.vocabulary,
+        intermediate: args.intermediate,
         max_length: args.max_length,
         recipe: Recipe {
             epochs: args.epochs,

@@ -1,5 +1,5 @@
-//! A small encoder made from a large one: fewer tokens ([`vocabulary`]), fewer layers and
-//! positions ([`student`]), and its embeddings trained ([`mod@train`]) to be the large one's on
+//! A small encoder made from a large one: fewer tokens ([`vocabulary`]), fewer and
+//! narrower layers ([`student`]), and its embeddings trained ([`mod@train`]) to be the large one's on
 //! texts like those that it will read ([`texts`]).
 //!
 //! After DistilBERT (Sanh et al., 2019) for the layers and sentence-transformers' model
@@ -17,6 +17,7 @@ use crate::model::folder::make_encoder;
 use crate::model::packed::Tokens;
 use crate::model::tokenizer::{Query, Tokenizer};
 
+use student::Cut;
 use texts::{Scene, Text};
 use train::{Event, Lessons, Recipe, Trained};
 
@@ -27,6 +28,8 @@ pub struct Options {
     pub layers: usize,
     /// Its tokens.
     pub vocabulary: usize,
+    /// Width inside its feed-forward blocks; `None` for the teacher's.
+    pub intermediate: Option<usize>,
     /// Its longest sequence, in tokens.
     pub max_length: usize,
     /// How it is trained.
@@ -38,6 +41,7 @@ impl Default for Options {
         Self {
             layers: 3,
             vocabulary: 6000,
+            intermediate: None,
             max_length: 128,
             recipe: Recipe {
                 epochs: 10,
@@ -115,7 +119,15 @@ pub fn distill(
     let chosen = vocabulary::choose(&teacher.tokenizer, &counts, options.vocabulary)?;
     let tokenizer = teacher.tokenizer.cut(&chosen.kept)?;
     let layers = student::kept_layers(options.layers, layers_of);
-    let small = student::cut(&weights, &chosen.kept, &layers, options.max_length)?;
+    let small = student::cut(
+        &weights,
+        &Cut {
+            words: &chosen.kept,
+            layers: &layers,
+            intermediate: options.intermediate.unwrap_or(weights.config.intermediate),
+            positions: options.max_length,
+        },
+    )?;
     let parameters = [&weights, &small].map(|weights| weights.values.iter().map(|v| v.len()).sum());
     let tokens = [weights.config.vocab, small.config.vocab];
 

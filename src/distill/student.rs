@@ -14,26 +14,51 @@ pub fn kept_layers(layers: usize, of: usize) -> Vec<usize> {
         .collect()
 }
 
-/// The teacher's weights with the word embeddings `kept` (ids), the layers `layers` (numbers) and
-/// the first `positions`.
+/// What a student keeps of its teacher.
+#[derive(Debug, Clone, Copy)]
+pub struct Cut<'a> {
+    /// Ids of the word embeddings.
+    pub words: &'a [u32],
+    /// Numbers of the layers.
+    pub layers: &'a [usize],
+    /// Width inside the feed-forward blocks.
+    pub intermediate: usize,
+    /// Positions, from the first.
+    pub positions: usize,
+}
+
+/// The part of the teacher's weights that `cut` keeps.
 ///
 /// # Errors
-/// The teacher has not so many positions, or its `config.json` cannot be changed.
-pub fn cut(teacher: &Weights, kept: &[u32], layers: &[usize], positions: usize) -> Result<Weights> {
+/// The teacher has not so much, or its `config.json` cannot be changed.
+pub fn cut(teacher: &Weights, cut: &Cut<'_>) -> Result<Weights> {
+    let Cut {
+        words: kept,
+        layers,
+        intermediate,
+        positions,
+    } = *cut;
     let old = &teacher.config;
+    if intermediate > old.intermediate {
+        return Err(Error::Setting(format!(
+            "feed-forward blocks of {intermediate} are wider than the encoder's: {}",
+            old.intermediate
+        )));
+    }
     if positions > old.max_positions {
         return Err(Error::Setting(format!(
             "a longest sequence of {positions} tokens is more than the encoder reads: {}",
             old.max_positions
         )));
     }
-    let layers_key = match old.family {
-        Family::Bert => "num_hidden_layers",
-        Family::DistilBert => "n_layers",
+    let (layers_key, intermediate_key) = match old.family {
+        Family::Bert => ("num_hidden_layers", "intermediate_size"),
+        Family::DistilBert => ("n_layers", "hidden_dim"),
     };
     let mut raw = old.raw.clone();
     raw["vocab_size"] = kept.len().into();
     raw[layers_key] = layers.len().into();
+    raw[intermediate_key] = intermediate.into();
     raw["max_position_embeddings"] = positions.into();
     if let Some(pad) = raw["pad_token_id"].as_u64() {
         let place = kept.iter().position(|&id| u64::from(id) == pad);
@@ -59,10 +84,58 @@ pub fn cut(teacher: &Weights, kept: &[u32], layers: &[usize], positions: usize) 
             .map(copy),
     );
     for &layer in layers {
-        let range = layout.part(layer, Part::Query)..layout.part(layer + 1, Part::Query);
-        values.extend(teacher.values[range].iter().map(copy));
+        let part = |part: Part| layout.part(layer, part);
+        values.extend(
+            teacher.values[part(Part::Query)..part(Part::Expand)]
+                .iter()
+                .map(copy),
+        );
+        values.extend(narrow(
+            &teacher.values[part(Part::Expand)..],
+            old,
+            intermediate,
+        ));
+        let norm = part(Part::FeedForwardNorm);
+        values.extend(teacher.values[norm..norm + 2].iter().map(copy));
     }
     Ok(Weights { config, values })
+}
+
+/// A feed-forward block's four tensors with the `width` units that weigh most: the product of the
+/// norms of what goes into a unit and of what comes out of it.
+fn narrow(block: &[Values], config: &Config, width: usize) -> [Values; 4] {
+    let Config {
+        hidden,
+        intermediate,
+        ..
+    } = *config;
+    // [f, h], [f], [h, f], [h]
+    let [expand, expand_bias, contract, bias] = [0, 1, 2, 3].map(|i| block[i].to_f32());
+    let weight = |unit: usize| {
+        let inward = expand[unit * hidden..][..hidden].iter();
+        let outward = contract[unit..].iter().step_by(intermediate);
+        inward.map(|x| x * x).sum::<f32>() * outward.map(|x| x * x).sum::<f32>()
+    };
+    let weights: Vec<f32> = (0..intermediate).map(weight).collect();
+    let mut units: Vec<usize> = (0..intermediate).collect();
+    units.sort_by(|&a, &b| weights[b].total_cmp(&weights[a]));
+    units.truncate(width);
+    units.sort_unstable();
+    let units = units.iter();
+    [
+        units
+            .clone()
+            .flat_map(|&unit| &expand[unit * hidden..][..hidden])
+            .copied()
+            .collect(),
+        units.clone().map(|&unit| expand_bias[unit]).collect(),
+        contract
+            .chunks(intermediate)
+            .flat_map(|row| units.clone().map(|&unit| row[unit]))
+            .collect(),
+        bias.into_owned(),
+    ]
+    .map(Values::Owned)
 }
 
 #[cfg(test)]
@@ -83,7 +156,13 @@ mod tests {
     fn what_is_kept_is_the_teachers() {
         for family in [Family::Bert, Family::DistilBert] {
             let teacher = Weights::random(&tiny_config(family, 50).unwrap(), 5);
-            let student = cut(&teacher, &[0, 7, 49], &[1], 8).unwrap();
+            let part = Cut {
+                words: &[0, 7, 49],
+                layers: &[1],
+                intermediate: 64,
+                positions: 8,
+            };
+            let student = cut(&teacher, &part).unwrap();
             student.check(&student.config).unwrap();
             let (old, new) = (&teacher.values, &student.values);
             let row = |values: &Values, i: usize| values.to_f32()[i * 32..][..32].to_vec();
@@ -95,7 +174,51 @@ mod tests {
             }
             assert_eq!((student.config.vocab, student.config.layers), (3, 1));
             assert_eq!(student.config.max_positions, 8);
-            assert!(cut(&teacher, &[0], &[1], 65).is_err());
+            for (intermediate, positions) in [(65, 8), (64, 65)] {
+                let more = Cut {
+                    intermediate,
+                    positions,
+                    ..part
+                };
+                assert!(cut(&teacher, &more).is_err());
+            }
+        }
+    }
+
+    #[test]
+    fn feed_forward_blocks_keep_the_units_that_weigh_most() {
+        let mut teacher = Weights::random(&tiny_config(Family::Bert, 50).unwrap(), 5);
+        let layout = Layout::of(&teacher.config);
+        let silent = |unit: usize| unit % 4 == 1;
+        let contract = layout.part(1, Part::Contract);
+        if let Values::Owned(values) = &mut teacher.values[contract] {
+            // [h, f]
+            let outward = values.iter_mut().enumerate();
+            outward
+                .filter(|(i, _)| silent(i % 64))
+                .for_each(|(_, value)| *value = 0.0);
+        }
+        let part = Cut {
+            words: &[3],
+            layers: &[1],
+            intermediate: 48,
+            positions: 8,
+        };
+        let student = cut(&teacher, &part).unwrap();
+        student.check(&student.config).unwrap();
+        let new = |part| student.values[layout.part(0, part)].to_f32();
+        let old = |part| teacher.values[layout.part(1, part)].to_f32();
+        let spoken: Vec<usize> = (0..64).filter(|&unit| !silent(unit)).collect();
+        for (place, &unit) in spoken.iter().enumerate() {
+            let rows = |values: &[f32], at: usize| values[at * 32..][..32].to_vec();
+            assert_eq!(
+                rows(&new(Part::Expand), place),
+                rows(&old(Part::Expand), unit)
+            );
+            assert_eq!(
+                new(Part::Contract)[48 + place],
+                old(Part::Contract)[64 + unit]
+            );
         }
     }
 }
