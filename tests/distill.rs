@@ -187,6 +187,17 @@ fn the_command_writes_a_model_folder_that_says_what_it_is() {
     assert_eq!(tokenizer["model"]["vocab"].as_object().unwrap().len(), 113);
     assert_eq!(tokenizer["normalizer"]["lowercase"], true);
     assert!(!home.path("small/vocab.txt").exists());
+    // transformers takes a key that is there for a table of tokens.
+    let settings = json("tokenizer_config.json");
+    assert_eq!(settings.get("added_tokens_decoder"), None);
+    for (name, id) in [("sep", 3), ("cls", 2)] {
+        let token = format!("[{}]", name.to_uppercase());
+        assert_eq!(tokenizer["model"]["vocab"][&token], id);
+        assert_eq!(
+            tokenizer["post_processor"][name],
+            serde_json::json!([token, id])
+        );
+    }
 
     let student = load(&home.path("small"));
     let unknown = student.tokenizer.text("A ZEPPELIN, ¿no?", 32).unwrap();

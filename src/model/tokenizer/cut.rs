@@ -61,23 +61,17 @@ impl Tokenizer {
             }
         }
         // `TemplateProcessing` names its tokens with a list of ids, `BertProcessing` with one.
-        let processor = &mut json["post_processor"];
-        if let Some(special) = processor["special_tokens"].as_object_mut() {
-            for token in special.values_mut() {
-                for id in token["ids"].as_array_mut().into_iter().flatten() {
-                    *id = place(id).into();
-                }
-            }
-        }
-        for role in ["sep", "cls"] {
-            if let Some(id) = processor.get_mut(role).and_then(|token| token.get_mut(1)) {
-                *id = place(id).into();
+        for tokens in ["special_tokens", "sep", "cls"] {
+            if let Some(tokens) = json.pointer_mut(&format!("/post_processor/{tokens}")) {
+                renumber(tokens, &place);
             }
         }
 
         let inner = json.to_string().parse().map_err(refused)?;
         let mut settings = self.settings.clone();
-        if let Some(decoder) = settings["added_tokens_decoder"].as_object_mut() {
+        // Not by index: that would add the key where there is none, and transformers fails on it.
+        let decoder = settings.get_mut("added_tokens_decoder");
+        if let Some(decoder) = decoder.and_then(Value::as_object_mut) {
             let new: Map<String, Value> = decoder
                 .iter()
                 .filter_map(|(id, token)| {
@@ -89,6 +83,16 @@ impl Tokenizer {
         }
         // tokenizer.json says it all; a vocab.txt beside it would only say it again.
         Self::new(inner, settings, None).map_err(Error::Setting)
+    }
+}
+
+/// Puts a place for every number in `value`: a post-processor has no others than ids there.
+fn renumber(value: &mut Value, place: &impl Fn(&Value) -> Option<usize>) {
+    match value {
+        Value::Number(_) => *value = place(value).into(),
+        Value::Array(values) => values.iter_mut().for_each(|value| renumber(value, place)),
+        Value::Object(values) => values.values_mut().for_each(|value| renumber(value, place)),
+        _ => {}
     }
 }
 
