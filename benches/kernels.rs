@@ -3,7 +3,7 @@
 
 use std::hint::black_box;
 
-use candle_core::{Device, Tensor};
+use candle_core::{DType, Device, Tensor};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use homer::model::config::{Config, Family};
 use homer::model::device::Compute;
@@ -171,12 +171,20 @@ fn passes(criterion: &mut Criterion) {
     let pull = random(batch.len() * HIDDEN);
     let pull = Tensor::from_vec(pull, (batch.len(), HIDDEN), &Device::Cpu).expect("it fits");
 
+    let one = Tensor::new(1f64, &Device::Cpu).expect("it is a number");
+
     let mut group = criterion.benchmark_group("pass");
     group.sample_size(10);
     group.throughput(Throughput::Elements(batch.tokens() as u64));
     for (name, compute) in [
         ("fast", Compute::Fast),
-        ("plain", Compute::Plain(Device::Cpu)),
+        (
+            "plain",
+            Compute::Plain {
+                device: Device::Cpu,
+                products: DType::F32,
+            },
+        ),
     ] {
         let mut encoder = make_encoder(weights.clone(), &compute).expect("the CPU takes it");
         group.bench_function(BenchmarkId::new("encode", name), |b| {
@@ -192,7 +200,7 @@ fn passes(criterion: &mut Criterion) {
             b.iter(|| {
                 encoder.forward(black_box(&batch), Pooling::Mean, Some(1))?;
                 encoder.backward(&pull)?;
-                encoder.step(&AdamW::default(), 1e-5, 1.0)
+                encoder.step(&AdamW::default(), 1e-5, &one)
             })
         });
     }

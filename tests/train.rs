@@ -439,7 +439,7 @@ fn a_batch_in_chunks_has_the_gradients_of_the_whole() {
         options.chunk_size = chunk_size;
         let Dataset { train, valid, .. } = &bench.dataset;
         let mut task = BiTask::new(model, &tokenizer, train, valid, options).unwrap();
-        let loss = task.accumulate(&batch, 3).unwrap();
+        let loss: f64 = task.accumulate(&batch, 3).unwrap().to_scalar().unwrap();
         (loss, task.model().encoder().gradients().unwrap())
     };
     let (loss, whole) = of(20);

@@ -7,10 +7,11 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::error::{Error, Result};
 use crate::model::bi_encoder::{Embeddings, embed};
+use crate::model::device::scalars;
 use crate::model::encoder::{Encoder, Pooling};
 use crate::model::packed::{Packed, Tokens};
 use crate::model::weights::Weights;
-use crate::train::optimizer::AdamW;
+use crate::train::optimizer::{AdamW, clip, read};
 use crate::train::schedule::{Schedule, Wishes};
 
 /// Weight of the similarities within a batch beside the distance to the teacher's vectors.
@@ -117,6 +118,11 @@ pub fn train(
             let shape = (batch.len(), lessons.targets.width);
             let targets = Tensor::from_vec(rows, shape, student.device())?;
             let (loss, gradient) = imitation(&pooled, &targets)?;
+            student.backward(&gradient)?;
+            let norm = student.grad_norm_squared()?.sqrt()?;
+            let scale = clip(&norm, CLIP)?;
+            student.step(&AdamW::default(), schedule.rate(step), &scale)?;
+            let [loss] = read([&loss])?;
             if !loss.is_finite() {
                 return Err(Error::Setting(format!(
                     "the training diverged in step {}: try a smaller --lr than {}",
@@ -124,10 +130,6 @@ pub fn train(
                     recipe.lr
                 )));
             }
-            student.backward(&gradient)?;
-            let norm = student.grad_norm_squared()?.sqrt();
-            let scale = (CLIP / norm.max(CLIP)).min(1.0);
-            student.step(&AdamW::default(), schedule.rate(step), scale)?;
             step += 1;
             tell(Event::Stepped {
                 step,
@@ -148,11 +150,12 @@ pub fn train(
 
 /// The mean of `1 - cosine` to the teacher's vectors, plus the weighted mean squared difference
 /// between the student's and the teacher's cosines of all pairs in the batch; and its gradient
-/// with respect to `pooled [n, hidden]`. `targets [n, hidden]` are of unit length.
+/// with respect to `pooled [n, hidden]`. `targets [n, hidden]` are of unit length. The loss is a
+/// number on the device.
 ///
 /// # Errors
 /// A tensor operation fails.
-pub fn imitation(pooled: &Tensor, targets: &Tensor) -> Result<(f64, Tensor)> {
+pub fn imitation(pooled: &Tensor, targets: &Tensor) -> Result<(Tensor, Tensor)> {
     let leaf = Var::from_tensor(&pooled.detach())?;
     let norms = (leaf.sqr()?.sum_keepdim(D::Minus1)? + 1e-12)?.sqrt()?; // [n, 1]
     let unit = leaf.broadcast_div(&norms)?; // [n, h]
@@ -166,7 +169,7 @@ pub fn imitation(pooled: &Tensor, targets: &Tensor) -> Result<(f64, Tensor)> {
         Some(gradient) => gradient.detach(),
         None => leaf.zeros_like()?,
     };
-    Ok((f64::from(loss.to_scalar::<f32>()?), gradient))
+    Ok((loss.detach().to_dtype(scalars(loss.device()))?, gradient))
 }
 
 /// Mean cosine of the student's vectors to the teacher's.
@@ -188,7 +191,7 @@ mod tests {
         let tensor = |values: &[f32]| Tensor::from_slice(values, (2, 3), &Device::Cpu).unwrap();
         let targets = tensor(&[0.6, 0.8, 0.0, 0.0, 0.6, -0.8]);
         let (loss, gradient) = imitation(&(&targets * 3.0).unwrap(), &targets).unwrap();
-        assert!(loss.abs() < 1e-6);
+        assert!(loss.to_scalar::<f64>().unwrap().abs() < 1e-6);
         let gradient = gradient.flatten_all().unwrap().to_vec1::<f32>().unwrap();
         assert!(gradient.iter().all(|g| g.abs() < 1e-5), "{gradient:?}");
 
@@ -199,7 +202,8 @@ mod tests {
             let moved = |by: f32| {
                 let mut at = at;
                 at[i] += by;
-                imitation(&tensor(&at), &targets).unwrap().0
+                let (loss, _) = imitation(&tensor(&at), &targets).unwrap();
+                loss.to_scalar::<f64>().unwrap()
             };
             let slope = (moved(0.01) - moved(-0.01)) / 0.02;
             assert!(

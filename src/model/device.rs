@@ -1,6 +1,6 @@
-//! The one place that decides where homer computes.
+//! The one place that decides where homer computes, and in what.
 
-use candle_core::Device;
+use candle_core::{DType, Device};
 
 use crate::error::{Error, Result};
 
@@ -10,7 +10,12 @@ pub enum Compute {
     /// The hand-written encoder, on the CPU.
     Fast,
     /// The encoder in candle operations, on any device.
-    Plain(Device),
+    Plain {
+        /// The device.
+        device: Device,
+        /// What matrix products are computed in; all else is f32.
+        products: DType,
+    },
 }
 
 impl Compute {
@@ -23,16 +28,47 @@ impl Compute {
         if !gpu {
             return Ok(Self::Fast);
         }
-        open_gpu().map(Self::Plain)
+        let device = open_gpu()?;
+        Ok(Self::Plain {
+            products: products(&device)?,
+            device,
+        })
     }
 
     /// The device of the tensors that go in and come out.
     pub fn device(&self) -> Device {
         match self {
             Self::Fast => Device::Cpu,
-            Self::Plain(device) => device.clone(),
+            Self::Plain { device, .. } => device.clone(),
         }
     }
+}
+
+/// What single numbers, a loss or a norm, are summed in on a device: f64, which Metal lacks.
+pub fn scalars(device: &Device) -> DType {
+    if device.is_metal() {
+        DType::F32
+    } else {
+        DType::F64
+    }
+}
+
+/// bf16 where the GPU multiplies it in hardware (Ampere and later): its range is that of f32, so
+/// that gradients need no scaling. On older ones, f32.
+#[cfg(feature = "cuda")]
+fn products(device: &Device) -> Result<DType> {
+    let (major, _) = device
+        .as_cuda_device()?
+        .cuda_stream()
+        .context()
+        .compute_capability()
+        .map_err(|source| Error::Setting(format!("--gpu: the device says no version: {source}")))?;
+    Ok(if major >= 8 { DType::BF16 } else { DType::F32 })
+}
+
+#[cfg(not(feature = "cuda"))]
+fn products(_: &Device) -> Result<DType> {
+    Ok(DType::F32)
 }
 
 #[cfg(feature = "cuda")]

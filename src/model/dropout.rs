@@ -1,7 +1,8 @@
 //! Dropout masks that both encoders can make again from a seed, element by element.
 //!
 //! Nothing is stored between forward and backward: whether an element is kept is a hash of the
-//! seed, of the *site* (which dropout of the network) and of the element's index there.
+//! seed, of the *site* (which dropout of the network) and of the element's index there. On a GPU its
+//! own generator draws the masks, again decided by the seed alone.
 
 use candle_core::{DType, Device, Shape, Tensor};
 
@@ -66,8 +67,10 @@ impl Mask {
             .collect()
     }
 
-    /// Factors drawn on the device itself, where making them on the host would hold a step up.
-    /// They depend on the device's own generator, not on this mask's key.
+    /// Factors drawn on the device itself, where making them on the host would hold a step up:
+    /// the next numbers of the device's generator, which [`seed_device`] starts anew for every
+    /// forward pass. A pass draws in one order, so that its seed decides its masks, but not those
+    /// that the CPU makes of it.
     ///
     /// # Errors
     /// The device cannot make the tensor.
@@ -76,6 +79,23 @@ impl Mask {
         let kept = Tensor::rand(0f32, 1f32, shape, device)?.ge(p)?;
         Ok((kept.to_dtype(DType::F32)? * f64::from(self.scale))?)
     }
+}
+
+/// Starts the generator of a GPU anew, before a forward pass that drops: the same seed then gives
+/// the same masks, in the second pass over a chunk and in a resumed run alike. The CPU needs
+/// none: its masks are made of their keys.
+///
+/// # Errors
+/// The device cannot be seeded.
+pub fn seed_device(device: &Device, seed: u64) -> Result<()> {
+    if device.is_cpu() {
+        return Ok(());
+    }
+    // Metal's seed is written past the queue, where masks of the pass before may still be waiting.
+    if device.is_metal() {
+        device.synchronize()?;
+    }
+    Ok(device.set_seed(seed)?)
 }
 
 /// A bijection of the 32-bit integers without visible bias (Ellis, "hash-prospector", 2018).

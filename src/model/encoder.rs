@@ -53,18 +53,19 @@ pub trait Encoder: Send + Sync {
     /// There was no forward before it, or a tensor operation fails.
     fn backward(&mut self, grad: &Tensor) -> Result<()>;
 
-    /// Sum of the squares of all gradients, for clipping by global norm.
+    /// Sum of the squares of all gradients, for clipping by global norm: one number, on the
+    /// device still, of the type [`scalars`](super::device::scalars).
     ///
     /// # Errors
     /// A tensor operation fails.
-    fn grad_norm_squared(&self) -> Result<f64>;
+    fn grad_norm_squared(&self) -> Result<Tensor>;
 
-    /// One AdamW step at learning rate `lr`, with every gradient times `scale`; gradients are
-    /// then zero.
+    /// One AdamW step at learning rate `lr`, with every gradient times the number `scale`, which
+    /// is on the device; gradients are then zero.
     ///
     /// # Errors
     /// A tensor operation fails.
-    fn step(&mut self, adamw: &AdamW, lr: f64, scale: f64) -> Result<()>;
+    fn step(&mut self, adamw: &AdamW, lr: f64, scale: &Tensor) -> Result<()>;
 
     /// A copy of the parameters on the host, for saving.
     ///

@@ -2,8 +2,6 @@
 
 use std::path::Path;
 
-use candle_core::DType;
-
 use super::checkpoint::Checkpoint;
 use super::config::Config;
 use super::device::Compute;
@@ -78,6 +76,8 @@ impl ModelFolder {
 pub fn make_encoder(weights: Weights, compute: &Compute) -> Result<Box<dyn Encoder>> {
     Ok(match compute {
         Compute::Fast => Box::new(FastEncoder::new(weights)),
-        Compute::Plain(device) => Box::new(PlainEncoder::new(&weights, device, DType::F32)?),
+        Compute::Plain { device, products } => {
+            Box::new(PlainEncoder::new(&weights, device, *products)?)
+        }
     })
 }

@@ -134,19 +134,21 @@ impl Head {
         Ok(scores.squeeze(1)?)
     }
 
-    /// Sum of the squares of all gradients, for clipping by global norm.
+    /// Sum of the squares of all gradients, as [`Encoder::grad_norm_squared`].
+    ///
+    /// [`Encoder::grad_norm_squared`]: super::encoder::Encoder::grad_norm_squared
     ///
     /// # Errors
     /// A tensor operation fails.
-    pub fn grad_norm_squared(&self) -> Result<f64> {
-        self.optimizer.grad_norm_squared()
+    pub fn grad_norm_squared(&self) -> Result<Tensor> {
+        self.optimizer.grad_norm_squared(self.variables[0].device())
     }
 
-    /// One AdamW step with every gradient times `scale`; gradients are then gone.
+    /// One AdamW step with every gradient times the number `scale`; gradients are then gone.
     ///
     /// # Errors
     /// A tensor operation fails.
-    pub fn step(&mut self, adamw: &AdamW, lr: f64, scale: f64) -> Result<()> {
+    pub fn step(&mut self, adamw: &AdamW, lr: f64, scale: &Tensor) -> Result<()> {
         self.optimizer.step(&self.variables, adamw, lr, scale)
     }
 

@@ -14,6 +14,7 @@ pub mod head;
 pub mod hub;
 pub mod kernels;
 pub mod packed;
+mod padding;
 pub mod plain;
 pub mod tensors;
 #[doc(hidden)]

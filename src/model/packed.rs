@@ -109,7 +109,10 @@ impl Packed {
                 config.vocab
             ));
         }
-        let types = config.type_vocab.max(2);
+        let types = match config.type_vocab {
+            0 => 2, // Nobody looks at them.
+            types => types,
+        };
         if let Some(kind) = self.types.iter().find(|&&kind| kind as usize >= types) {
             return wrong(format!("there is no token type {kind}"));
         }

@@ -11,9 +11,10 @@
 use candle_core::{D, DType, Device, Tensor, Var};
 
 use super::config::Config;
-use super::dropout::{Mask, Site};
+use super::dropout::{self, Mask, Site};
 use super::encoder::{Encoder, Pooling};
 use super::packed::Packed;
+use super::padding::Padding;
 use super::weights::{Layout, Part, Spec, Values, Weights, encoder_specs};
 use crate::error::{Error, Result};
 use crate::train::optimizer::{AdamW, Moments, VarAdamW};
@@ -64,12 +65,11 @@ impl PlainEncoder {
         let padding = Padding::new(batch, &self.device)?;
 
         let ids = Tensor::new(batch.ids.as_slice(), &self.device)?; // [T]
-        let positions = Tensor::new(batch.positions(), &self.device)?; // [T]
         let mut x = self.parameters[Layout::WORDS].embedding(&ids)?; // [T, h]
-        x = (x + self.parameters[Layout::POSITIONS].embedding(&positions)?)?;
+        x = (x + self.positions(&padding)?)?;
         if let Some(token_types) = self.layout.token_types {
-            let types = Tensor::new(batch.types.as_slice(), &self.device)?; // [T]
-            x = (x + self.parameters[token_types].embedding(&types)?)?;
+            let table = &self.parameters[token_types]; // [types, h]
+            x = (x + one_hot(&batch.types, table.dim(0)?, &self.device)?.matmul(table)?)?;
         }
         let x = self.norm(&x, self.layout.norm)?;
         let mut x = self.drop(x, Mask::new(dropout, Site::Embeddings, p))?;
@@ -95,6 +95,17 @@ impl PlainEncoder {
         Ok(x)
     }
 
+    /// The position embeddings of all tokens `[T, h]`: those of a padded batch, packed, so that
+    /// their gradient is a sum over sequences.
+    fn positions(&self, padding: &Padding) -> Result<Tensor> {
+        let (n, longest, hidden) = (padding.n, padding.longest, self.config.hidden);
+        let places = self.parameters[Layout::POSITIONS]
+            .narrow(0, 0, longest)?
+            .broadcast_left(n)? // [n, L, h]
+            .reshape((n * longest, hidden))?;
+        padding.pack(&places)
+    }
+
     /// Multi-head self-attention within each sequence `[T, h] -> [T, h]`, without its output
     /// projection. This is the one place where sequences are padded.
     fn attention(
@@ -107,10 +118,11 @@ impl PlainEncoder {
         let (heads, width) = (self.config.heads, self.config.head_width());
         let (n, longest) = (padding.n, padding.longest);
         let split = |part| -> Result<Tensor> {
-            Ok(self
+            let rows = self
                 .linear(x, self.layout.part(layer, part))?
-                .to_dtype(self.compute)?
-                .index_select(&padding.gather, 0)? // [n * L, h]
+                .to_dtype(self.compute)?;
+            Ok(padding
+                .pad(&rows)? // [n * L, h]
                 .reshape((n, longest, heads, width))?
                 .transpose(1, 2)?
                 .contiguous()?) // [n, heads, L, width]
@@ -134,11 +146,10 @@ impl PlainEncoder {
             None => probabilities,
         };
         let context = probabilities.to_dtype(self.compute)?.matmul(&value)?; // [n, heads, L, width]
-        Ok(context
+        let places = context
             .transpose(1, 2)?
-            .reshape((n * longest, self.config.hidden))?
-            .to_dtype(DType::F32)?
-            .index_select(&padding.scatter, 0)?) // [T, h]
+            .reshape((n * longest, self.config.hidden))?;
+        Ok(padding.pack(&places)?.to_dtype(DType::F32)?) // [T, h]
     }
 
     /// `x · Wᵀ + b`, `[T, in] -> [T, out]`.
@@ -242,6 +253,9 @@ impl Encoder for PlainEncoder {
         pooling: Pooling,
         dropout: Option<u64>,
     ) -> Result<Tensor> {
+        if let Some(seed) = dropout {
+            dropout::seed_device(&self.device, seed)?;
+        }
         let pooled = self.pool(&self.hidden(batch, dropout)?, batch, pooling)?;
         let detached = pooled.detach();
         self.output = Some(pooled);
@@ -254,11 +268,11 @@ impl Encoder for PlainEncoder {
         self.optimizer.accumulate(&self.parameters, &store)
     }
 
-    fn grad_norm_squared(&self) -> Result<f64> {
-        self.optimizer.grad_norm_squared()
+    fn grad_norm_squared(&self) -> Result<Tensor> {
+        self.optimizer.grad_norm_squared(&self.device)
     }
 
-    fn step(&mut self, adamw: &AdamW, lr: f64, scale: f64) -> Result<()> {
+    fn step(&mut self, adamw: &AdamW, lr: f64, scale: &Tensor) -> Result<()> {
         self.optimizer.step(&self.parameters, adamw, lr, scale)
     }
 
@@ -297,45 +311,16 @@ impl Encoder for PlainEncoder {
     }
 }
 
+/// `[T, kinds]`, to take rows of a table by a product, whose gradient is a product as well.
+fn one_hot(kinds: &[u32], count: usize, device: &Device) -> Result<Tensor> {
+    let mut values = vec![0f32; kinds.len() * count];
+    for (row, &kind) in kinds.iter().enumerate() {
+        values[row * count + kind as usize] = 1.0;
+    }
+    Ok(Tensor::from_vec(values, (kinds.len(), count), device)?)
+}
+
 /// The error of a backward pass that nothing preceded.
 pub(super) fn no_forward() -> Error {
     Error::Setting("the encoder's backward pass needs a forward pass before it".into())
-}
-
-/// How packed rows are laid out in a padded batch, and back.
-struct Padding {
-    n: usize,
-    longest: usize,
-    lengths: Vec<usize>,
-    /// Packed row of every padded place `[n * L]`; row 0 where there is none.
-    gather: Tensor,
-    /// Padded place of every packed row `[T]`.
-    scatter: Tensor,
-    /// 0 where a key is there, -inf where it is padding `[n, 1, 1, L]`.
-    hide: Tensor,
-}
-
-impl Padding {
-    fn new(batch: &Packed, device: &Device) -> Result<Self> {
-        let (n, longest) = (batch.len(), batch.longest());
-        let mut gather = vec![0u32; n * longest];
-        let mut scatter = Vec::with_capacity(batch.tokens());
-        let mut hide = vec![f32::NEG_INFINITY; n * longest];
-        for sequence in 0..n {
-            for (place, row) in batch.range(sequence).enumerate() {
-                let padded = sequence * longest + place;
-                gather[padded] = row as u32;
-                hide[padded] = 0.0;
-                scatter.push(padded as u32);
-            }
-        }
-        Ok(Self {
-            n,
-            longest,
-            lengths: (0..n).map(|sequence| batch.range(sequence).len()).collect(),
-            gather: Tensor::new(gather, device)?,
-            scatter: Tensor::new(scatter, device)?,
-            hide: Tensor::from_vec(hide, (n, 1, 1, longest), device)?,
-        })
-    }
 }

@@ -128,7 +128,7 @@ impl<M: Trainee> Task for BiTask<M> {
     /// Batches larger than a chunk go through the encoder twice (gradient caching, Gao et al.,
     /// 2021): once for the states that the loss compares, once, with the same dropout, for the
     /// gradients that follow from it. Memory is that of a chunk.
-    fn accumulate(&mut self, batch: &[usize], seed: u64) -> Result<f64> {
+    fn accumulate(&mut self, batch: &[usize], seed: u64) -> Result<Tensor> {
         let texts = self.train.texts(batch);
         let encoder = self.model.encoder_mut();
         if batch.len() <= self.options.chunk_size {
@@ -190,7 +190,8 @@ impl<M: Trainee> Task for BiTask<M> {
             let queries = queries.index_select(&Tensor::new(batch, &Device::Cpu)?, 0)?;
             let truths = Tensor::new(texts.as_slice(), &Device::Cpu)?;
             let pooled = Tensor::cat(&[&queries, &replies.index_select(&truths, 0)?], 0)?;
-            loss += self.loss(&pooled, &texts)?.loss * batch.len() as f64;
+            let mean: f64 = self.loss(&pooled, &texts)?.loss.to_scalar()?;
+            loss += mean * batch.len() as f64;
             let scores = queries.matmul(&candidates)?; // [batch, distinct]
             for (scores, &truth) in scores.to_vec2::<f32>()?.iter().zip(&texts) {
                 ranks += reciprocal_rank(scores, truth as usize);

@@ -15,6 +15,7 @@ use super::texts::{self, Replies};
 use crate::corpus::exchange::Exchange;
 use crate::error::{Error, Result};
 use crate::model::cross_encoder::score;
+use crate::model::device::scalars;
 use crate::model::encoder::Pooling;
 use crate::model::packed::{Packed, Tokens};
 use crate::model::tokenizer::{Query, Tokenizer};
@@ -32,7 +33,7 @@ pub enum Loss {
 
 impl Loss {
     /// Mean loss of groups of `size` logits, the true reply's first, and its gradient.
-    fn of(self, logits: &Tensor, size: usize) -> Result<(f64, Tensor)> {
+    fn of(self, logits: &Tensor, size: usize) -> Result<(Tensor, Tensor)> {
         match self {
             Self::Listwise => losses::listwise(logits, size),
             Self::Binary => {
@@ -217,9 +218,10 @@ impl<M: Trainee> Task for CrossTask<M> {
         self.train.exchanges.len()
     }
 
-    fn accumulate(&mut self, batch: &[usize], seed: u64) -> Result<f64> {
+    fn accumulate(&mut self, batch: &[usize], seed: u64) -> Result<Tensor> {
         let size = 1 + self.options.negatives;
-        let mut loss = 0.0;
+        let device = self.model.encoder().device().clone();
+        let mut loss = Tensor::zeros((), scalars(&device), &device)?;
         for (part, chunk) in batch.chunks(self.options.chunk_size).enumerate() {
             let seed = derive(seed, Stream::Chunk, part as u64);
             let mut pairs = Vec::with_capacity(chunk.len() * size);
@@ -241,7 +243,7 @@ impl<M: Trainee> Task for CrossTask<M> {
             let share = chunk.len() as f64 / batch.len() as f64;
             let gradient = head.backward(&(gradient * share)?)?;
             self.model.encoder_mut().backward(&gradient)?;
-            loss += mean * share;
+            loss = (loss + (mean * share)?)?;
         }
         Ok(loss)
     }
@@ -255,7 +257,12 @@ impl<M: Trainee> Task for CrossTask<M> {
             let scores = score(self.model.encoder(), head, group)?;
             ranks += reciprocal_rank(&scores, 0);
             let logits = Tensor::new(scores, &Device::Cpu)?;
-            loss += self.options.loss.of(&logits, group.len())?.0;
+            loss += self
+                .options
+                .loss
+                .of(&logits, group.len())?
+                .0
+                .to_scalar::<f64>()?;
         }
         let n = self.valid.len() as f64;
         Ok(Validation {

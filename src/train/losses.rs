@@ -2,11 +2,13 @@
 //!
 //! In candle operations, so that they run wherever the encoder does; only composed ones, because
 //! candle's fused softmax has no backward pass. The inputs are made leaves of their own graph:
-//! the encoder's backward pass continues from the gradients that come out.
+//! the encoder's backward pass continues from the gradients that come out. Losses stay on the device,
+//! numbers of the type [`scalars`]: reading one would make the host wait in the middle of a step.
 
 use candle_core::{D, Tensor, Var};
 
 use crate::error::Result;
+use crate::model::device::scalars;
 
 /// How queries and replies are compared.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -29,8 +31,8 @@ pub struct Side<'a> {
 /// The ranking loss of a batch, with its gradients.
 #[derive(Debug)]
 pub struct RankingLoss {
-    /// Mean over the batch.
-    pub loss: f64,
+    /// Mean over the batch, a number on the device.
+    pub loss: Tensor,
     /// With respect to the queries `[n, hidden]`.
     pub queries: Tensor,
     /// With respect to the replies `[n, hidden]`.
@@ -83,7 +85,7 @@ pub fn ranking(
         None => leaf.zeros_like(),
     };
     Ok(RankingLoss {
-        loss: f64::from(loss.to_scalar::<f32>()?),
+        loss: number(&loss)?,
         queries: gradient(&query_leaf)?,
         replies: gradient(&reply_leaf)?,
         negatives: negative_leaf.as_ref().map(gradient).transpose()?,
@@ -94,7 +96,7 @@ pub fn ranking(
 ///
 /// # Errors
 /// A tensor operation fails.
-pub fn binary(logits: &Tensor, labels: &[f32]) -> Result<(f64, Tensor)> {
+pub fn binary(logits: &Tensor, labels: &[f32]) -> Result<(Tensor, Tensor)> {
     let labels = Tensor::new(labels, logits.device())?;
     let logits = logits.detach();
     // max(x, 0) - x y + ln(1 + exp(-|x|)) overflows nowhere.
@@ -103,7 +105,7 @@ pub fn binary(logits: &Tensor, labels: &[f32]) -> Result<(f64, Tensor)> {
     // Its derivative is sigmoid(x) - y; tanh does not overflow either.
     let sigmoid = (((&logits * 0.5)?.tanh()? + 1.0)? * 0.5)?;
     let gradient = ((sigmoid - labels)? / logits.elem_count() as f64)?;
-    Ok((f64::from(loss.to_scalar::<f32>()?), gradient))
+    Ok((number(&loss)?, gradient))
 }
 
 /// Mean cross-entropy of the first candidate of each group of `size` (listwise softmax, Cao et
@@ -111,7 +113,7 @@ pub fn binary(logits: &Tensor, labels: &[f32]) -> Result<(f64, Tensor)> {
 ///
 /// # Errors
 /// A tensor operation fails.
-pub fn listwise(logits: &Tensor, size: usize) -> Result<(f64, Tensor)> {
+pub fn listwise(logits: &Tensor, size: usize) -> Result<(Tensor, Tensor)> {
     let leaf = Var::from_tensor(&logits.detach())?;
     let groups = leaf.reshape(((), size))?; // [groups, size]
     let truth = groups.narrow(1, 0, 1)?.squeeze(1)?; // [groups]
@@ -121,7 +123,12 @@ pub fn listwise(logits: &Tensor, size: usize) -> Result<(f64, Tensor)> {
         Some(gradient) => gradient.detach(),
         None => leaf.zeros_like()?,
     };
-    Ok((f64::from(loss.to_scalar::<f32>()?), gradient))
+    Ok((number(&loss)?, gradient))
+}
+
+/// A loss, as it is handed out.
+fn number(loss: &Tensor) -> Result<Tensor> {
+    Ok(loss.detach().to_dtype(scalars(loss.device()))?)
 }
 
 /// Rows of unit length; a row of zeros stays one.
@@ -170,6 +177,10 @@ mod tests {
             .collect()
     }
 
+    fn value(number: &Tensor) -> f64 {
+        number.to_scalar().unwrap()
+    }
+
     /// Compares a gradient with central differences of `loss`.
     fn check(values: &[f32], gradient: &Tensor, loss: impl Fn(&[f32]) -> f64) {
         let gradient: Vec<f32> = gradient.flatten_all().unwrap().to_vec1().unwrap();
@@ -212,13 +223,13 @@ mod tests {
             };
             let result = of(&queries, &replies, &negatives);
             check(&queries, &result.queries, |moved| {
-                of(moved, &replies, &negatives).loss
+                value(&of(moved, &replies, &negatives).loss)
             });
             check(&replies, &result.replies, |moved| {
-                of(&queries, moved, &negatives).loss
+                value(&of(&queries, moved, &negatives).loss)
             });
             check(&negatives, &result.negatives.unwrap(), |moved| {
-                of(&queries, &replies, moved).loss
+                value(&of(&queries, &replies, moved).loss)
             });
         }
     }
@@ -239,10 +250,10 @@ mod tests {
             ranking(&queries, side, None, options).unwrap()
         };
         let apart = of(&[0, 1]);
-        assert!(apart.loss > 0.0);
+        assert!(value(&apart.loss) > 0.0);
         // Two rows of one text: nothing is left to tell apart.
         let equal = of(&[4, 4]);
-        assert_eq!(equal.loss, 0.0);
+        assert_eq!(value(&equal.loss), 0.0);
         let gradient: Vec<f32> = equal.queries.flatten_all().unwrap().to_vec1().unwrap();
         assert!(gradient.iter().all(|g| g.abs() < 1e-6), "{gradient:?}");
     }
@@ -261,7 +272,7 @@ mod tests {
         };
         let half = 0.5f64.sqrt() * 10.0;
         let expected = ((half - 10.0).exp().ln_1p() + (0.0f64 - half).exp().ln_1p()) / 2.0;
-        let loss = ranking(&queries, side, None, options).unwrap().loss;
+        let loss = value(&ranking(&queries, side, None, options).unwrap().loss);
         assert!((loss - expected).abs() < 1e-5, "{loss} against {expected}");
     }
 
@@ -277,7 +288,7 @@ mod tests {
             both_directions: true,
         };
         let result = ranking(&zeros, side, None, options).unwrap();
-        assert!(result.loss.is_finite());
+        assert!(value(&result.loss).is_finite());
         let gradient: Vec<f32> = result.queries.flatten_all().unwrap().to_vec1().unwrap();
         assert!(gradient.iter().all(|g| g.is_finite()));
     }
@@ -290,9 +301,9 @@ mod tests {
             let logits = Tensor::new(values, &Device::Cpu).unwrap();
             binary(&logits, &labels[..values.len()]).unwrap()
         };
-        check(&values, &of(&values).1, |moved| of(moved).0);
+        check(&values, &of(&values).1, |moved| value(&of(moved).0));
         let (loss, gradient) = of(&[-300.0, 300.0]);
-        assert!((loss - 300.0).abs() < 1e-3);
+        assert!((value(&loss) - 300.0).abs() < 1e-3);
         assert_eq!(gradient.to_vec1::<f32>().unwrap(), [-0.5, 0.5]);
     }
 
@@ -303,6 +314,6 @@ mod tests {
             let logits = Tensor::new(values, &Device::Cpu).unwrap();
             listwise(&logits, 3).unwrap()
         };
-        check(&values, &of(&values).1, |moved| of(moved).0);
+        check(&values, &of(&values).1, |moved| value(&of(moved).0));
     }
 }

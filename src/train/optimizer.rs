@@ -1,9 +1,10 @@
 //! AdamW (Loshchilov & Hutter, 2019) with its state in the open, so that a run resumes exactly.
 
 use candle_core::backprop::GradStore;
-use candle_core::{Tensor, Var};
+use candle_core::{DType, Device, Tensor, Var};
 
 use crate::error::{Error, Result};
+use crate::model::device::scalars;
 
 /// The optimizer's settings; the learning rate comes with each step.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -38,6 +39,25 @@ impl AdamW {
         let second = (1.0 - self.beta2.powi(t)).sqrt();
         (lr * second / first, self.epsilon * second)
     }
+}
+
+/// What gradients of this norm are multiplied by so that it is at most `largest` (Pascanu et al.,
+/// 2013). Both are single numbers, on the device: nothing waits for it.
+///
+/// # Errors
+/// A tensor operation fails.
+pub fn clip(norm: &Tensor, largest: f64) -> Result<Tensor> {
+    Ok((norm.maximum(largest)?.recip()? * largest)?)
+}
+
+/// Numbers from the device, in one copy.
+///
+/// # Errors
+/// A tensor operation fails.
+pub fn read<const N: usize>(numbers: [&Tensor; N]) -> Result<[f64; N]> {
+    let read = Tensor::stack(&numbers, 0)?.to_device(&Device::Cpu)?;
+    let read = read.to_dtype(DType::F64)?.to_vec1()?;
+    Ok(std::array::from_fn(|i| read[i]))
 }
 
 /// First and second moments of every parameter, in the parameters' order, each flat.
@@ -113,31 +133,38 @@ impl VarAdamW {
         Ok(())
     }
 
-    /// Sum of the squares of all gradients.
+    /// Sum of the squares of all gradients, a number on `device`, where the variables are.
     ///
     /// # Errors
     /// A tensor operation fails.
-    pub fn grad_norm_squared(&self) -> Result<f64> {
-        let mut sum = 0.0;
+    pub fn grad_norm_squared(&self, device: &Device) -> Result<Tensor> {
+        let mut sum = Tensor::zeros((), scalars(device), device)?;
         for gradient in self.gradients.iter().flatten() {
-            sum += f64::from(gradient.sqr()?.sum_all()?.to_scalar::<f32>()?);
+            sum = (sum + gradient.sqr()?.sum_all()?.to_dtype(scalars(device))?)?;
         }
         Ok(sum)
     }
 
-    /// One step with every gradient times `scale`; gradients are then gone. A variable without a
-    /// gradient stays as it is.
+    /// One step with every gradient times the number `scale`; gradients are then gone. A variable
+    /// without a gradient stays as it is.
     ///
     /// # Errors
     /// A tensor operation fails.
-    pub fn step(&mut self, variables: &[Var], adamw: &AdamW, lr: f64, scale: f64) -> Result<()> {
+    pub fn step(
+        &mut self,
+        variables: &[Var],
+        adamw: &AdamW,
+        lr: f64,
+        scale: &Tensor,
+    ) -> Result<()> {
+        let scale = scale.to_dtype(DType::F32)?;
         self.steps += 1;
         let (rate, epsilon) = adamw.corrected(lr, self.steps);
         for (i, variable) in variables.iter().enumerate() {
             let Some(gradient) = self.gradients[i].take() else {
                 continue;
             };
-            let gradient = (gradient * scale)?;
+            let gradient = gradient.broadcast_mul(&scale)?;
             let mut first = (&gradient * (1.0 - adamw.beta1))?;
             let mut second = (gradient.sqr()? * (1.0 - adamw.beta2))?;
             if let Some((old_first, old_second)) = self.moments[i].take() {

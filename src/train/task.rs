@@ -4,6 +4,7 @@
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use candle_core::Tensor;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
@@ -102,12 +103,12 @@ pub trait Task {
     /// Number of training examples.
     fn examples(&self) -> usize;
 
-    /// Adds the gradients of the batch's mean loss, which it returns. `seed` decides everything
-    /// random about it.
+    /// Adds the gradients of the batch's mean loss, which it returns, a number on the device.
+    /// `seed` decides everything random about it.
     ///
     /// # Errors
     /// A tensor operation fails.
-    fn accumulate(&mut self, batch: &[usize], seed: u64) -> Result<f64>;
+    fn accumulate(&mut self, batch: &[usize], seed: u64) -> Result<Tensor>;
 
     /// Judges the model on the validation exchanges.
     ///

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::batches::{Batches, Stream, derive};
 use super::checkpoint::State;
-use super::optimizer::AdamW;
+use super::optimizer::{AdamW, clip, read};
 use super::run::{Outcome, Row, Run};
 use super::schedule::Schedule;
 use super::task::{Task, Validation, go_on};
@@ -165,22 +165,23 @@ fn advance(
     let examples = batch.len();
     let loss = task.accumulate(batch, derive(plan.seed, Stream::Step, state.step))?;
     let model = task.model_mut();
-    let head = model.head().map(|head| head.grad_norm_squared());
-    let squares = model.encoder().grad_norm_squared()? + head.transpose()?.unwrap_or(0.0);
-    let norm = squares.sqrt();
+    let mut squares = model.encoder().grad_norm_squared()?;
+    if let Some(head) = model.head() {
+        squares = (squares + head.grad_norm_squared()?)?;
+    }
+    let norm = squares.sqrt()?;
+    let scale = clip(&norm, MAX_NORM)?;
+    let lr = plan.schedule.rate(state.step);
+    let adamw = AdamW::default();
+    model.encoder_mut().step(&adamw, lr, &scale)?;
+    if let Some(head) = model.head_mut() {
+        head.step(&adamw, lr, &scale)?;
+    }
+    // Only now, with the whole step queued, does the host wait for a GPU. A model that diverged
+    // has taken its step, but nobody saves it.
+    let [loss, norm] = read([&loss, &norm])?;
     if !loss.is_finite() || !norm.is_finite() {
         return Err(diverged(plan, state.step));
-    }
-    let lr = plan.schedule.rate(state.step);
-    let scale = if norm > MAX_NORM {
-        MAX_NORM / norm
-    } else {
-        1.0
-    };
-    let adamw = AdamW::default();
-    model.encoder_mut().step(&adamw, lr, scale)?;
-    if let Some(head) = model.head_mut() {
-        head.step(&adamw, lr, scale)?;
     }
     state.step += 1;
     let row = Row {

@@ -1,6 +1,6 @@
 //! What the tests of the encoders share.
 
-use candle_core::{Device, Tensor};
+use candle_core::{DType, Device, Tensor};
 use homer::model::device::Compute;
 use homer::model::encoder::Encoder;
 use homer::model::folder::make_encoder;
@@ -11,8 +11,16 @@ pub fn encoders(weights: &Weights) -> [(&'static str, Box<dyn Encoder>); 2] {
     let make = |compute| make_encoder(weights.clone(), &compute).unwrap();
     [
         ("fast", make(Compute::Fast)),
-        ("plain", make(Compute::Plain(Device::Cpu))),
+        ("plain", make(plain(DType::F32))),
     ]
+}
+
+/// What a GPU runs, on the CPU.
+pub fn plain(products: DType) -> Compute {
+    Compute::Plain {
+        device: Device::Cpu,
+        products,
+    }
 }
 
 pub fn values(tensor: &Tensor) -> Vec<f32> {

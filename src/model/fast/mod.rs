@@ -215,11 +215,13 @@ impl Encoder for FastEncoder {
         Ok(())
     }
 
-    fn grad_norm_squared(&self) -> Result<f64> {
-        Ok(self.gradients.as_ref().map_or(0.0, Gradients::squares))
+    fn grad_norm_squared(&self) -> Result<Tensor> {
+        let squares = self.gradients.as_ref().map_or(0.0, Gradients::squares);
+        Ok(Tensor::new(squares, &Device::Cpu)?)
     }
 
-    fn step(&mut self, adamw: &AdamW, lr: f64, scale: f64) -> Result<()> {
+    fn step(&mut self, adamw: &AdamW, lr: f64, scale: &Tensor) -> Result<()> {
+        let scale = scale.to_scalar()?;
         self.own();
         if let Some(gradients) = &mut self.gradients {
             gradients.step(&mut self.weights.values, adamw, lr, scale);
