@@ -3,10 +3,11 @@
 
 mod common;
 
-use candle_core::{Device, Tensor};
-use common::{assert_gradients, distance, encoders, is_key_bias, largest, values};
+use candle_core::{DType, Device, Tensor};
+use common::{assert_gradients, distance, encoders, is_key_bias, largest, plain, values};
 use homer::model::config::{Config, Family};
 use homer::model::encoder::{Encoder, Pooling};
+use homer::model::folder::make_encoder;
 use homer::model::packed::{Packed, Tokens};
 use homer::model::testing::tiny_config;
 use homer::model::weights::{Layout, Values, Weights, encoder_specs};
@@ -188,6 +189,45 @@ fn every_parameter_has_a_gradient_and_moves() {
                     .all(|g| largest(g) == 0.0)
             );
         }
+    }
+}
+
+/// bf16 has eight bits. candle multiplies it on the CPU in f32 and rounds what comes out, as a GPU
+/// does.
+#[test]
+fn products_in_bf16_are_nearly_those_in_f32_and_train_as_well() {
+    for family in FAMILIES {
+        let mut rng = ChaCha8Rng::seed_from_u64(9);
+        let config = config(family);
+        let weights = lively_weights(&config, &mut rng);
+        let batch = batch(&config, 8, &mut rng);
+        let target = pull(&config, &batch, &mut rng);
+        let [exact, rounded] = [DType::F32, DType::BF16].map(|products| {
+            let mut encoder = make_encoder(weights.clone(), &plain(products)).unwrap();
+            let encoded = encoder.encode(&batch, Pooling::Mean).unwrap();
+            assert_eq!(encoded.dtype(), DType::F32);
+            let mut gradients = None;
+            let mut losses = Vec::new();
+            for step in 0..12 {
+                let pooled = encoder.forward(&batch, Pooling::Mean, Some(step)).unwrap();
+                let error = (pooled - &target).unwrap();
+                let loss = error.sqr().unwrap().mean_all().unwrap();
+                losses.push(loss.to_scalar::<f32>().unwrap());
+                encoder.backward(&error).unwrap();
+                gradients.get_or_insert(encoder.gradients().unwrap());
+                let one = number(1.0);
+                encoder.step(&AdamW::default(), 1e-2, &one).unwrap();
+            }
+            (values(&encoded), gradients.unwrap(), losses)
+        });
+        let (off, scale) = (distance(&rounded.0, &exact.0), largest(&exact.0));
+        assert!(off > 1e-5 * scale, "{family:?}: these are f32 products");
+        assert!(off < 0.03 * scale, "{family:?}: {off} of {scale}");
+        assert_gradients(&names(&config), &rounded.1, &exact.1, 0.1, "bf16");
+        assert!(rounded.1.iter().all(|gradient| largest(gradient) > 0.0));
+        let [first, last] = [0, 11].map(|step| rounded.2[step]);
+        assert!(last < 0.5 * first, "{family:?}: {:?}", rounded.2);
+        assert!((last / exact.2[11] - 1.0).abs() < 0.1, "{family:?}: {last}");
     }
 }
 

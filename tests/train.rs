@@ -4,6 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use candle_core::{DType, Device};
 use homer::corpus::exchange::{Dataset, DatasetSettings, Exchange, Turn};
 use homer::error::{Error, Result};
 use homer::files;
@@ -76,6 +77,7 @@ fn dataset() -> Dataset {
 struct Bench {
     folder: tempfile::TempDir,
     dataset: Dataset,
+    compute: Compute,
 }
 
 impl Bench {
@@ -87,6 +89,16 @@ impl Bench {
         Self {
             folder,
             dataset: dataset(),
+            compute: Compute::Fast,
+        }
+    }
+
+    /// What a GPU runs, on the CPU, with products of that type.
+    fn plain(family: Family, products: DType) -> Self {
+        let device = Device::Cpu;
+        Self {
+            compute: Compute::Plain { device, products },
+            ..Self::new(family)
         }
     }
 
@@ -120,7 +132,7 @@ impl Bench {
             &mut Job {
                 folder: &folder,
                 start,
-                compute: &Compute::Fast,
+                compute: &self.compute,
                 observer: watch,
                 interrupt: &interrupt,
             },
@@ -146,7 +158,7 @@ impl Bench {
             &mut Job {
                 folder: &folder,
                 start,
-                compute: &Compute::Fast,
+                compute: &self.compute,
                 observer: watch,
                 interrupt: &interrupt,
             },
@@ -520,16 +532,99 @@ fn other_exchanges_cannot_be_resumed_with() {
 
 #[test]
 fn a_loss_that_is_no_number_stops_the_training_and_says_so() {
-    let bench = Bench::new(Family::DistilBert);
+    for bench in [
+        Bench::new(Family::DistilBert),
+        Bench::plain(Family::DistilBert, DType::F32),
+    ] {
+        let mut settings = bi_settings();
+        settings.common.lr = 1e38;
+        settings.common.warmup = 0.0;
+        let error = bench
+            .bi("bi", Start::Fresh, &settings, &mut never())
+            .unwrap_err();
+        assert!(matches!(error, Error::Diverged { .. }), "{error}");
+        assert!(error.to_string().contains("--lr"));
+        // What was saved is from before the first step.
+        let state: serde_json::Value =
+            files::read_json(&bench.path("bi/checkpoint/state.json")).unwrap();
+        assert_eq!(state["step"], 0);
+        assert!(!bench.path("bi/model").exists());
+    }
+}
+
+#[test]
+fn what_a_gpu_runs_learns_as_well() {
+    let mut bench = Bench::plain(Family::Bert, DType::BF16);
     let mut settings = bi_settings();
-    settings.common.lr = 1e38;
-    settings.common.warmup = 0.0;
-    let error = bench
+    settings.common.chunk_size = 13;
+    let outcome = bench
         .bi("bi", Start::Fresh, &settings, &mut never())
-        .unwrap_err();
-    assert!(matches!(error, Error::Diverged { .. }), "{error}");
-    assert!(error.to_string().contains("--lr"));
-    assert!(bench.path("bi/checkpoint/state.json").exists());
+        .unwrap();
+    assert!(outcome.best.mrr > 0.95, "{outcome:?}");
+    assert!(
+        outcome.best.loss < 0.1 * outcome.baseline.loss,
+        "{outcome:?}"
+    );
+
+    bench.dataset.train.truncate(6);
+    bench.dataset.valid = bench.dataset.train.clone();
+    let mut settings = cross_settings();
+    settings.common.steps = Some(60);
+    settings.common.evaluate_every = Some(20);
+    let outcome = bench
+        .cross("cross", Start::Fresh, &settings, &mut never())
+        .unwrap();
+    assert!(
+        outcome.best.loss < 0.9 * outcome.baseline.loss,
+        "{outcome:?}"
+    );
+
+    let [encoder, bi] = ["encoder", "bi/model"]
+        .map(|folder| BiEncoder::load(&bench.path(folder), &Compute::Fast).unwrap());
+    let cross = CrossEncoder::load(&bench.path("cross/model"), &Compute::Fast).unwrap();
+    for (before, after) in [
+        (&encoder.encoder, &bi.encoder),
+        (&bi.encoder, &cross.encoder),
+    ] {
+        assert_eq!(unmoved(before.as_ref(), after.as_ref()), [""; 0]);
+    }
+}
+
+#[test]
+fn what_a_gpu_runs_learns_the_same_as_the_fast_encoder() {
+    let trained = [
+        Bench::new(Family::Bert),
+        Bench::plain(Family::Bert, DType::F32),
+    ]
+    .map(|bench| {
+        let mut settings = bi_settings();
+        settings.common.steps = None;
+        settings.common.epochs = 1;
+        let bi = bench
+            .bi("bi", Start::Fresh, &settings, &mut never())
+            .unwrap();
+        let mut settings = cross_settings();
+        settings.common.steps = None;
+        settings.common.epochs = 1;
+        let cross = bench
+            .cross("cross", Start::Fresh, &settings, &mut never())
+            .unwrap();
+        let rows = [bench.metrics("bi"), bench.metrics("cross")].concat();
+        (bi.best, cross.best, rows)
+    });
+    let [fast, plain] = &trained;
+    for (fast, plain) in [(fast.0, plain.0), (fast.1, plain.1)] {
+        assert!((fast.mrr - plain.mrr).abs() < 0.005, "{trained:?}");
+        assert!((fast.loss - plain.loss).abs() < 1e-3, "{trained:?}");
+    }
+    // On the CPU both drop the same, so that every step is the same.
+    assert!(fast.2.iter().any(|row| row.loss.is_some()));
+    for (fast, plain) in fast.2.iter().zip(&plain.2) {
+        for (fast, plain) in [(fast.loss, plain.loss), (fast.grad_norm, plain.grad_norm)] {
+            let differ = fast.unwrap_or(0.0) - plain.unwrap_or(0.0);
+            assert!(differ.abs() < 1e-3, "{fast:?} and {plain:?}");
+        }
+    }
 }
 
 #[test]

@@ -40,13 +40,13 @@ struct Own {
     #[arg(long, value_name = "ENCODER")]
     encoder: Option<String>,
 
-    /// Exchanges a step, each with its negatives
-    #[arg(long, value_name = "N", default_value_t = defaults().batch_size, value_parser = training::at_least(1))]
-    batch_size: usize,
+    /// Exchanges a step, each with its negatives [default: 16, with --gpu 32]
+    #[arg(long, value_name = "N", value_parser = training::at_least(1))]
+    batch_size: Option<usize>,
 
-    /// Exchanges that go through the encoder at once: smaller needs less memory
-    #[arg(long, value_name = "N", default_value_t = defaults().chunk_size, value_parser = training::at_least(1))]
-    chunk_size: usize,
+    /// Exchanges that go through the encoder at once: smaller needs less memory [default: 16, with --gpu 32]
+    #[arg(long, value_name = "N", value_parser = training::at_least(1))]
+    chunk_size: Option<usize>,
 
     /// Longest pair, in tokens; of a longer query with its context the newest are kept
     #[arg(long, value_name = "N", default_value_t = defaults().max_length, value_parser = training::at_least(8))]
@@ -87,11 +87,12 @@ fn defaults() -> Common {
 
 impl Args {
     fn settings(&self) -> CrossSettings {
+        let usual = CrossSettings::batch_size(self.shared.gpu);
         CrossSettings {
             encoder: self.own.encoder.clone(),
             common: self.shared.common(Sizes {
-                batch_size: self.own.batch_size,
-                chunk_size: self.own.chunk_size,
+                batch_size: self.own.batch_size.unwrap_or(usual),
+                chunk_size: self.own.chunk_size.unwrap_or(usual),
                 max_length: self.own.max_length,
                 lr: self.own.lr,
             }),
@@ -189,4 +190,36 @@ fn judge(project: &Project, compute: &Compute, dataset: &Dataset, seed: u64) -> 
         fit.before.mean, fit.after.mean, fit.gain.mean, fit.gain.low, fit.gain.high
     );
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{CommandFactory, Parser};
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Command {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    fn sizes(arguments: &[&str]) -> (usize, usize) {
+        let arguments = [&["train-cross"], arguments].concat();
+        let common = Command::parse_from(arguments).args.settings().common;
+        (common.batch_size, common.chunk_size)
+    }
+
+    #[test]
+    fn a_gpu_gets_larger_batches_unless_the_user_says_otherwise() {
+        let [cpu, gpu] = [false, true].map(CrossSettings::batch_size);
+        assert_eq!(sizes(&[]), (cpu, cpu));
+        assert_eq!(sizes(&["--gpu"]), (gpu, gpu));
+        assert_eq!(sizes(&["--gpu", "--batch-size", "7"]), (7, gpu));
+        assert_eq!(sizes(&["--gpu", "--chunk-size", "7"]), (gpu, 7));
+        let help = Command::command().render_long_help().to_string();
+        let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
+        let says = format!("[default: {cpu}, with --gpu {gpu}]");
+        assert_eq!(help.matches(&says).count(), 2, "{help}");
+    }
 }

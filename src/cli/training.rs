@@ -70,9 +70,9 @@ pub struct Shared {
     #[arg(long, value_name = "TYPE", default_value = "f32")]
     precision: Precision,
 
-    /// Compute on the GPU
+    /// Compute on the GPU, in larger batches
     #[arg(long)]
-    gpu: bool,
+    pub gpu: bool,
 }
 
 /// How weights are stored.

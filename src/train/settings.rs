@@ -63,6 +63,13 @@ pub struct BiSettings {
     pub both_directions: bool,
 }
 
+impl BiSettings {
+    /// Exchanges a step, and at once, where the user names no number. A GPU is idle with few.
+    pub fn batch_size(gpu: bool) -> usize {
+        if gpu { 128 } else { 64 }
+    }
+}
+
 impl Default for BiSettings {
     fn default() -> Self {
         Self {
@@ -70,8 +77,8 @@ impl Default for BiSettings {
             common: Common {
                 epochs: 3,
                 steps: None,
-                batch_size: 64,
-                chunk_size: 64,
+                batch_size: Self::batch_size(false),
+                chunk_size: Self::batch_size(false),
                 max_length: 64,
                 lr: 1e-4,
                 warmup: 0.1,
@@ -103,13 +110,20 @@ pub struct CrossSettings {
     pub mining: Mining,
 }
 
+impl CrossSettings {
+    /// Exchanges a step, and at once, where the user names no number. A GPU is idle with few.
+    pub fn batch_size(gpu: bool) -> usize {
+        if gpu { 32 } else { 16 }
+    }
+}
+
 impl Default for CrossSettings {
     fn default() -> Self {
         Self {
             encoder: None,
             common: Common {
-                batch_size: 16,
-                chunk_size: 16,
+                batch_size: Self::batch_size(false),
+                chunk_size: Self::batch_size(false),
                 max_length: 128,
                 lr: 5e-5,
                 ..BiSettings::default().common
