@@ -125,6 +125,17 @@ mod tests {
     }
 
     #[test]
+    fn what_a_device_draws_drops_the_same_share() {
+        let mask = Mask::new(Some(7), Site::Embeddings, 0.1).unwrap();
+        let shape = (200, 1000).into();
+        let factors = mask.factors_on_device(&shape, &Device::Cpu).unwrap();
+        let factors: Vec<f32> = factors.flatten_all().unwrap().to_vec1().unwrap();
+        assert!(factors.iter().all(|&f| f == 0.0 || f == mask.scale));
+        let mean = factors.iter().sum::<f32>() / 200_000.0;
+        assert!((mean - 1.0).abs() < 0.01, "{mean}");
+    }
+
+    #[test]
     fn seeds_and_sites_give_masks_of_their_own() {
         let factors = |seed, site| Mask::new(Some(seed), site, 0.5).unwrap().factors(0, 4096);
         let base = factors(1, Site::Embeddings);
