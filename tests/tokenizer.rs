@@ -30,38 +30,40 @@ fn text_is_wrapped_and_cut_at_its_end() {
 }
 
 #[test]
-fn a_query_keeps_its_newest_tokens() {
+fn a_query_and_its_context_each_keep_their_newest_tokens() {
     let tokenizer = tokenizer();
     let context = ["in the shed".to_owned(), "again".to_owned()];
     let query = Query {
         context: &context,
         text: "where is the ladder",
     };
-    let at = |max| shown(&tokenizer.query(query, max).unwrap().ids);
-    assert_eq!(
-        at(64),
-        "[CLS] in the shed [SEP] again [SEP] where is the ladder [SEP]"
-    );
-    assert_eq!(
-        at(10),
-        "[CLS] shed [SEP] again [SEP] where is the ladder [SEP]"
-    );
-    // A separator with nothing before it says nothing.
-    assert_eq!(at(9), "[CLS] again [SEP] where is the ladder [SEP]");
-    assert_eq!(at(7), "[CLS] where is the ladder [SEP]");
-    assert_eq!(at(4), "[CLS] the ladder [SEP]");
+    let at = |max| {
+        let tokens = tokenizer.query(query, max).unwrap();
+        (shown(&tokens.text.ids), shown(&tokens.context.unwrap().ids))
+    };
+    let (text, before) = at(64);
+    assert_eq!(text, "[CLS] where is the ladder [SEP]");
+    assert_eq!(before, "[CLS] in the shed again [SEP]");
+    let (text, before) = at(4);
+    assert_eq!(text, "[CLS] the ladder [SEP]");
+    assert_eq!(before, "[CLS] shed again [SEP]");
 }
 
 #[test]
-fn an_empty_turn_leaves_no_separator() {
+fn an_empty_turn_is_no_context_and_leaves_no_separator() {
     let tokenizer = tokenizer();
     let context = [String::new(), "   ".to_owned(), "again".to_owned()];
-    let query = Query {
-        context: &context,
+    let query = |context| Query {
+        context,
         text: "where",
     };
-    let tokens = tokenizer.query(query, 16).unwrap();
-    assert_eq!(shown(&tokens.ids), "[CLS] again [SEP] where [SEP]");
+    let nothing = tokenizer.query(query(&context[..2]), 16).unwrap();
+    assert_eq!(nothing.context, None);
+    let pair = tokenizer.pair(query(&context), "never", 16).unwrap();
+    assert_eq!(
+        shown(&pair.ids),
+        "[CLS] again [SEP] where [SEP] never [SEP]"
+    );
     let nothing = tokenizer.text("", 16).unwrap();
     assert_eq!(shown(&nothing.ids), "[CLS] [SEP]");
 }

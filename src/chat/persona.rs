@@ -134,8 +134,8 @@ impl Persona {
     }
 
     /// Answers `question`, said after `context` (oldest first), of which it minds the newest turns
-    /// only. Replies in `said` are not given
-    /// again, however they are written, unless nothing else is left.
+    /// only. What was said, in the question, the context or by `said`, is not said again, however
+    /// it is written, unless nothing else is left.
     ///
     /// # Errors
     /// A model or the index fails; `min_score` is automatic and the index was not calibrated.
@@ -151,8 +151,14 @@ impl Persona {
             context: self.minds(context),
             text: question,
         };
+        let said: HashSet<String> = said
+            .iter()
+            .copied()
+            .chain(context.iter().map(String::as_str))
+            .chain([question])
+            .map(spoken)
+            .collect();
         let found = self.retriever.retrieve(query, choice.top_k + said.len())?;
-        let said: HashSet<String> = said.iter().map(|reply| spoken(reply)).collect();
         let fresh = |(entry, _): &&(Entry, f32)| !said.contains(&spoken(&entry.text));
         let repeats = !found.iter().any(|one| fresh(&one));
         let mut candidates: Vec<Candidate> = found
@@ -210,7 +216,7 @@ fn rerank(
 }
 
 /// A reply as one hears it: without case, punctuation and white space.
-fn spoken(reply: &str) -> String {
+pub fn spoken(reply: &str) -> String {
     let heard: String = reply
         .chars()
         .filter(|c| c.is_alphanumeric())

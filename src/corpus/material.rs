@@ -65,7 +65,8 @@ impl Material {
                     ));
                 }
                 let label = label.as_deref();
-                let pairs = Pairs::read(source, query, reply, context.as_deref(), label)?;
+                let context = context.as_deref().filter(|_| options.context_turns > 0);
+                let pairs = Pairs::read(source, query, reply, context, label)?;
                 Ok(Self::of_pairs(pairs, options))
             }
         }

@@ -15,10 +15,10 @@ use crate::model::bi_encoder::{BiEncoder, embed};
 use crate::model::device::Compute;
 use crate::model::folder::make_encoder;
 use crate::model::packed::Tokens;
-use crate::model::tokenizer::{Query, Tokenizer};
+use crate::model::tokenizer::Tokenizer;
 
 use student::Cut;
-use texts::{Scene, Text};
+use texts::Scene;
 use train::{Event, Lessons, Recipe, Trained};
 
 /// What the student is to be.
@@ -134,10 +134,10 @@ pub fn distill(
     let texts = texts::arrange(&sources.concat(), options.recipe.seed)?;
     let sizes = [texts.train.len(), texts.held_out.len()];
     let mut embedded = 0;
-    let mut lessons = |texts: &[Text]| {
-        let queries: Vec<Query<'_>> = texts.iter().map(Text::query).collect();
+    let mut lessons = |texts: &[String]| {
+        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
         let read = |tokenizer: &Tokenizer| -> Result<Vec<Tokens>> {
-            tokenizer.queries(&queries, options.max_length)
+            tokenizer.texts(&texts, options.max_length)
         };
         let targets = embed(
             teacher.encoder.as_ref(),

@@ -1,4 +1,4 @@
-//! What a student learns from: turns alone, turns with the turns before them, parts of turns.
+//! What a student learns from: turns alone, several turns as one text, parts of turns.
 
 use std::collections::HashSet;
 use std::fs;
@@ -13,7 +13,6 @@ use crate::corpus::pairs::Pairs;
 use crate::corpus::read::Source;
 use crate::corpus::script::Script;
 use crate::error::{Error, IoContext, Result};
-use crate::model::tokenizer::Query;
 
 /// Turns that follow on each other.
 pub type Scene = Vec<String>;
@@ -21,35 +20,16 @@ pub type Scene = Vec<String>;
 /// One in so many turns is held out.
 const HELD_OUT: usize = 20;
 
-/// Turns before a turn that may go with it: as many as an exchange has by default.
+/// Turns that make one text, at most: as many as the context of an exchange has by default.
 const CONTEXT: usize = 4;
-
-/// A text to embed, with what is said before it.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Text {
-    /// Oldest first.
-    pub context: Vec<String>,
-    /// The text.
-    pub text: String,
-}
-
-impl Text {
-    /// The same, as the tokenizer reads it.
-    pub fn query(&self) -> Query<'_> {
-        Query {
-            context: &self.context,
-            text: &self.text,
-        }
-    }
-}
 
 /// Texts to learn from, and others to measure by.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Texts {
     /// To learn from: no held-out turn is in any of them.
-    pub train: Vec<Text>,
+    pub train: Vec<String>,
     /// Held-out turns, alone.
-    pub held_out: Vec<Text>,
+    pub held_out: Vec<String>,
 }
 
 /// Reads a CSV or TSV (a script or ready pairs, whoever speaks), or any other file as one text a
@@ -94,8 +74,8 @@ pub fn read(path: &Path) -> Result<Vec<Scene>> {
     }
 }
 
-/// Makes the most of scenes: every turn alone and with some of the turns before it, as queries
-/// have their context, and the sentences of longer turns. A twentieth of the distinct turns is
+/// Makes the most of scenes: every turn alone, the turns before it as one text, as the context of
+/// a query is embedded, and the sentences of longer turns. A twentieth of the distinct turns is
 /// held out, and with them every text that they are in.
 ///
 /// # Errors
@@ -122,25 +102,18 @@ pub fn arrange(scenes: &[Scene], seed: u64) -> Result<Texts> {
 
     let mut seen = HashSet::new();
     let mut texts = Texts::default();
-    let alone = |text: &str| Text {
-        context: Vec::new(),
-        text: text.to_owned(),
-    };
     for scene in scenes {
         for (at, turn) in scene.iter().enumerate() {
             let before = rng.random_range(1..=CONTEXT).min(at);
             let context = &scene[at - before..at];
             if held.contains(turn) {
-                texts.held_out.push(alone(turn));
+                texts.held_out.push(turn.clone());
                 continue;
             }
-            texts.train.push(alone(turn));
-            texts.train.extend(sentences(turn).map(alone));
-            if before > 0 && !context.iter().any(|turn| held.contains(turn)) {
-                texts.train.push(Text {
-                    context: context.to_vec(),
-                    text: turn.clone(),
-                });
+            texts.train.push(turn.clone());
+            texts.train.extend(sentences(turn).map(str::to_owned));
+            if before > 1 && !context.iter().any(|turn| held.contains(turn)) {
+                texts.train.push(context.join(" "));
             }
         }
     }
@@ -173,17 +146,23 @@ mod tests {
         let scenes = [scene(&["Tea? Or soup!", "Soup.", "Then sit.", "I stand."])];
         let texts = arrange(&scenes, 3).unwrap();
         assert_eq!(texts.held_out.len(), 1);
-        let held = &texts.held_out[0].text;
-        assert_eq!(texts.held_out[0].context.len(), 0);
+        let held = &texts.held_out[0];
         for text in &texts.train {
-            assert!(
-                &text.text != held && !text.context.contains(held),
-                "{text:?}"
-            );
+            assert!(!text.contains(held.as_str()), "{text:?}");
         }
-        assert!(texts.train.iter().any(|text| !text.context.is_empty()));
+        let several = [
+            "Tea? Or soup! Soup.",
+            "Soup. Then sit.",
+            "Tea? Or soup! Soup. Then sit.",
+        ];
+        assert!(
+            texts
+                .train
+                .iter()
+                .any(|text| several.contains(&text.as_str()))
+        );
         if held != "Tea? Or soup!" {
-            assert!(texts.train.iter().any(|text| text.text == "Or soup!"));
+            assert!(texts.train.iter().any(|text| text == "Or soup!"));
         }
         assert_eq!(arrange(&scenes, 3).unwrap(), texts);
     }

@@ -6,6 +6,7 @@ use rand::SeedableRng;
 use rand::seq::index;
 use rand_chacha::ChaCha8Rng;
 
+use crate::chat::persona::spoken;
 use crate::corpus::exchange::Exchange;
 use crate::model::tokenizer::Query;
 
@@ -27,6 +28,9 @@ pub struct Case {
     pub text: String,
     /// Place of the true reply in the pool.
     pub truth: usize,
+    /// Places of the replies that repeat the query or a turn of the context: nobody who answers
+    /// says again what was just said.
+    pub said: Vec<usize>,
     /// Places of replies of other text, drawn at random: 99, or 19, or none where the pool is too
     /// small for either.
     distractors: Vec<usize>,
@@ -74,6 +78,10 @@ impl Cases {
                 pool.len() - 1
             });
         }
+        let mut heard: HashMap<String, Vec<usize>> = HashMap::new();
+        for (place, reply) in pool.iter().enumerate() {
+            heard.entry(spoken(reply)).or_default().push(place);
+        }
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let mut chosen: Vec<usize> = if exchanges.len() <= most {
             (0..exchanges.len()).collect()
@@ -93,6 +101,14 @@ impl Cases {
                 context: exchange.context.iter().map(|t| t.text.clone()).collect(),
                 text: exchange.query.text.clone(),
                 truth,
+                said: exchange
+                    .context
+                    .iter()
+                    .chain([&exchange.query])
+                    .filter_map(|turn| heard.get(&spoken(&turn.text)))
+                    .flatten()
+                    .copied()
+                    .collect(),
                 distractors: drawn
                     .into_iter()
                     .map(|other| other + usize::from(other >= truth))

@@ -126,6 +126,7 @@ pub fn candidates(
     for case in &cases.cases {
         let scores = first.scores(case, &all)?;
         let mut order = all.clone();
+        order.retain(|place| !case.said.contains(place));
         order.sort_by(|&a, &b| scores[b].total_cmp(&scores[a]));
         order.truncate(count);
         let replies: Vec<&str> = order

@@ -297,13 +297,19 @@ pub fn measure(
     Ok(outcomes)
 }
 
-/// Where the true reply stands among candidates, of which it is one.
+/// Where the true reply stands among candidates, of which it is one. No system says again what
+/// was just said.
 fn standing(
     ranker: &dyn Ranker,
     case: &Case,
     candidates: &[usize],
 ) -> Result<(Standing, Vec<f32>)> {
-    let scores = ranker.scores(case, candidates)?;
+    let mut scores = ranker.scores(case, candidates)?;
+    for (score, place) in scores.iter_mut().zip(candidates) {
+        if case.said.contains(place) {
+            *score = f32::NEG_INFINITY;
+        }
+    }
     let standing = Standing::of(&scores, |place| candidates[place] == case.truth);
     let last = Standing {
         ahead: candidates.len(),

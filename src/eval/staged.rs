@@ -67,9 +67,8 @@ impl Retrieve for First {
         let mut found: Vec<(usize, f32)> = asked.candidates.iter().copied().zip(scores).collect();
         found.sort_by(|a, b| b.1.total_cmp(&a.1));
         if self.with_truth {
-            // The persona was asked for one more, so that there is room for it.
             let added = found.iter().copied().find(|one| one.0 == case.truth);
-            found.truncate(count - 1);
+            found.truncate(Choice::default().top_k);
             found.extend(added.filter(|added| found.iter().all(|one| one.0 != added.0)));
         } else {
             found.truncate(count);
@@ -147,6 +146,7 @@ impl Staged {
         let fusion = fusion.filter(|_| stages.reranker.is_some());
         let second = fusion.map(|fusion| (Box::new(second) as Box<dyn Rerank>, fusion));
         let mut choice = Choice::default();
+        // Room for the true reply.
         choice.top_k += usize::from(with_truth);
         Self {
             stages: stages.clone(),

@@ -8,6 +8,7 @@ use super::encoder::{Encoder, Pooling};
 use super::export::{model_settings, pooler_specs, save_bi_encoder};
 use super::folder::ModelFolder;
 use super::packed::{Packed, Tokens};
+use super::query;
 use super::tokenizer::{Query, Tokenizer};
 use super::weights::Values;
 use crate::error::Result;
@@ -70,12 +71,13 @@ impl BiEncoder {
         })
     }
 
-    /// Embeds queries with their context `[queries, hidden]`.
+    /// Embeds queries with their context `[queries, hidden]`, see [`query`].
     ///
     /// # Errors
     /// The tokenizer or a tensor operation fails.
     pub fn embed_queries(&self, queries: &[Query<'_>]) -> Result<Embeddings> {
-        self.embed(&self.tokenizer.queries(queries, self.max_length)?, |_| {})
+        let queries = self.tokenizer.queries(queries, self.max_length)?;
+        query::embed(&queries, |sequences| self.embed(sequences, |_| {}))
     }
 
     /// Embeds replies `[replies, hidden]`.
@@ -149,7 +151,7 @@ pub(super) fn within(sequences: &[Tokens], tokens: usize) -> usize {
 }
 
 /// Divides a vector by its length, as sentence-transformers' Normalize does.
-fn normalize(row: &mut [f32]) {
+pub(super) fn normalize(row: &mut [f32]) {
     let length = row.iter().map(|x| x * x).sum::<f32>().sqrt().max(1e-12);
     row.iter_mut().for_each(|x| *x /= length);
 }

@@ -16,6 +16,7 @@ pub mod kernels;
 pub mod packed;
 mod padding;
 pub mod plain;
+pub mod query;
 pub mod tensors;
 #[doc(hidden)]
 pub mod testing;

@@ -18,6 +18,7 @@ use tokenizers::processors::bert::BertProcessing;
 use tokenizers::{AddedToken, Model as _};
 
 use super::packed::Tokens;
+use super::query::QueryTokens;
 use crate::error::{Error, IoContext, Result};
 use crate::files;
 
@@ -167,15 +168,19 @@ impl Tokenizer {
         self.inner.get_vocab_size(true)
     }
 
-    /// `[CLS] turn [SEP] … turn [SEP] query [SEP]`, at most `max` tokens, all of segment 0; what
-    /// is cut is cut from the oldest end.
+    /// `[CLS] query [SEP]` and, of the turns before it as one text, `[CLS] turns… [SEP]`, each at
+    /// most `max` tokens; what is cut is cut from the beginning.
     ///
     /// # Errors
     /// `max` leaves no room for a token, or the tokenizer fails.
-    pub fn query(&self, query: Query<'_>, max: usize) -> Result<Tokens> {
+    pub fn query(&self, query: Query<'_>, max: usize) -> Result<QueryTokens> {
         let room = room(max, 2)?;
-        let turns = self.turns(query)?;
-        Ok(self.assemble(newest(&turns, room, self.sep), None))
+        let newest = |ids: &[u32]| self.assemble(&ids[ids.len().saturating_sub(room)..], None);
+        let context = self.words(&query.context.join(" "))?;
+        Ok(QueryTokens {
+            text: newest(&self.words(query.text)?),
+            context: (!context.is_empty()).then(|| newest(&context)),
+        })
     }
 
     /// `[CLS] text [SEP]`, at most `max` tokens; what is cut is cut from the end.
@@ -195,12 +200,19 @@ impl Tokenizer {
     /// # Errors
     /// As [`Tokenizer::query`].
     pub fn pair(&self, query: Query<'_>, reply: &str, max: usize) -> Result<Tokens> {
+        self.join(&self.turns(query)?, &self.words(reply)?, max)
+    }
+
+    /// [`Tokenizer::pair`] of a query's [`Tokenizer::turns`] and a reply's [`Tokenizer::words`],
+    /// for those who read the same texts again and again.
+    ///
+    /// # Errors
+    /// `max` leaves no room for a token.
+    pub fn join(&self, turns: &[u32], reply: &[u32], max: usize) -> Result<Tokens> {
         let room = room(max, 3)?;
-        let turns = self.turns(query)?;
-        let reply = self.words(reply)?;
         let for_reply = room.saturating_sub(turns.len()).max(room / 2);
         let reply = &reply[..reply.len().min(for_reply)];
-        let turns = newest(&turns, room - reply.len(), self.sep);
+        let turns = newest(turns, room - reply.len(), self.sep);
         Ok(self.assemble(turns, Some(reply)))
     }
 
@@ -208,7 +220,7 @@ impl Tokenizer {
     ///
     /// # Errors
     /// As [`Tokenizer::query`].
-    pub fn queries(&self, queries: &[Query<'_>], max: usize) -> Result<Vec<Tokens>> {
+    pub fn queries(&self, queries: &[Query<'_>], max: usize) -> Result<Vec<QueryTokens>> {
         let tokens = queries.par_iter().map(|&query| self.query(query, max));
         tokens.collect()
     }
@@ -271,15 +283,21 @@ impl Tokenizer {
     }
 
     /// The ids of a text's words, with no special token.
-    fn words(&self, text: &str) -> Result<Vec<u32>> {
+    ///
+    /// # Errors
+    /// The tokenizer fails.
+    pub fn words(&self, text: &str) -> Result<Vec<u32>> {
         self.inner
             .encode_fast(text, false)
             .map(|encoding| encoding.get_ids().to_vec())
             .map_err(|source| Error::Setting(format!("cannot tokenize {text:?}: {source}")))
     }
 
-    /// Context and query, `[SEP]` between the turns; turns without a word are left out.
-    fn turns(&self, query: Query<'_>) -> Result<Vec<u32>> {
+    /// The ids of context and query, `[SEP]` between the turns; turns without a word are left out.
+    ///
+    /// # Errors
+    /// The tokenizer fails.
+    pub fn turns(&self, query: Query<'_>) -> Result<Vec<u32>> {
         let mut ids = Vec::new();
         for turn in query.context {
             let words = self.words(turn)?;

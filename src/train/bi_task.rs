@@ -10,12 +10,15 @@ use rand_chacha::ChaCha8Rng;
 use super::batches::{Stream, derive};
 use super::embed::embed_all;
 use super::losses::{self, Ranking, RankingLoss, Side};
+use super::sides::Sides;
 use super::task::{Task, Trainee, Validation, go_on, reciprocal_rank};
 use super::texts::{self, Replies};
 use crate::corpus::exchange::Exchange;
 use crate::error::Result;
-use crate::model::encoder::Pooling;
+use crate::model::bi_encoder::Embeddings;
+use crate::model::encoder::{Encoder, Pooling};
 use crate::model::packed::{Packed, Tokens};
+use crate::model::query::{self, QueryTokens};
 use crate::model::tokenizer::Tokenizer;
 
 /// Settings of the task.
@@ -35,7 +38,7 @@ pub struct Options {
 
 /// Exchanges as tokens; equal replies share one entry.
 struct Pairs {
-    queries: Vec<Tokens>,
+    queries: Vec<QueryTokens>,
     replies: Vec<Tokens>,
     /// The reply of each query.
     truth: Vec<u32>,
@@ -57,10 +60,18 @@ impl Pairs {
         &self.replies[self.truth[i] as usize]
     }
 
-    /// Queries, then replies, of the exchanges numbered.
-    fn packed(&self, numbers: &[usize]) -> Packed {
-        let queries = numbers.iter().map(|&i| &self.queries[i]);
-        Packed::new(queries.chain(numbers.iter().map(|&i| self.reply(i))))
+    /// The words of the queries, the contexts that there are, and the replies of the exchanges
+    /// numbered; and which of the queries each context stands before.
+    fn packed(&self, numbers: &[usize]) -> (Packed, Vec<u32>) {
+        let queries = || numbers.iter().map(|&i| &self.queries[i]);
+        let owners = queries()
+            .zip(0..)
+            .filter_map(|(query, place)| query.context.as_ref().map(|_| place));
+        let sequences = queries()
+            .map(|query| &query.text)
+            .chain(queries().filter_map(|query| query.context.as_ref()))
+            .chain(numbers.iter().map(|&i| self.reply(i)));
+        (Packed::new(sequences), owners.collect())
     }
 
     fn texts(&self, numbers: &[usize]) -> Vec<u32> {
@@ -96,19 +107,13 @@ impl<M: Trainee> BiTask<M> {
         })
     }
 
-    /// The loss of pooled states: `n` queries, then `n` replies `[2n, hidden]`.
-    fn loss(&self, pooled: &Tensor, texts: &[u32]) -> Result<RankingLoss> {
-        let n = texts.len();
+    /// The loss of `n` queries and their replies `[n, hidden]`.
+    fn loss(&self, queries: &Tensor, replies: &Tensor, texts: &[u32]) -> Result<RankingLoss> {
         let replies = Side {
-            vectors: &pooled.narrow(0, n, n)?,
+            vectors: replies,
             texts,
         };
-        losses::ranking(
-            &pooled.narrow(0, 0, n)?,
-            replies,
-            None,
-            self.options.ranking,
-        )
+        losses::ranking(queries, replies, None, self.options.ranking)
     }
 }
 
@@ -129,52 +134,55 @@ impl<M: Trainee> Task for BiTask<M> {
     /// 2021): once for the states that the loss compares, once, with the same dropout, for the
     /// gradients that follow from it. Memory is that of a chunk.
     fn accumulate(&mut self, batch: &[usize], seed: u64) -> Result<Tensor> {
-        let texts = self.train.texts(batch);
         let encoder = self.model.encoder_mut();
-        if batch.len() <= self.options.chunk_size {
-            let packed = self.train.packed(batch);
-            let pooled = encoder.forward(&packed, Pooling::Mean, Some(seed))?;
-            let result = self.loss(&pooled, &texts)?;
-            let gradient = Tensor::cat(&[result.queries, result.replies], 0)?;
-            self.model.encoder_mut().backward(&gradient)?;
-            return Ok(result.loss);
-        }
         let chunks: Vec<(&[usize], u64)> = batch
             .chunks(self.options.chunk_size)
             .enumerate()
             .map(|(i, chunk)| (chunk, derive(seed, Stream::Chunk, i as u64)))
             .collect();
-        let (mut queries, mut replies) = (Vec::new(), Vec::new());
-        for (chunk, seed) in &chunks {
-            let packed = self.train.packed(chunk);
+        let forward = |encoder: &mut dyn Encoder, (chunk, seed): &(&[usize], u64)| {
+            let (packed, owners) = self.train.packed(chunk);
             let pooled = encoder.forward(&packed, Pooling::Mean, Some(*seed))?;
-            queries.push(pooled.narrow(0, 0, chunk.len())?);
-            replies.push(pooled.narrow(0, chunk.len(), chunk.len())?);
-        }
-        queries.append(&mut replies);
-        let result = self.loss(&Tensor::cat(&queries, 0)?, &texts)?;
+            Sides::of(&pooled, &owners)
+        };
+        let sides = chunks
+            .iter()
+            .map(|chunk| forward(encoder, chunk))
+            .collect::<Result<Vec<Sides>>>()?;
+
+        let queries: Vec<&Tensor> = sides.iter().map(|side| &side.queries).collect();
+        let replies: Vec<&Tensor> = sides.iter().map(|side| &side.replies).collect();
+        let texts = self.train.texts(batch);
+        let result = self.loss(
+            &Tensor::cat(&queries, 0)?,
+            &Tensor::cat(&replies, 0)?,
+            &texts,
+        )?;
+
         let encoder = self.model.encoder_mut();
         let mut start = 0;
-        for (chunk, seed) in &chunks {
-            let packed = self.train.packed(chunk);
-            encoder.forward(&packed, Pooling::Mean, Some(*seed))?;
-            let part = |side: &Tensor| side.narrow(0, start, chunk.len());
-            let gradient = Tensor::cat(&[part(&result.queries)?, part(&result.replies)?], 0)?;
+        for (chunk, sides) in chunks.iter().zip(&sides) {
+            if chunks.len() > 1 {
+                forward(encoder, chunk)?;
+            }
+            let part = |gradient: &Tensor| gradient.narrow(0, start, chunk.0.len());
+            let gradient = sides.backward(&part(&result.queries)?, &part(&result.replies)?)?;
             encoder.backward(&gradient)?;
-            start += chunk.len();
+            start += chunk.0.len();
         }
         Ok(result.loss)
     }
 
     /// The rank of the true reply among all distinct validation replies.
     fn validate(&self, interrupt: &AtomicBool) -> Result<Validation> {
-        let encode = |sequences: &[Tokens]| -> Result<Tensor> {
-            let all = embed_all(self.model.encoder(), sequences, interrupt, |_| {})?;
+        let encode =
+            |sequences: &[Tokens]| embed_all(self.model.encoder(), sequences, interrupt, |_| {});
+        let tensor = |all: Embeddings| {
             let shape = (all.len(), all.width);
-            Ok(Tensor::from_vec(all.values, shape, &Device::Cpu)?)
+            Tensor::from_vec(all.values, shape, &Device::Cpu)
         };
-        let queries = encode(&self.valid.queries)?;
-        let replies = encode(&self.valid.replies)?;
+        let queries = tensor(query::embed(&self.valid.queries, encode)?)?;
+        let replies = tensor(encode(&self.valid.replies)?)?;
         let candidates = replies.t()?;
 
         let mut order: Vec<u32> = (0..self.valid.queries.len() as u32).collect();
@@ -189,8 +197,8 @@ impl<M: Trainee> Task for BiTask<M> {
                 .collect();
             let queries = queries.index_select(&Tensor::new(batch, &Device::Cpu)?, 0)?;
             let truths = Tensor::new(texts.as_slice(), &Device::Cpu)?;
-            let pooled = Tensor::cat(&[&queries, &replies.index_select(&truths, 0)?], 0)?;
-            let mean: f64 = self.loss(&pooled, &texts)?.loss.to_scalar()?;
+            let truths = replies.index_select(&truths, 0)?;
+            let mean: f64 = self.loss(&queries, &truths, &texts)?.loss.to_scalar()?;
             loss += mean * batch.len() as f64;
             let scores = queries.matmul(&candidates)?; // [batch, distinct]
             for (scores, &truth) in scores.to_vec2::<f32>()?.iter().zip(&texts) {

@@ -25,6 +25,7 @@ use crate::model::export::{head_specs, pooler_specs};
 use crate::model::folder::ModelFolder;
 use crate::model::head::Head;
 use crate::model::packed::Tokens;
+use crate::model::query;
 
 const NAME: &str = "cross-encoder";
 
@@ -160,7 +161,8 @@ fn mine_into(
     let (tokenizer, max) = (&bi_encoder.tokenizer, bi_encoder.max_length);
     let queries = tokenizer.queries(&material.queries(), max)?;
     let replies = tokenizer.texts(texts, max)?;
-    let total = queries.len() + replies.len();
+    let contexts = queries.iter().filter(|query| query.context.is_some());
+    let total = queries.len() + contexts.count() + replies.len();
     let mut done = 0;
     let mut embed = |sequences: &[Tokens]| {
         embed_all(bi_encoder.encoder.as_ref(), sequences, interrupt, |more| {
@@ -168,7 +170,7 @@ fn mine_into(
             observer.preparing("mining", done, total);
         })
     };
-    let (queries, replies) = (embed(&queries)?, embed(&replies)?);
+    let (queries, replies) = (query::embed(&queries, &mut embed)?, embed(&replies)?);
     let truth = &material.negatives().truth;
     let mined = mine(&queries, &replies, texts, truth, mining, interrupt)?;
     material.set_mined(mined);

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
 use candle_core::{Device, Tensor};
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::batches::{Stream, derive};
@@ -131,25 +132,47 @@ impl Material {
         self.negatives.mined = mined;
     }
 
-    /// The pairs of exchange `i`: the true reply's, then `count` negatives'.
-    fn group(
+    /// The true reply of exchange `i`, then `count` negatives, by number.
+    fn draw(&self, i: usize, count: usize, seed: u64) -> Vec<u32> {
+        let mut replies = vec![self.negatives.truth[i]];
+        replies.extend(self.negatives.draw(i, count, seed));
+        replies
+    }
+}
+
+/// Exchanges and replies as tokens, so that none is tokenised twice: steps pair them anew.
+struct Words {
+    /// Context and query of each exchange.
+    turns: Vec<Vec<u32>>,
+    /// The replies, by number.
+    replies: Vec<Vec<u32>>,
+}
+
+impl Words {
+    fn of(material: &Material, tokenizer: &Tokenizer) -> Result<Self> {
+        let turns = material.queries().into_par_iter();
+        let replies = material.replies.texts.par_iter();
+        Ok(Self {
+            turns: turns
+                .map(|query| tokenizer.turns(query))
+                .collect::<Result<_>>()?,
+            replies: replies
+                .map(|text| tokenizer.words(text))
+                .collect::<Result<_>>()?,
+        })
+    }
+
+    /// Exchange `i` with each of `replies`.
+    fn pairs(
         &self,
         i: usize,
-        count: usize,
-        seed: u64,
+        replies: &[u32],
         tokenizer: &Tokenizer,
         max: usize,
     ) -> Result<Vec<Tokens>> {
-        let query = Query {
-            context: &self.contexts[i],
-            text: &self.exchanges[i].query.text,
-        };
-        let truth = self.negatives.truth[i];
-        let negatives = self.negatives.draw(i, count, seed);
-        std::iter::once(truth)
-            .chain(negatives)
-            .map(|reply| tokenizer.pair(query, &self.replies.texts[reply as usize], max))
-            .collect()
+        let pair =
+            |&reply: &u32| tokenizer.join(&self.turns[i], &self.replies[reply as usize], max);
+        replies.iter().map(pair).collect()
     }
 }
 
@@ -162,6 +185,7 @@ pub struct CrossTask<M> {
     tokenizer: Tokenizer,
     options: Options,
     train: Material,
+    words: Words,
     /// Pairs of every validation exchange, the true reply's first.
     valid: Vec<Vec<Tokens>>,
 }
@@ -180,18 +204,15 @@ impl<M: Trainee> CrossTask<M> {
         options: Options,
     ) -> Result<Self> {
         train.check(options.negatives)?;
+        let words = Words::of(valid, &tokenizer)?;
         let groups = (0..valid.exchanges.len()).map(|i| {
             let seed = derive(options.seed, Stream::Validation, i as u64);
-            valid.group(
-                i,
-                VALIDATION_NEGATIVES,
-                seed,
-                &tokenizer,
-                options.max_length,
-            )
+            let replies = valid.draw(i, VALIDATION_NEGATIVES, seed);
+            words.pairs(i, &replies, &tokenizer, options.max_length)
         });
         Ok(Self {
             valid: groups.collect::<Result<_>>()?,
+            words: Words::of(&train, &tokenizer)?,
             model,
             tokenizer,
             options,
@@ -227,13 +248,9 @@ impl<M: Trainee> Task for CrossTask<M> {
             let mut pairs = Vec::with_capacity(chunk.len() * size);
             for (place, &i) in chunk.iter().enumerate() {
                 let seed = derive(seed, Stream::Step, place as u64);
-                pairs.extend(self.train.group(
-                    i,
-                    self.options.negatives,
-                    seed,
-                    &self.tokenizer,
-                    self.options.max_length,
-                )?);
+                let replies = self.train.draw(i, self.options.negatives, seed);
+                let max = self.options.max_length;
+                pairs.extend(self.words.pairs(i, &replies, &self.tokenizer, max)?);
             }
             let encoder = self.model.encoder_mut();
             let pooled = encoder.forward(&Packed::new(&pairs), Pooling::First, Some(seed))?;

@@ -132,7 +132,10 @@ fn number(loss: &Tensor) -> Result<Tensor> {
 }
 
 /// Rows of unit length; a row of zeros stays one.
-fn unit(rows: &Tensor) -> Result<Tensor> {
+///
+/// # Errors
+/// A tensor operation fails.
+pub fn unit(rows: &Tensor) -> Result<Tensor> {
     let length = (rows.sqr()?.sum_keepdim(D::Minus1)? + 1e-24)?.sqrt()?;
     Ok(rows.broadcast_div(&length)?)
 }

@@ -2,7 +2,7 @@
 //!
 //! - [`bi`], [`cross`]: a whole training, start to end. [`settings`], [`job`]: what they are given.
 //! - [`bi_task`], [`cross_task`]: batch to gradients, and validation, behind [`task::Task`].
-//! - [`texts`], [`batches`], [`mining`], [`negatives`], [`embed`]: what a batch is made of.
+//! - [`texts`], [`batches`], [`sides`], [`mining`], [`negatives`], [`embed`]: what a batch is made of.
 //! - [`losses`], [`optimizer`], [`schedule`]: how it learns.
 //! - [`trainer`]: the loop. [`run`], [`checkpoint`], [`card`]: what it leaves on disk.
 
@@ -22,6 +22,7 @@ pub mod optimizer;
 pub mod run;
 pub mod schedule;
 pub mod settings;
+pub mod sides;
 pub mod task;
 pub mod texts;
 pub mod trainer;
