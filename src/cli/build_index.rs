@@ -5,6 +5,7 @@ use std::time::Instant;
 use indicatif::HumanCount;
 
 use homer::corpus::exchange::Dataset;
+use homer::index::blend::QUERY_WEIGHT;
 use homer::index::build;
 use homer::model::device::Compute;
 
@@ -21,6 +22,11 @@ pub struct Args {
     /// Compute on the GPU
     #[arg(long)]
     gpu: bool,
+
+    /// How much the queries that a reply answered in the script count beside what it says; 0 leaves
+    /// them out
+    #[arg(long, value_name = "WEIGHT", default_value_t = QUERY_WEIGHT)]
+    query_weight: f32,
 }
 
 pub fn run(args: Args, global: &Global) -> anyhow::Result<()> {
@@ -29,7 +35,7 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<()> {
     let dataset = Dataset::load(&project.exchanges())?;
     let start = Instant::now();
     let bar = progress::bar(dataset.pool.len() as u64, "replies");
-    let built = build::build(&project, &compute, &dataset, |done| {
+    let built = build::build(&project, &compute, &dataset, args.query_weight, |done| {
         bar.set_position(done as u64);
     });
     bar.finish_and_clear();
@@ -44,8 +50,8 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<()> {
     );
     match manifest.source.calibration {
         Some(found) => eprintln!(
-            "on {} validation exchanges the true reply scores {:.3} on average, a random one {:.3}; \
-             --min-score auto is {:.3}",
+            "on {} validation exchanges, whose queries it did not know, the true reply scores {:.3} on \
+             average, a random one {:.3}; --min-score auto is {:.3}",
             HumanCount(found.pairs as u64),
             found.true_mean,
             found.random_mean,

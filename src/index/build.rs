@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 
+use super::blend::{QUERIES, blend};
 use super::manifest::{Manifest, Source};
 use super::write::IndexWriter;
 use super::{Entry, Origin, calibrate, fingerprint};
@@ -17,8 +18,9 @@ use crate::project::Project;
 /// all the vectors that are in memory at a time.
 const BATCH: usize = 512;
 
-/// Embeds every distinct reply of the pool and puts the index in its place, instead of one that
-/// was there. `progress` is told how many replies are done.
+/// Embeds every distinct reply of the pool, with the queries that it answered at `query_weight`
+/// (see [`blend`]), and puts the index in its place, instead of one that was there. `progress` is
+/// told how many replies are done.
 ///
 /// # Errors
 /// [`Error::NotMade`] where there is no bi-encoder; there is no reply, the bi-encoder fails, or
@@ -27,17 +29,24 @@ pub fn build(
     project: &Project,
     compute: &Compute,
     dataset: &Dataset,
+    query_weight: f32,
     progress: impl FnMut(usize),
 ) -> Result<Manifest> {
+    if !(query_weight.is_finite() && query_weight >= 0.0) {
+        return Err(Error::Setting(format!(
+            "--query-weight {query_weight}: give a number that is not negative"
+        )));
+    }
     let encoder = load_bi_encoder(project, compute)?;
     let source = Source {
         character: dataset.settings.character.clone(),
         context_turns: dataset.settings.context_turns,
+        query_weight,
         bi_encoder: fingerprint::of_file(&project.bi_encoder_model().join(WEIGHTS))?,
         pool: fingerprint::of_file(&project.exchanges().join(POOL))?,
         calibration: calibrate::calibrate(&encoder, &dataset.valid)?,
     };
-    let embed = |replies: &[&str]| encoder.embed_replies(replies);
+    let embed = |texts: &[&str]| encoder.embed_replies(texts);
     stream(&project.index(), dataset, source, embed, progress)
 }
 
@@ -55,23 +64,49 @@ fn stream(
         .into_iter()
         .map(|exchange| (exchange.id, exchange))
         .collect();
+    let asked = if source.query_weight > 0.0 {
+        QUERIES
+    } else {
+        0
+    };
     let mut writer: Option<IndexWriter> = None;
     let mut done = 0;
     for batch in pool.chunks(BATCH) {
-        let texts: Vec<&str> = batch.iter().map(|reply| reply.text.as_str()).collect();
-        let embeddings = embed(&texts)?;
+        let answered: Vec<Vec<&Exchange>> = batch
+            .iter()
+            .map(|reply| {
+                let known = reply.exchanges.iter().filter_map(|id| exchanges.get(id));
+                known.copied().collect()
+            })
+            .collect();
+        let replies: Vec<&str> = batch.iter().map(|reply| reply.text.as_str()).collect();
+        let queries: Vec<&str> = answered
+            .iter()
+            .flat_map(|answered| answered.iter().take(asked))
+            .map(|exchange| exchange.query.text.as_str())
+            .collect();
+        let mut replies = embed(&replies)?;
+        let queries = embed(&queries)?;
+        let width = replies.width;
         let writer = match &mut writer {
             Some(writer) => writer,
-            None => writer.insert(IndexWriter::create(folder, pool.len(), embeddings.width)?),
+            None => writer.insert(IndexWriter::create(folder, pool.len(), width)?),
         };
-        for (row, reply) in batch.iter().enumerate() {
-            let first = reply.exchanges.iter().find_map(|id| exchanges.get(id));
+        let mut at = 0;
+        for ((reply, answered), vector) in batch
+            .iter()
+            .zip(&answered)
+            .zip(replies.values.chunks_mut(width))
+        {
+            let count = answered.len().min(asked) * width;
+            blend(vector, &queries.values[at..at + count], source.query_weight);
+            at += count;
             let entry = Entry {
                 text: reply.text.clone(),
-                origin: first.map(|&exchange| Origin::from(exchange)),
+                origin: answered.first().map(|&exchange| Origin::from(exchange)),
                 exchanges: reply.exchanges.clone(),
             };
-            writer.push(&entry, embeddings.row(row))?;
+            writer.push(&entry, vector)?;
         }
         done += batch.len();
         progress(done);
@@ -152,6 +187,7 @@ mod tests {
         Source {
             character: "Rufus".into(),
             context_turns: 3,
+            query_weight: 0.0,
             bi_encoder: "bi".into(),
             pool: "pool".into(),
             calibration: None,
@@ -192,6 +228,26 @@ mod tests {
         let third = |row: usize| index.vectors()[row * WIDTH + 2];
         assert!((0..index.len()).all(|row| third(row) <= third(hits[0].row)));
         assert!(index.search(&[1.0; 4], 3).is_err());
+    }
+
+    #[test]
+    fn a_reply_is_found_by_the_query_that_it_answered() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = root.path().join("index");
+        let source = Source {
+            query_weight: 1.0,
+            ..source()
+        };
+        stream(&folder, &dataset(4), source, embed, |_| {}).unwrap();
+        let index = Index::open(&folder).unwrap();
+        let (reply, query) = (vector("reply 2"), vector("query 1"));
+        for (i, stored) in index.vectors()[2 * WIDTH..3 * WIDTH].iter().enumerate() {
+            assert!((stored.to_f32() - (reply[i] + query[i]) / 2.0).abs() < 1e-3);
+        }
+        // It answers nobody.
+        for (i, stored) in index.vectors()[WIDTH..2 * WIDTH].iter().enumerate() {
+            assert!((stored.to_f32() - vector("reply 1")[i]).abs() < 1e-3);
+        }
     }
 
     #[test]

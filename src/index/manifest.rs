@@ -22,6 +22,9 @@ pub struct Source {
     pub character: String,
     /// Turns before a query that the bi-encoder has seen in training, at most.
     pub context_turns: usize,
+    /// Weight of the queries that a reply answered in its vector, see [`super::blend`].
+    #[serde(default)]
+    pub query_weight: f32,
     /// [`fingerprint::of_file`] of the bi-encoder's weights.
     pub bi_encoder: String,
     /// [`fingerprint::of_file`] of the pool.

@@ -1,7 +1,7 @@
 //! The index: every distinct reply with its vector, in a folder that anything can read, and that
 //! homer maps and never loads.
 //!
-//! - `vectors.safetensors`: `vectors` F16 `[replies, width]`, unit rows; `offsets` U64
+//! - `vectors.safetensors`: `vectors` F16 `[replies, width]`; `offsets` U64
 //!   `[replies + 1]`, where each reply's record starts in
 //! - `replies.csv`: RFC 4180, UTF-8, a header row, then one [`Entry`] a record, see [`records`];
 //! - `manifest.json`: [`Manifest`].
@@ -10,6 +10,7 @@
 //! kernels of [`dot`]. [`build`](mod@build) makes it from a dataset, [`calibrate`] finds the
 //! score under which an answer is no better than a random one.
 
+pub mod blend;
 pub mod build;
 pub mod calibrate;
 pub mod dot;

@@ -40,7 +40,12 @@ class Words:
         return kept[1:] if kept and kept[0] == self.sep else kept
 
     def query(self, exchange, longest):
-        return [self.cls, *self.newest(self.turns(exchange), longest - 2), self.sep]
+        return [self.cls, *self(exchange["query"]["text"])[2 - longest :], self.sep]
+
+    def context(self, exchange, longest):
+        """All turns before the query as one text; None where there is none."""
+        ids = self(" ".join(turn["text"] for turn in exchange["context"]))
+        return [self.cls, *ids[2 - longest :], self.sep] if ids else None
 
     def text(self, text, longest):
         return [self.cls, *self(text)[: longest - 2], self.sep]
