@@ -393,3 +393,27 @@ fn the_picture_goes_where_it_is_wanted() {
     assert!(Path::new(&home.path("pictures/compared.png")).is_file());
     assert!(!home.path("runs/eval.png").exists());
 }
+
+#[test]
+fn the_figures_stand_in_the_card_and_in_the_index_which_answers_as_before() {
+    let home = Home::prepared(30);
+    home.train_bi();
+    home.write("runs/bi-encoder/README.md", "# A card\n\n## Use\n\nSo.\n");
+    home.says(&["build-index"]);
+    let (before, _) = home.says(&["ask", "Where is the boat?"]);
+    for args in [&["eval", "--split", "valid"][..], &["eval"], &["eval"]] {
+        home.says(args);
+    }
+    let card = fs::read_to_string(home.path("runs/bi-encoder/README.md")).unwrap();
+    assert_eq!(card.matches("## Test").count(), 1, "{card}");
+    assert!(card.contains("30 queries from the test part"), "{card}");
+    assert!(card.ends_with("## Use\n\nSo.\n"), "{card}");
+    let manifest = fs::read(home.path("runs/index/manifest.json")).unwrap();
+    let manifest: Value = serde_json::from_slice(&manifest).unwrap();
+    let report = home.report(&[]);
+    assert_eq!(
+        manifest["evaluation"]["ask"]["mrr"].as_f64().unwrap(),
+        mean(&report, "ask", "mrr")
+    );
+    assert_eq!(home.says(&["ask", "Where is the boat?"]).0, before);
+}

@@ -10,6 +10,7 @@ use clap::ValueEnum;
 use homer::chart;
 use homer::eval::cases::Cases;
 use homer::eval::exchanges::{Source, TestSet};
+use homer::eval::record::record;
 use homer::eval::report::evaluate;
 use homer::eval::systems::lineup;
 use homer::files;
@@ -21,7 +22,9 @@ use super::{Global, progress};
 ///
 /// Every query of the test part is put to chance, TF-IDF, BM25, the untuned encoder, the trained
 /// models, and what `ask` does by default. The figures also go to runs/eval.json, the answers to
-/// runs/eval-answers.jsonl.
+/// runs/eval-answers.jsonl; those of the prepared dialogue's test part also into the models' cards
+/// and the index's manifest. What the index knows of the queries that a reply answered is left out:
+/// the tested queries are among them.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   homer eval
@@ -99,6 +102,9 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<()> {
     files::write_jsonl(&project.runs().join("eval-answers.jsonl"), &answers)?;
     let png = args.png.unwrap_or_else(|| project.runs().join("eval.png"));
     chart::eval::draw(&report, &png)?;
+    if matches!(source, Source::Test) {
+        record(&project, &report)?;
+    }
 
     let mut out = std::io::stdout().lock();
     if args.json {

@@ -16,6 +16,7 @@ pub mod exchanges;
 pub mod fusion;
 pub mod metrics;
 pub mod rankers;
+pub mod record;
 pub mod report;
 pub mod reranking;
 pub mod staged;

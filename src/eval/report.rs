@@ -263,7 +263,12 @@ pub struct Answers {
     pub query: String,
     /// What the character really said.
     pub reply: String,
-    /// By key.
+    /// The distractors among which R@1 and MRR of 20 are measured, so that anything else can be
+    /// measured among the same; none where the pool is too small.
+    pub distractors: Vec<String>,
+    /// What was just said and so is not said again, of the pool.
+    pub said: Vec<String>,
+    /// By key: the answer, and the true reply's rank among 20 and in the whole pool.
     pub systems: serde_json::Map<String, serde_json::Value>,
 }
 
@@ -399,11 +404,20 @@ pub fn evaluate(
 }
 
 fn answers(cases: &Cases, found: &[(&'static str, Vec<Outcome>)]) -> Vec<Answers> {
+    let text = |place: &usize| cases.pool[*place].clone();
     let of = |case: &Case| Answers {
         exchange: case.exchange,
         context: case.context.clone(),
         query: case.text.clone(),
-        reply: cases.pool[case.truth].clone(),
+        reply: text(&case.truth),
+        distractors: case
+            .among(FEW)
+            .unwrap_or_default()
+            .iter()
+            .filter(|place| **place != case.truth)
+            .map(text)
+            .collect(),
+        said: case.said.iter().map(text).collect(),
         systems: found
             .iter()
             .map(|(key, outcomes)| {
@@ -411,6 +425,7 @@ fn answers(cases: &Cases, found: &[(&'static str, Vec<Outcome>)]) -> Vec<Answers
                 let answer = serde_json::json!({
                     "answer": cases.pool[outcome.answer],
                     "rank": outcome.all.rank(),
+                    "rank_of_20": outcome.few.map(|few| few.rank()),
                 });
                 ((*key).to_owned(), answer)
             })

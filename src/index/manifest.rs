@@ -49,6 +49,23 @@ pub struct Manifest {
     pub dtype: String,
     /// [`fingerprint::of_file`] of the other files of the folder, by name.
     pub files: BTreeMap<String, String>,
+    /// How the persona did in its last test, as far as there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evaluation: Option<Value>,
+}
+
+/// Notes the figures of a test in the manifest of the index in `folder`, if there is one.
+///
+/// # Errors
+/// The manifest cannot be read or written.
+pub fn note_evaluation(folder: &Path, figures: &Value) -> Result<()> {
+    let path = folder.join(MANIFEST);
+    if !path.is_file() {
+        return Ok(());
+    }
+    let mut manifest: Value = files::read_json(&path)?;
+    manifest["evaluation"] = figures.clone();
+    files::write_json(&path, &manifest)
 }
 
 impl Manifest {
@@ -64,6 +81,7 @@ impl Manifest {
             width,
             dtype: DTYPE.into(),
             files: fingerprints(folder)?,
+            evaluation: None,
         })
     }
 
