@@ -1,26 +1,33 @@
 #!/usr/bin/env bash
-# Makes the built-in encoder and the built-in persona again, from all-MiniLM-L6-v2 and the sample
-# script beside this file.
+# Makes the built-in encoder and the built-in persona again, from all-MiniLM-L6-v2, the sample
+# script beside this file, and the sentences of WordNet 3.0 (its data.* files: in Debian, the package
+# wordnet-base).
 #
-#   data/make_builtin.sh path/to/all-MiniLM-L6-v2     both
-#   data/make_builtin.sh                              the persona alone, with the encoder that is here
+#   data/make_builtin.sh path/to/all-MiniLM-L6-v2 path/to/wordnet    both
+#   data/make_builtin.sh                  the persona alone, with the encoder that is here
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 cargo build --release
-homer="$PWD/target/release/homer"
+homer="${CARGO_TARGET_DIR:-$PWD/target}/release/homer"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-if [ $# -gt 0 ]; then
-    "$homer" distill data/sample_script.csv --encoder "$1" --out "$work/encoder" \
-        --layers 2 --vocabulary 10000 --epochs 8
+if [ $# -eq 2 ]; then
+    # All example sentences and a third of the definitions, each a scene of its own.
+    sed -n 's/^[0-9]\{8\} .* | //p' "$2"/data.{noun,verb,adj,adv} | tr ';' '\n' |
+        sed 's/^ *//; s/ *$//' | awk '/^"/ || NR % 3 == 0' | tr -d '"' |
+        awk 'NF > 1 && !seen[$0]++ { print; print "" }' > "$work/wordnet.txt"
+    "$homer" distill data/sample_script.csv "$work/wordnet.txt" --encoder "$1" --out "$work/encoder" \
+        --layers 3 --intermediate 1024 --vocabulary 9500 --epochs 5
     mkdir -p data/encoder
     cp -r "$work/encoder/." data/encoder/
+elif [ $# -ne 0 ]; then
+    echo "give all-MiniLM-L6-v2 and WordNet's folder, or nothing" >&2
+    exit 2
 fi
 
-# Strangers ask out of the blue: on validation, queries without context are answered better here.
-"$homer" -C "$work" prepare data/sample_script.csv --context-turns 0
+"$homer" -C "$work" prepare data/sample_script.csv
 "$homer" -C "$work" train-bi --encoder built-in --precision f16
 "$homer" -C "$work" train-cross --precision f16
 "$homer" -C "$work" build-index

@@ -185,7 +185,8 @@ pub fn distill(
         encoder,
         tokenizer,
         max_length: options.max_length,
-        pooler: teacher.pooler.clone(),
+        // The large encoder's was made for states that these are not.
+        pooler: None,
     };
     Ok((student, report))
 }

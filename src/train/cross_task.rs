@@ -178,6 +178,8 @@ impl Words {
 
 /// Negatives beside each true reply in validation.
 const VALIDATION_NEGATIVES: usize = 7;
+/// Exchanges that are scored in one call.
+const VALIDATION_GROUPS: usize = 32;
 
 /// Query and reply read together, scored from the first token's state.
 pub struct CrossTask<M> {
@@ -269,17 +271,18 @@ impl<M: Trainee> Task for CrossTask<M> {
     fn validate(&self, interrupt: &AtomicBool) -> Result<Validation> {
         let head = self.model.head().ok_or_else(headless)?;
         let (mut loss, mut ranks) = (0.0, 0.0);
-        for group in &self.valid {
+        for groups in self.valid.chunks(VALIDATION_GROUPS) {
             go_on(interrupt)?;
-            let scores = score(self.model.encoder(), head, group)?;
-            ranks += reciprocal_rank(&scores, 0);
-            let logits = Tensor::new(scores, &Device::Cpu)?;
-            loss += self
-                .options
-                .loss
-                .of(&logits, group.len())?
-                .0
-                .to_scalar::<f64>()?;
+            let scores = score(self.model.encoder(), head, &groups.concat())?;
+            let mut rest = scores.as_slice();
+            for group in groups {
+                let (scores, others) = rest.split_at(group.len());
+                rest = others;
+                ranks += reciprocal_rank(scores, 0);
+                let logits = Tensor::new(scores, &Device::Cpu)?;
+                let (mean, _) = self.options.loss.of(&logits, scores.len())?;
+                loss += mean.to_scalar::<f64>()?;
+            }
         }
         let n = self.valid.len() as f64;
         Ok(Validation {
