@@ -29,8 +29,14 @@ impl Dir {
         let dir = Self::empty();
         dir.prepare(REPLIES);
         dir.train(1);
-        dir.homer(&["build-index"]).success();
+        dir.index();
         dir
+    }
+
+    /// Builds the index of what the replies say, whatever they answered.
+    fn index(&self) {
+        self.homer(&["build-index", "--query-weight", "0"])
+            .success();
     }
 
     fn path(&self) -> &Path {
@@ -123,6 +129,13 @@ const REPLIES: usize = 60;
 
 /// The files of an index.
 const INDEX: [&str; 3] = ["vectors.safetensors", "replies.csv", "manifest.json"];
+
+/// What reply `i` is the nearest answer to: itself, but for an accent that the tokenizer takes off.
+/// Nobody is answered with the very words that they said.
+fn question(i: usize) -> String {
+    reply(i).replace(" my ", " mý ")
+}
+
 
 /// Lines that no two of are alike.
 fn reply(i: usize) -> String {
@@ -224,10 +237,10 @@ fn the_answer_is_the_reply_whose_vector_is_nearest() {
     let dir = Dir::persona();
     // Without context a query is embedded as a reply is, so a reply's own text finds it.
     for i in [0, 17, 59] {
-        assert_eq!(dir.says(&["ask", &reply(i)]), format!("{}\n", reply(i)));
+        assert_eq!(dir.says(&["ask", &question(i)]), format!("{}\n", reply(i)));
     }
-    let line: Value = serde_json::from_str(&dir.says(&["ask", "--json", &reply(17)])).unwrap();
-    assert_eq!(line["question"], reply(17));
+    let line: Value = serde_json::from_str(&dir.says(&["ask", "--json", &question(17)])).unwrap();
+    assert_eq!(line["question"], question(17));
     assert_eq!(line["answer"], reply(17));
     assert!((line["chosen"]["retrieval"].as_f64().unwrap() - 1.0).abs() < 1e-2);
     assert_eq!(line["chosen"]["rerank"], Value::Null);
@@ -278,7 +291,7 @@ fn context_is_part_of_the_question() {
 #[test]
 fn explain_shows_the_best_candidates_and_their_exchanges() {
     let dir = Dir::persona();
-    let shown = dir.says(&["ask", "--explain", &reply(4)]);
+    let shown = dir.says(&["ask", "--explain", &question(4)]);
     let lines: Vec<&str> = shown.lines().collect();
     assert_eq!(lines[0], reply(4));
     assert_eq!(lines.len(), 14, "{shown}");
@@ -353,13 +366,13 @@ fn questions_come_from_standard_input_and_from_files() {
     let dir = Dir::persona();
     let answer = format!("{}\n", reply(8));
     assert_eq!(
-        dir.replies(&["ask", "-"], &format!("  {}\n", reply(8))),
+        dir.replies(&["ask", "-"], &format!("  {}\n", question(8))),
         answer
     );
 
     let file = dir.path().join("questions.txt");
     let file_name = file.to_str().unwrap();
-    let questions = format!("\u{feff}{}\r\n\n{}", reply(8), reply(3));
+    let questions = format!("\u{feff}{}\r\n\n{}", question(8), question(3));
     fs::write(&file, &questions).unwrap();
     let answers = format!("{}\n\n{}\n", reply(8), reply(3));
     assert_eq!(dir.says(&["ask", "--file", file_name]), answers);
@@ -401,14 +414,14 @@ fn under_the_least_score_there_is_no_answer() {
     );
     // Validation was large enough to calibrate on, and a perfect match passes any threshold.
     assert_eq!(
-        dir.says(&["ask", &reply(2), "--min-score", "auto"]),
+        dir.says(&["ask", &question(2), "--min-score", "auto"]),
         format!("{}\n", reply(2))
     );
 
     let small = Dir::empty();
     small.prepare(5);
     small.train(1);
-    small.homer(&["build-index"]).success();
+    small.index();
     let error = small.fails(&["ask", "Well?", "--min-score", "auto"], 1);
     assert!(error.contains("too few validation exchanges"), "{error}");
 }
@@ -422,15 +435,15 @@ fn an_index_of_another_bi_encoder_is_refused_until_it_is_built_again() {
         error.contains("another bi-encoder") && error.contains("homer build-index"),
         "{error}"
     );
-    dir.homer(&["build-index"]).success();
-    assert_eq!(dir.says(&["ask", &reply(30)]), format!("{}\n", reply(30)));
+    dir.index();
+    assert_eq!(dir.says(&["ask", &question(30)]), format!("{}\n", reply(30)));
 }
 
 #[test]
 fn dialogue_that_is_newer_than_the_index_is_said_and_no_obstacle() {
     let dir = Dir::persona();
     dir.prepare(REPLIES - 1);
-    let outcome = dir.homer(&["ask", &reply(1)]).success();
+    let outcome = dir.homer(&["ask", &question(1)]).success();
     let said = text(&outcome.get_output().stderr);
     assert!(
         said.contains("prepared anew") && said.contains("Rufus") && said.contains("build-index"),
@@ -446,7 +459,7 @@ fn dialogue_that_is_newer_than_the_index_is_said_and_no_obstacle() {
 fn a_damaged_index_is_an_error_that_says_what_to_do() {
     let dir = Dir::persona();
     for name in INDEX {
-        dir.homer(&["build-index"]).success();
+        dir.index();
         let file = dir.path().join("runs/index").join(name);
         let bytes = fs::read(&file).unwrap();
         fs::write(&file, &bytes[..bytes.len() / 2]).unwrap();
@@ -463,7 +476,7 @@ fn building_twice_gives_the_same_bytes() {
     let dir = Dir::persona();
     let read = || INDEX.map(|name| fs::read(dir.path().join("runs/index").join(name)).unwrap());
     let before = read();
-    dir.homer(&["build-index"]).success();
+    dir.index();
     assert!(before == read());
 }
 
@@ -472,8 +485,8 @@ fn the_repl_answers_a_line_with_a_line_and_never_repeats_itself() {
     let dir = Dir::persona();
     let input = format!(
         "{}\n\n{}\n:why\n:nonsense\n:quit\nNever read.\n",
-        reply(5),
-        reply(5)
+        question(5),
+        question(5)
     );
     let outcome = dir.command(&["repl"]).write_stdin(input).assert().success();
     let answers = text(&outcome.get_output().stdout);
@@ -497,9 +510,9 @@ fn the_repl_answers_a_line_with_a_line_and_never_repeats_itself() {
 fn the_repl_saves_what_was_said_and_overwrites_nothing() {
     let dir = Dir::persona();
     let file = dir.path().join("talk.txt");
-    let input = format!("{}\n:save {}\n", reply(5), file.display());
+    let input = format!("{}\n:save {}\n", question(5), file.display());
     dir.replies(&["repl"], &input);
-    let saved = format!("You: {0}\nRufus: {0}\n", reply(5));
+    let saved = format!("You: {}\nRufus: {}\n", question(5), reply(5));
     assert_eq!(fs::read_to_string(&file).unwrap(), saved);
     let again = dir.command(&["repl"]).write_stdin(input).assert().success();
     assert!(text(&again.get_output().stderr).contains("exists already"));
@@ -514,4 +527,18 @@ fn the_repl_ends_with_its_input_whatever_that_was() {
         .write_stdin(b"\xff\xfe?\n".as_slice())
         .assert()
         .success();
+}
+
+#[test]
+fn by_default_the_queries_that_a_reply_answered_count() {
+    let dir = Dir::persona();
+    let vectors = || fs::read(dir.path().join("runs/index/vectors.safetensors")).unwrap();
+    let alone = vectors();
+    dir.homer(&["build-index"]).success();
+    assert_ne!(vectors(), alone);
+    let error = dir.fails(&["build-index", "--query-weight=-1"], 1);
+    assert!(error.contains("not negative"), "{error}");
+    let manifest = fs::read(dir.path().join("runs/index/manifest.json")).unwrap();
+    let manifest: Value = serde_json::from_slice(&manifest).unwrap();
+    assert_eq!(manifest["query_weight"], 1.0);
 }

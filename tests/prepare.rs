@@ -270,6 +270,11 @@ fn ready_pairs_are_split_in_file_order() {
     let neighbours = Neighbour::load(&home.path("data/exchanges")).unwrap();
     assert_eq!(neighbours.len(), 24);
 
+    home.prepare(&["pairs.csv", "--context-turns", "0"])
+        .assert()
+        .success();
+    assert!(home.dataset().train[3].context.is_empty());
+
     home.prepare(&["pairs.csv", "--character", "Mo"])
         .assert()
         .success();

@@ -337,6 +337,15 @@ mod tests {
     }
 
     #[test]
+    fn neither_the_question_nor_the_context_is_given_back_as_an_answer() {
+        let context = ["Never!".to_owned()];
+        let answer = persona(None)
+            .answer(&context, "hm", &[], &Choice::default())
+            .unwrap();
+        assert_eq!(texts(&answer), ["Mm, pie!", "I own a very long boat."]);
+    }
+
+    #[test]
     fn skipping_what_was_said_still_gives_as_many_candidates() {
         let choice = Choice {
             top_k: 2,

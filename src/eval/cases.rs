@@ -191,6 +191,13 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn what_was_just_said_is_known_however_it_is_written() {
+        let cases = Cases::new(&exchanges(&["Before!", "query 1", "Tea."]), 10, 1);
+        let said: Vec<&[usize]> = cases.cases.iter().map(|case| &case.said[..]).collect();
+        assert_eq!(said, [&[0][..], &[0, 1], &[0]]);
+    }
+
+    #[test]
     fn every_other_reply_is_drawn_as_often() {
         let cases = Cases::new(&exchanges(&replies(2000)), 5000, 7);
         let mut drawn = vec![0; cases.pool.len()];

@@ -76,7 +76,12 @@ pub fn train_bi(
         among: "among all validation replies",
         python: "from sentence_transformers import SentenceTransformer\n\n\
                  model = SentenceTransformer(\"model\")\n\
-                 vectors = model.encode([\"How are you?\", \"Never better.\"])",
+                 query, context, reply = model.encode(\n\
+                 \u{20}   [\"How are you?\", \"Good morning. Sit down.\", \"Never better.\"],\n\
+                 \u{20}   normalize_embeddings=True,\n\
+                 )\n\
+                 # What was said before the query counts half of what it says.\n\
+                 score = model.similarity(query + 0.5 * context, reply)",
     };
     run.finish(&outcome, &card(&kind, &resolved, common, &outcome))?;
     Ok(outcome)

@@ -4,7 +4,7 @@
 use super::FastEncoder;
 use super::chunk::{Chunk, Start, positions};
 use super::gradients::Gradients;
-use super::tape::{LayerTape, Tape};
+use super::tape::{LayerTape, Normed, Tape};
 use crate::model::config::Config;
 use crate::model::dropout::Site;
 use crate::model::kernels::product::Into;
@@ -56,14 +56,7 @@ impl FastEncoder {
         }
 
         norm::drop(&mut dx, chunk.mask(Site::Embeddings, p, hidden));
-        let (weight, bias) = gradients.pair(self.layout.norm);
-        self.norm(self.layout.norm).backward(
-            &tape.embedded.values,
-            &tape.embedded.rates,
-            &mut dx,
-            weight,
-            bias,
-        );
+        self.norm_backward(self.layout.norm, &tape.embedded, &mut dx, gradients);
         for (token, row) in dx.chunks(hidden).enumerate() {
             gradients.words.add(chunk.ids[token], row);
             gradients.add_row(Layout::POSITIONS, chunk.positions[token], row);
@@ -95,14 +88,11 @@ impl FastEncoder {
         let mut branch = self.take(tokens * hidden);
 
         // y = norm(middle + mask · (gelu(wide) · Wᵀ + b))
-        let (weight, bias) = gradients.pair(index(Part::FeedForwardNorm));
-        let normed = &tape.feed_forward;
-        self.norm(index(Part::FeedForwardNorm)).backward(
-            &normed.values,
-            &normed.rates,
+        self.norm_backward(
+            index(Part::FeedForwardNorm),
+            &tape.feed_forward,
             dx,
-            weight,
-            bias,
+            gradients,
         );
         branch.copy_from_slice(dx);
         norm::drop(
@@ -129,15 +119,7 @@ impl FastEncoder {
         self.give([d_wide, middle]);
 
         // middle = norm(x + mask · (context · Wᵀ + b))
-        let (weight, bias) = gradients.pair(index(Part::AttentionNorm));
-        let normed = &tape.attention;
-        self.norm(index(Part::AttentionNorm)).backward(
-            &normed.values,
-            &normed.rates,
-            dx,
-            weight,
-            bias,
-        );
+        self.norm_backward(index(Part::AttentionNorm), &tape.attention, dx, gradients);
         branch.copy_from_slice(dx);
         norm::drop(
             &mut branch,
@@ -176,5 +158,17 @@ impl FastEncoder {
         }
         self.give([branch, d_context, d_projected]);
         self.give(tape.into_buffers());
+    }
+    /// Replaces the gradient of a norm's output by that of its input.
+    fn norm_backward(
+        &self,
+        place: usize,
+        normed: &Normed,
+        dx: &mut [f32],
+        gradients: &mut Gradients,
+    ) {
+        let (weight, bias) = gradients.pair(place);
+        self.norm(place)
+            .backward(&normed.values, &normed.rates, dx, weight, bias);
     }
 }
