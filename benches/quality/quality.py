@@ -21,14 +21,11 @@ METRICS = [
     ("R@10", "rank", lambda rank: float(rank <= 10)),
     ("MRR", "rank", lambda rank: 1 / rank),
 ]
-SHARES = [12, 25, 50, 100]
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     add_common(parser)
-    parser.add_argument("--no-curve", action="store_true", help="leave the learning curve out")
-    parser.add_argument("--curve", default="learning-curve.png", help="[%(default)s]")
     args = parser.parse_args()
     python, work = set_up(args)
     homer = Path(args.homer).resolve()
@@ -93,42 +90,6 @@ def main():
         ask = case["systems"]["ask"]
         texts = [text.replace("|", "\\|") for text in (case["query"], ask["answer"], case["reply"])]
         print("| " + " | ".join(texts) + f" | {ask['rank']:.0f} |")
-    if not args.no_curve:
-        curve(homer, Path(args.encoder).resolve(), project, work, python, args.curve)
-
-
-def curve(homer, encoder, project, work, python, picture):
-    """The bi-encoder on shares of the training exchanges, spread evenly; on what it was trained on
-    and on the test part."""
-    points = []
-    for share in SHARES:
-        print(f"learning curve, {share}%", file=sys.stderr)
-        part = projects.copied(project, work / f"curve-{share}")
-        path = part / "data/exchanges/train.jsonl"
-        rows = projects.read_jsonl(path)
-        kept = [row for i, row in enumerate(rows) if i * share % 100 < share]
-        projects.write_jsonl(path, kept)
-        run(homer, "train-bi", "-C", part, "--encoder", encoder)
-        test = evaluated(run(homer, "eval", "-C", part, "--json", "--queries", 100_000))
-        # As many training queries as there are test queries, against as large a pool.
-        seen = part / "seen.jsonl"
-        count = test["queries"]
-        projects.write_jsonl(seen, kept[:: max(1, len(kept) // count)][:count])
-        train = evaluated(run(homer, "eval", "-C", part, "--json", "--test", seen))
-        point = {"share": share, "exchanges": len(kept)}
-        for name, report in [("test", test), ("train", train), ("untuned", test)]:
-            key = "untuned" if name == "untuned" else "bi"
-            row = next(row for row in report["systems"] if row["key"] == key)
-            point[name] = row["figures"]["r1_of_20"]
-        points.append(point)
-        print(json.dumps(point))
-    values = work / "curve.json"
-    values.write_text(json.dumps(points))
-    run(python, HERE / "draw_curve.py", values, picture)
-
-
-def evaluated(done):
-    return json.loads(done.stdout)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 queries and candidates that `homer eval` drew; writes the true replies' ranks.
 
 Bi-encoder: MultipleNegativesRankingLoss on (context + query, reply). Cross-encoder: binary
-cross-entropy on the true reply and negatives mined with the tuned bi-encoder.
+cross-entropy on (query, reply), the true one and negatives mined with the tuned bi-encoder.
 """
 
 import argparse
@@ -82,7 +82,7 @@ for batch in batches(len(train), 16, steps, seed=42):
     for i in batch:
         mined = [distinct[j] for j in order[i][3:] if heard(distinct[j]) != heard(replies[i])]
         for reply, label in [(replies[i], 1.0), *((text, 0.0) for text in draw.sample(mined, 4))]:
-            pairs.append((queries[i], reply))
+            pairs.append((train[i]["query"]["text"], reply))
             labels.append(label)
     features = cross.tokenizer(
         [a for a, _ in pairs], [b for _, b in pairs],
@@ -110,7 +110,6 @@ def rank(scores, texts, case):
 rows = []
 for case, row in zip(cases, scores):
     few = [*case["distractors"], case["reply"]] if case["distractors"] else []
-    text = query(case["context"], case["query"])
     found = {}
     for name, reranks in [("st_bi", False), ("st_reranked", True)]:
         ranks = {}
@@ -120,7 +119,8 @@ for case, row in zip(cases, scores):
             values = row[[pool.index(t) for t in texts]]
             if reranks:
                 best = np.argsort(-values)[: args.candidates]
-                again = cross.predict([(text, texts[j]) for j in best], show_progress_bar=False)
+                pairs = [(case["query"], texts[j]) for j in best]
+                again = cross.predict(pairs, show_progress_bar=False)
                 values = values - 2e3  # behind everything that was reranked
                 values[best] = again
             ranks[key] = rank(values, texts, case)
