@@ -136,7 +136,6 @@ fn question(i: usize) -> String {
     reply(i).replace(" my ", " mý ")
 }
 
-
 /// Lines that no two of are alike.
 fn reply(i: usize) -> String {
     let things = ["boat", "pie", "hat", "moose", "kettle"];
@@ -436,7 +435,10 @@ fn an_index_of_another_bi_encoder_is_refused_until_it_is_built_again() {
         "{error}"
     );
     dir.index();
-    assert_eq!(dir.says(&["ask", &question(30)]), format!("{}\n", reply(30)));
+    assert_eq!(
+        dir.says(&["ask", &question(30)]),
+        format!("{}\n", reply(30))
+    );
 }
 
 #[test]
