@@ -36,6 +36,10 @@ struct Own {
     #[arg(long, value_name = "ENCODER", default_value_t = training::default_encoder())]
     encoder: String,
 
+    /// Passes over the training exchanges
+    #[arg(long, value_name = "N", default_value_t = defaults().epochs, value_parser = clap::value_parser!(u64).range(1..))]
+    epochs: u64,
+
     /// Exchanges a step; each is a negative for all others [default: 64, with --gpu 128]
     #[arg(long, value_name = "N", value_parser = training::at_least(2))]
     batch_size: Option<usize>,
@@ -71,6 +75,7 @@ impl Args {
         BiSettings {
             encoder: self.own.encoder.clone(),
             common: self.shared.common(Sizes {
+                epochs: self.own.epochs,
                 batch_size: self.own.batch_size.unwrap_or(usual),
                 chunk_size: self.own.chunk_size.unwrap_or(usual),
                 max_length: self.own.max_length,

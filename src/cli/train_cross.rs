@@ -40,6 +40,10 @@ struct Own {
     #[arg(long, value_name = "ENCODER")]
     encoder: Option<String>,
 
+    /// Passes over the training exchanges
+    #[arg(long, value_name = "N", default_value_t = defaults().epochs, value_parser = clap::value_parser!(u64).range(1..))]
+    epochs: u64,
+
     /// Exchanges a step, each with its negatives [default: 16, with --gpu 32]
     #[arg(long, value_name = "N", value_parser = training::at_least(1))]
     batch_size: Option<usize>,
@@ -91,6 +95,7 @@ impl Args {
         CrossSettings {
             encoder: self.own.encoder.clone(),
             common: self.shared.common(Sizes {
+                epochs: self.own.epochs,
                 batch_size: self.own.batch_size.unwrap_or(usual),
                 chunk_size: self.own.chunk_size.unwrap_or(usual),
                 max_length: self.own.max_length,

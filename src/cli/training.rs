@@ -42,10 +42,6 @@ impl Existing {
 #[derive(clap::Args)]
 #[group(id = "shared", multiple = true)]
 pub struct Shared {
-    /// Passes over the training exchanges
-    #[arg(long, value_name = "N", default_value_t = defaults().epochs, value_parser = clap::value_parser!(u64).range(1..))]
-    epochs: u64,
-
     /// Steps in all, instead of whole passes
     #[arg(long, value_name = "N", conflicts_with = "epochs", value_parser = clap::value_parser!(u64).range(1..))]
     steps: Option<u64>,
@@ -99,6 +95,7 @@ fn defaults() -> Common {
 
 /// Settings that differ in their defaults.
 pub struct Sizes {
+    pub epochs: u64,
     pub batch_size: usize,
     pub chunk_size: usize,
     pub max_length: usize,
@@ -109,7 +106,7 @@ impl Shared {
     /// All that both trainings take.
     pub fn common(&self, sizes: Sizes) -> Common {
         Common {
-            epochs: self.epochs,
+            epochs: sizes.epochs,
             steps: self.steps,
             batch_size: sizes.batch_size,
             chunk_size: sizes.chunk_size,

@@ -66,7 +66,8 @@ impl Material {
                 }
                 let label = label.as_deref();
                 let context = context.as_deref().filter(|_| options.context_turns > 0);
-                let pairs = Pairs::read(source, query, reply, context, label)?;
+                let pairs =
+                    Pairs::read(source, query, reply, context, label, options.context_turns)?;
                 Ok(Self::of_pairs(pairs, options))
             }
         }

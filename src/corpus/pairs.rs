@@ -1,4 +1,8 @@
 //! Ready pairs: a query and its reply a row, for people who have questions and answers.
+//!
+//! Many such files tell in a context column what the others said, and leave out what the character
+//! answered meanwhile. Where a row's context goes on from the row before, that reply is put back:
+//! it says more about what comes next than anything else in the context.
 
 use super::clean::clean;
 use super::columns::place;
@@ -15,10 +19,13 @@ pub struct Pairs {
     pub incomplete: usize,
     /// Rows labelled as somebody else's.
     pub others: usize,
+    /// The context that the last pair's row told, without its query.
+    told: String,
 }
 
 impl Pairs {
-    /// Reads the rows. Those labelled 0 are counted and left out.
+    /// Reads the rows. Those labelled 0 are counted and left out. Of what was said before a query at
+    /// most `context_turns` turns are kept, the newest.
     ///
     /// # Errors
     /// What [`Source::for_each_row`] returns; a label that is neither yes nor no; no pair at all.
@@ -28,6 +35,7 @@ impl Pairs {
         reply: &str,
         context: Option<&str>,
         label: Option<&str>,
+        context_turns: usize,
     ) -> Result<Self> {
         let query_at = place(source, query)?;
         let reply_at = place(source, reply)?;
@@ -44,7 +52,7 @@ impl Pairs {
             }
             let query = row.cell(query_at);
             let context = context_at.map_or("", |at| row.cell(at));
-            pairs.take(&row, query, row.cell(reply_at), context);
+            pairs.take(&row, query, row.cell(reply_at), context, context_turns);
             Ok(())
         })?;
         if pairs.exchanges.is_empty() {
@@ -61,26 +69,21 @@ impl Pairs {
         Ok(pairs)
     }
 
-    fn take(&mut self, row: &Row<'_>, query: &str, reply: &str, context: &str) {
+    fn take(&mut self, row: &Row<'_>, query: &str, reply: &str, context: &str, most: usize) {
         let text = clean(query);
         let reply = clean(reply);
         if text.is_empty() || reply.is_empty() {
             self.incomplete += 1;
             return;
         }
-        let nobody = |text| Turn {
-            speaker: String::new(),
-            text,
-        };
-        let context = before_query(context, query);
+        let told = before_query(context, query);
+        let mut context = self.context(&told);
+        context.drain(..context.len().saturating_sub(most));
+        self.told = told;
         self.exchanges.push(Exchange {
             id: self.exchanges.len(),
             scene: usize::try_from(row.number).unwrap_or(usize::MAX),
-            context: if context.is_empty() {
-                Vec::new()
-            } else {
-                vec![nobody(context)]
-            },
+            context,
             query: nobody(text),
             reply,
             close_replies: Vec::new(),
@@ -88,6 +91,43 @@ impl Pairs {
             bad_replies: Vec::new(),
         });
     }
+
+    /// The turns before a query whose row tells of `told`: those of the pair before, with its query
+    /// and reply, where this one goes on from it.
+    fn context(&self, told: &str) -> Vec<Turn> {
+        let goes_on = self.exchanges.last().and_then(|last| {
+            let rest = rest_of(told, &self.told, &last.query.text)?;
+            let mut turns = last.context.clone();
+            turns.extend([last.query.clone(), nobody(last.reply.clone())]);
+            Some((turns, rest))
+        });
+        let (mut turns, rest) = goes_on.unwrap_or((Vec::new(), told));
+        if !rest.is_empty() {
+            turns.push(nobody(rest.to_owned()));
+        }
+        turns
+    }
+}
+
+fn nobody(text: String) -> Turn {
+    Turn {
+        speaker: String::new(),
+        text,
+    }
+}
+
+/// What of `told` was said after the query of the row before, which told of `before`; `None` where
+/// `told` does not go on from that row.
+fn rest_of<'a>(told: &'a str, before: &str, query: &str) -> Option<&'a str> {
+    let known = format!("{before} {query}");
+    told.rmatch_indices(query).find_map(|(at, _)| {
+        let (head, rest) = told.split_at(at + query.len());
+        let older = known.strip_suffix(head)?;
+        let whole = |text: &str, space: fn(&str) -> bool| text.is_empty() || space(text);
+        let apart =
+            whole(older, |text| text.ends_with(' ')) && whole(rest, |text| text.starts_with(' '));
+        apart.then(|| rest.trim_start())
+    })
 }
 
 /// A pair as two adjacent turns.
@@ -146,7 +186,15 @@ mod tests {
         let path = folder.path().join("pairs.csv");
         std::fs::write(&path, format!("Q,A,Context,label\n{rows}")).unwrap();
         let source = Source::read(&path, None).unwrap();
-        Pairs::read(&source, "Q", "A", Some("Context"), Some("label"))
+        Pairs::read(&source, "Q", "A", Some("Context"), Some("label"), 4)
+    }
+
+    fn contexts(pairs: &Pairs) -> Vec<Vec<&str>> {
+        let turns = |pair| {
+            let Exchange { context, .. } = pair;
+            context.iter().map(|turn| turn.text.as_str()).collect()
+        };
+        pairs.exchanges.iter().map(turns).collect()
     }
 
     #[test]
@@ -155,14 +203,36 @@ mod tests {
             "Tea?,Yes.,Morning. Hm.  Tea?,1.0\nSugar?,Two.,Sugar?,TRUE\nMilk?,No.,Tea first.,1\n",
         )
         .unwrap();
-        let contexts: Vec<Vec<&str>> = pairs
-            .exchanges
-            .iter()
-            .map(|pair| pair.context.iter().map(|turn| turn.text.as_str()).collect())
-            .collect();
-        assert_eq!(contexts, [vec!["Morning. Hm."], vec![], vec!["Tea first."]]);
+        assert_eq!(
+            contexts(&pairs),
+            [vec!["Morning. Hm."], vec![], vec!["Tea first."]]
+        );
         assert_eq!(pairs.exchanges[2].scene, 4);
         assert_eq!(pairs.exchanges[2].id, 2);
+    }
+
+    #[test]
+    fn the_characters_own_replies_are_put_back_where_a_row_goes_on_from_the_one_before() {
+        let pairs = read(
+            "Tea?,Yes.,Morning. Tea?,1\n\
+             Milk?,A drop.,Morning. Tea? Here. Milk?,1\n\
+             Her line?,Hers.,Tea? Here. Milk?,0\n\
+             Sugar?,Two.,Here. Milk? Sugar?,1\n\
+             Cake?,Later.,A new day. Milk? Sugar? Cake?,1\n\
+             Pie?,Now.,Cakes. Pie?,1\n",
+        )
+        .unwrap();
+        let whole = ["Tea?", "Yes.", "Here.", "Milk?", "A drop."];
+        assert_eq!(
+            contexts(&pairs),
+            [
+                vec!["Morning."],
+                vec!["Morning.", "Tea?", "Yes.", "Here."],
+                whole[1..].to_vec(),             // four turns at most
+                vec!["A new day. Milk? Sugar?"], // of another conversation, however alike
+                vec!["Cakes."],                  // another word, not the query before
+            ]
+        );
     }
 
     #[test]

@@ -10,6 +10,7 @@ use rand_chacha::ChaCha8Rng;
 use crate::corpus::clean::clean;
 use crate::corpus::columns::{Columns, Named};
 use crate::corpus::pairs::Pairs;
+use crate::corpus::prepare::Options;
 use crate::corpus::read::Source;
 use crate::corpus::script::Script;
 use crate::error::{Error, IoContext, Result};
@@ -63,7 +64,8 @@ pub fn read(path: &Path) -> Result<Vec<Scene>> {
             label,
         } => {
             let (context, label) = (context.as_deref(), label.as_deref());
-            let pairs = Pairs::read(&source, &query, &reply, context, label)?;
+            let most = Options::new(path).context_turns;
+            let pairs = Pairs::read(&source, &query, &reply, context, label, most)?;
             let scenes = pairs.exchanges.into_iter().map(|pair| {
                 let mut turns: Scene = pair.context.into_iter().map(|turn| turn.text).collect();
                 turns.extend([pair.query.text, pair.reply]);

@@ -1,8 +1,9 @@
-//! What a query is to the bi-encoder: the vector of its words, and half the vector of what was
-//! said before it.
+//! What a query is to the bi-encoder: the vector of its words, and half the vector of the turn
+//! before it.
 //!
 //! Embedded as one text, a long context drowns a short query; two vectors keep their weights
 //! whatever their lengths, and an encoder that was never trained on conversations reads both well.
+//! The turn just before, most often the character's own, says as much as all turns together.
 
 use super::bi_encoder::{Embeddings, normalize};
 use super::packed::Tokens;
@@ -11,12 +12,12 @@ use crate::error::Result;
 /// What the context's unit vector counts beside the query's.
 pub const CONTEXT_WEIGHT: f32 = 0.5;
 
-/// A query's tokens, and those of the turns before it where there are any.
+/// A query's tokens, and those of the turn before it where there is one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QueryTokens {
     /// The turn to answer.
     pub text: Tokens,
-    /// All turns before it, as one text.
+    /// The turn before it.
     pub context: Option<Tokens>,
 }
 

@@ -168,18 +168,19 @@ impl Tokenizer {
         self.inner.get_vocab_size(true)
     }
 
-    /// `[CLS] query [SEP]` and, of the turns before it as one text, `[CLS] turns… [SEP]`, each at
-    /// most `max` tokens; what is cut is cut from the beginning.
+    /// `[CLS] query [SEP]` and, of the newest turn before it that has words, `[CLS] turn [SEP]`,
+    /// each at most `max` tokens; what is cut is cut from the beginning.
     ///
     /// # Errors
     /// `max` leaves no room for a token, or the tokenizer fails.
     pub fn query(&self, query: Query<'_>, max: usize) -> Result<QueryTokens> {
         let room = room(max, 2)?;
         let newest = |ids: &[u32]| self.assemble(&ids[ids.len().saturating_sub(room)..], None);
-        let context = self.words(&query.context.join(" "))?;
+        let mut before = query.context.iter().rev().map(|turn| self.words(turn));
+        let turn = before.find(|words| !words.as_ref().is_ok_and(Vec::is_empty));
         Ok(QueryTokens {
             text: newest(&self.words(query.text)?),
-            context: (!context.is_empty()).then(|| newest(&context)),
+            context: turn.transpose()?.map(|words| newest(&words)),
         })
     }
 

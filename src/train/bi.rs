@@ -80,7 +80,7 @@ pub fn train_bi(
                  \u{20}   [\"How are you?\", \"Good morning. Sit down.\", \"Never better.\"],\n\
                  \u{20}   normalize_embeddings=True,\n\
                  )\n\
-                 # What was said before the query counts half of what it says.\n\
+                 # The turn before the query counts half of what it says itself.\n\
                  score = model.similarity(query + 0.5 * context, reply)",
     };
     run.finish(&outcome, &card(&kind, &resolved, common, &outcome))?;

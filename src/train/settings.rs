@@ -122,6 +122,8 @@ impl Default for CrossSettings {
         Self {
             encoder: None,
             common: Common {
+                // Later passes were never better than the first, on any script.
+                epochs: 1,
                 batch_size: Self::batch_size(false),
                 chunk_size: Self::batch_size(false),
                 max_length: 128,

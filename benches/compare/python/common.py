@@ -43,8 +43,9 @@ class Words:
         return [self.cls, *self(exchange["query"]["text"])[2 - longest :], self.sep]
 
     def context(self, exchange, longest):
-        """All turns before the query as one text; None where there is none."""
-        ids = self(" ".join(turn["text"] for turn in exchange["context"]))
+        """The turn before the query; None where there is none."""
+        turns = (self(turn["text"]) for turn in reversed(exchange["context"]))
+        ids = next((ids for ids in turns if ids), None)
         return [self.cls, *ids[2 - longest :], self.sep] if ids else None
 
     def text(self, text, longest):

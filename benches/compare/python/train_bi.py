@@ -11,7 +11,7 @@ from torch.nn.functional import normalize
 
 from common import Trainer, Words, batches, padded, read_jsonl
 
-# As homer composes a query: the vector of its words, and half that of the turns before it.
+# As homer composes a query: the vector of its words, and half that of the turn before it.
 CONTEXT_WEIGHT = 0.5
 
 parser = argparse.ArgumentParser()
@@ -39,7 +39,6 @@ ranking = MultipleNegativesRankingLoss(
     model, scale=1 / args.temperature, directions=directions, partition_mode="per_direction"
 )
 trainer = Trainer(model, args.lr, args.steps, args.warmup_steps)
-
 
 
 def embedded(sequences):
