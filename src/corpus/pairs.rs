@@ -190,11 +190,10 @@ mod tests {
     }
 
     fn contexts(pairs: &Pairs) -> Vec<Vec<&str>> {
-        let turns = |pair| {
-            let Exchange { context, .. } = pair;
-            context.iter().map(|turn| turn.text.as_str()).collect()
-        };
-        pairs.exchanges.iter().map(turns).collect()
+        let exchanges = pairs.exchanges.iter();
+        exchanges
+            .map(|pair| pair.context.iter().map(|turn| turn.text.as_str()).collect())
+            .collect()
     }
 
     #[test]
