@@ -275,16 +275,7 @@ def retrieve(bench):
 
 def large_index(bench):
     """5. An index of a million vectors, and the memory that building one takes."""
-    rows = bench.args.large
-    vectors = bench.synthetic(rows) / "runs/index/vectors.safetensors"
-    homer, memory = Series(), Series()
-    for _ in range(bench.args.runs):
-        found = search_times(bench, rows, CANDIDATES, 1)
-        homer.add(found.median, found.peak)
-        memory.add(read_once(vectors))
-    row = Row(f"search, {rows:,} replies", "ms", homer, "reading the bytes", memory)
-    yield row.target("≤ 1.5 × reading", 0 < row.homer.median <= 1.5 * row.other.median)
-
+    # First: reading a million vectors below raises the driver's own peak, which children inherit.
     one, four = bench.project("pool-1"), bench.project("pool-4")
     for project, times in ((one, 1), (four, 4)):
         projects.without_validation(project)
@@ -298,6 +289,16 @@ def large_index(bench):
     added = projects.size_mb(projects.pool(four)) - projects.size_mb(projects.pool(one))
     text = f"grows by the texts ({added:.1f} MB of them) alone"
     yield row.target(text, row.homer.median - row.other.median <= 10 * added + 10)
+
+    rows = bench.args.large
+    vectors = bench.synthetic(rows) / "runs/index/vectors.safetensors"
+    homer, memory = Series(), Series()
+    for _ in range(bench.args.runs):
+        found = search_times(bench, rows, CANDIDATES, 1)
+        homer.add(found.median, found.peak)
+        memory.add(read_once(vectors))
+    row = Row(f"search, {rows:,} replies", "ms", homer, "reading the bytes", memory)
+    yield row.target("≤ 1.5 × reading", 0 < row.homer.median <= 1.5 * row.other.median)
 
 
 def read_once(path):

@@ -30,7 +30,7 @@ use crate::model::query;
 const NAME: &str = "cross-encoder";
 
 /// Validation exchanges, at most: each is read with all its negatives at every validation.
-const VALIDATION: usize = 200;
+const VALIDATION: usize = 100;
 
 /// Trains a cross-encoder from the encoder in the folder `encoder`, with negatives mined by the
 /// bi-encoder in the folder `bi_encoder`, in the run folder of `job`. To resume, `settings` are

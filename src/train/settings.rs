@@ -126,7 +126,6 @@ impl Default for CrossSettings {
                 epochs: 1,
                 batch_size: Self::batch_size(false),
                 chunk_size: Self::batch_size(false),
-                max_length: 128,
                 lr: 5e-5,
                 ..BiSettings::default().common
             },
