@@ -42,6 +42,9 @@ struct Pairs {
     replies: Vec<Tokens>,
     /// The reply of each query.
     truth: Vec<u32>,
+    /// The replies that repeat the query or a turn of its context: nobody says again what was just
+    /// said, so that they are no candidates.
+    said: Vec<Vec<u32>>,
 }
 
 impl Pairs {
@@ -49,7 +52,13 @@ impl Pairs {
         let contexts: Vec<_> = exchanges.iter().map(texts::context).collect();
         let mut replies = Replies::default();
         let truth = exchanges.iter().map(|e| replies.number(&e.reply)).collect();
+        let said = |e: &Exchange| {
+            let turns = e.context.iter().chain([&e.query]);
+            turns.filter_map(|turn| replies.find(&turn.text)).collect()
+        };
+        let said = exchanges.iter().map(said).collect();
         Ok(Self {
+            said,
             queries: tokenizer.queries(&texts::queries(exchanges, &contexts), max)?,
             replies: tokenizer.texts(&replies.as_strs(), max)?,
             truth,
@@ -173,7 +182,7 @@ impl<M: Trainee> Task for BiTask<M> {
         Ok(result.loss)
     }
 
-    /// The rank of the true reply among all distinct validation replies.
+    /// The rank of the true reply among all distinct validation replies, but for what was just said.
     fn validate(&self, interrupt: &AtomicBool) -> Result<Validation> {
         let encode =
             |sequences: &[Tokens]| embed_all(self.model.encoder(), sequences, interrupt, |_| {});
@@ -201,8 +210,15 @@ impl<M: Trainee> Task for BiTask<M> {
             let mean: f64 = self.loss(&queries, &truths, &texts)?.loss.to_scalar()?;
             loss += mean * batch.len() as f64;
             let scores = queries.matmul(&candidates)?; // [batch, distinct]
-            for (scores, &truth) in scores.to_vec2::<f32>()?.iter().zip(&texts) {
-                ranks += reciprocal_rank(scores, truth as usize);
+            for (&i, mut scores) in batch.iter().zip(scores.to_vec2::<f32>()?) {
+                let truth = self.valid.truth[i as usize];
+                for &said in self.valid.said[i as usize]
+                    .iter()
+                    .filter(|&&said| said != truth)
+                {
+                    scores[said as usize] = f32::NEG_INFINITY;
+                }
+                ranks += reciprocal_rank(&scores, truth as usize);
             }
         }
         let n = order.len() as f64;
@@ -210,5 +226,60 @@ impl<M: Trainee> Task for BiTask<M> {
             loss: loss / n,
             mrr: ranks / n,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::corpus::exchange::Turn;
+    use crate::model::bi_encoder::BiEncoder;
+    use crate::model::config::Family;
+    use crate::model::device::Compute;
+    use crate::model::testing::tiny_encoder_folder;
+
+    fn exchange(id: usize, before: &str, reply: &str) -> Exchange {
+        let turn = |text: &str| Turn {
+            speaker: String::new(),
+            text: text.into(),
+        };
+        Exchange {
+            id,
+            scene: id,
+            context: vec![turn(before)],
+            query: turn("boat"),
+            reply: reply.into(),
+            close_replies: Vec::new(),
+            good_replies: Vec::new(),
+            bad_replies: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn what_was_just_said_is_no_candidate_in_validation() {
+        let folder = tempfile::tempdir().unwrap();
+        tiny_encoder_folder(folder.path(), Family::Bert, &["boat", "pie", "hat"], 1).unwrap();
+        let options = Options {
+            ranking: Ranking {
+                temperature: 0.05,
+                both_directions: true,
+            },
+            max_length: 8,
+            batch_size: 2,
+            chunk_size: 2,
+            seed: 1,
+        };
+        let mrr = |valid: &[Exchange]| {
+            let model = BiEncoder::load(folder.path(), &Compute::Fast).unwrap();
+            let tokenizer = model.tokenizer.clone();
+            let task = BiTask::new(model, &tokenizer, valid, valid, options).unwrap();
+            task.validate(&AtomicBool::new(false)).unwrap().mrr
+        };
+        // Each has said the other one's reply just before: nothing but its own is left.
+        let said = [exchange(0, "Hat!", "pie"), exchange(1, "Pie.", "hat")];
+        assert_eq!(mrr(&said), 1.0);
+        // One query, two replies: only one of them can be ahead.
+        let other = [exchange(0, "boat", "pie"), exchange(1, "boat", "hat")];
+        assert_eq!(mrr(&other), 0.75);
     }
 }
