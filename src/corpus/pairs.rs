@@ -123,9 +123,8 @@ fn rest_of<'a>(told: &'a str, before: &str, query: &str) -> Option<&'a str> {
     told.rmatch_indices(query).find_map(|(at, _)| {
         let (head, rest) = told.split_at(at + query.len());
         let older = known.strip_suffix(head)?;
-        let whole = |text: &str, space: fn(&str) -> bool| text.is_empty() || space(text);
-        let apart =
-            whole(older, |text| text.ends_with(' ')) && whole(rest, |text| text.starts_with(' '));
+        let apart = (older.is_empty() || older.ends_with(' '))
+            && (rest.is_empty() || rest.starts_with(' '));
         apart.then(|| rest.trim_start())
     })
 }
