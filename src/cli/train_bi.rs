@@ -48,7 +48,7 @@ struct Own {
     #[arg(long, value_name = "N", value_parser = training::at_least(1))]
     chunk_size: Option<usize>,
 
-    /// Longest sequence, in tokens; of a longer query with its context the newest are kept
+    /// Longest sequence, in tokens; of a longer query, or turn before it, the newest are kept
     #[arg(long, value_name = "N", default_value_t = defaults().max_length, value_parser = training::at_least(4))]
     max_length: usize,
 

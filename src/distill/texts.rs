@@ -10,7 +10,6 @@ use rand_chacha::ChaCha8Rng;
 use crate::corpus::clean::clean;
 use crate::corpus::columns::{Columns, Named};
 use crate::corpus::pairs::Pairs;
-use crate::corpus::prepare::Options;
 use crate::corpus::read::Source;
 use crate::corpus::script::Script;
 use crate::error::{Error, IoContext, Result};
@@ -64,8 +63,7 @@ pub fn read(path: &Path) -> Result<Vec<Scene>> {
             label,
         } => {
             let (context, label) = (context.as_deref(), label.as_deref());
-            let most = Options::new(path).context_turns;
-            let pairs = Pairs::read(&source, &query, &reply, context, label, most)?;
+            let pairs = Pairs::read(&source, &query, &reply, context, label, CONTEXT)?;
             let scenes = pairs.exchanges.into_iter().map(|pair| {
                 let mut turns: Scene = pair.context.into_iter().map(|turn| turn.text).collect();
                 turns.extend([pair.query.text, pair.reply]);
@@ -76,8 +74,8 @@ pub fn read(path: &Path) -> Result<Vec<Scene>> {
     }
 }
 
-/// Makes the most of scenes: every turn alone, the turns before it as one text, as the context of
-/// a query is embedded, and the sentences of longer turns. A twentieth of the distinct turns is
+/// Makes the most of scenes: every turn alone, the turns before it as one text,
+/// and the sentences of longer turns. A twentieth of the distinct turns is
 /// held out, and with them every text that they are in.
 ///
 /// # Errors

@@ -122,7 +122,7 @@ impl Default for CrossSettings {
         Self {
             encoder: None,
             common: Common {
-                // Later passes were never better than the first, on any script.
+                // Where more passes were tried, the best step lay in the first.
                 epochs: 1,
                 batch_size: Self::batch_size(false),
                 chunk_size: Self::batch_size(false),
