@@ -35,6 +35,13 @@ impl Builtin {
         }
     }
 
+    /// The last place that is looked at.
+    pub fn sources(&self) -> &Path {
+        self.folders
+            .last()
+            .map_or(Path::new("data"), PathBuf::as_path)
+    }
+
     /// The model folder of the small encoder.
     pub fn encoder(&self) -> Option<PathBuf> {
         self.first("encoder", |folder| folder.join("config.json").is_file())

@@ -82,9 +82,12 @@ pub enum Error {
         /// The learning rate at its peak.
         lr: f64,
     },
-    /// Ctrl-C: everything worth keeping was saved.
+    /// Ctrl-C.
     #[error("interrupted")]
-    Interrupted,
+    Interrupted {
+        /// Whether there is a checkpoint of this run to go on from.
+        saved: bool,
+    },
     /// An error inside candle, with what was being done.
     #[error("a tensor operation failed")]
     Candle(#[from] candle_core::Error),

@@ -27,6 +27,8 @@ pub fn write_atomic(
     fill(&mut writer)?;
     writer.flush().at("write", path)?;
     drop(writer);
+    // On the disk before it takes its place: a power cut must not leave half of it there.
+    temporary.as_file().sync_all().at("write", path)?;
     share(temporary.path()).at("write", path)?;
     temporary
         .persist(path)
@@ -138,4 +140,28 @@ pub fn read_jsonl<T: serde::de::DeserializeOwned>(path: &Path) -> Result<Vec<T>>
             })
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Error;
+
+    #[test]
+    fn a_failed_filling_changes_nothing() {
+        let home = tempfile::tempdir().unwrap();
+        let folder = home.path().join("made");
+        let write =
+            |text: &'static str| move |new: &Path| fs::write(new.join("a"), text).at("write", new);
+        replace_folder(&folder, write("one")).unwrap();
+        let failed = replace_folder(&folder, |new| {
+            write("two")(new)?;
+            Err(Error::Setting("no".into()))
+        });
+        assert!(failed.is_err());
+        assert_eq!(fs::read_to_string(folder.join("a")).unwrap(), "one");
+        replace_folder(&folder, write("three")).unwrap();
+        assert_eq!(fs::read_to_string(folder.join("a")).unwrap(), "three");
+        assert_eq!(fs::read_dir(home.path()).unwrap().count(), 1);
+    }
 }

@@ -7,6 +7,7 @@ use assert_cmd::Command;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use homer::corpus::exchange::Dataset;
 use homer::model::bi_encoder::BiEncoder;
 use homer::model::checkpoint::Precision;
 use homer::model::config::Family;
@@ -16,6 +17,7 @@ use homer::model::export::head_specs;
 use homer::model::head::Head;
 use homer::model::testing::tiny_encoder_folder;
 use homer::model::weights::Values;
+use homer::train::settings::Data;
 
 /// homer in a folder of its own.
 struct Home(TempDir);
@@ -361,6 +363,9 @@ fn a_file_of_its_own_is_tested_on() {
     let lines = fs::read(home.path("data/exchanges/valid.jsonl")).unwrap();
     home.write("valid.jsonl", lines);
     assert_eq!(home.report(&["--test", "valid.jsonl"])["queries"], 30);
+    // The ordinary test's figures are not overwritten by these.
+    assert!(home.path("runs/eval-of-valid.json").is_file());
+    assert!(!home.path("runs/eval.json").exists());
 
     let turns: String = (0..30)
         .map(|i| {
@@ -384,6 +389,28 @@ fn a_file_of_its_own_is_tested_on() {
         home.fails(&["eval", "--test", "odd.csv"], 1)
             .contains("odd.csv")
     );
+}
+
+#[test]
+fn models_of_another_dialogue_are_noted_and_get_no_card() {
+    let home = Home::prepared(30);
+    home.train_bi();
+    home.write("runs/bi-encoder/README.md", "# A card\n");
+    let dataset = Dataset::load(&home.path("data/exchanges")).unwrap();
+    let begun = |fingerprint: &str| {
+        let encoder = home.path("encoder");
+        let data = json!({
+            "source": "a.csv", "character": "Rufus", "train": 9, "valid": 9, "fingerprint": fingerprint,
+        });
+        let settings = json!({"settings": {"encoder": encoder}, "data": data});
+        home.write("runs/bi-encoder/settings.json", settings.to_string());
+        home.report(&[])["notes"].to_string()
+    };
+    assert!(begun("another").contains("trained on other exchanges"));
+    let card = || fs::read_to_string(home.path("runs/bi-encoder/README.md")).unwrap();
+    assert!(!card().contains("## Test"));
+    assert!(!begun(&Data::fingerprint(&dataset)).contains("other exchanges"));
+    assert!(card().contains("## Test"));
 }
 
 #[test]

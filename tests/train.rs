@@ -21,7 +21,7 @@ use homer::train::cross::train_cross;
 use homer::train::cross_task::{self, CrossTask, Material};
 use homer::train::job::{self, Job};
 use homer::train::losses::Ranking;
-use homer::train::run::{Outcome, Row, Start};
+use homer::train::run::{Outcome, Row, Run, Start};
 use homer::train::settings::{BiSettings, CrossSettings};
 use homer::train::task::Task;
 use homer::train::trainer::Observer;
@@ -377,7 +377,7 @@ fn a_resumed_bi_encoder_is_the_same_to_the_byte() {
     // In the middle of nowhere, before a validation, after the last step.
     for (run, at) in [("a", 3), ("b", 4), ("c", 10)] {
         let stopped = bench.bi(run, Start::Fresh, &settings, &mut Watch::at(at));
-        assert!(matches!(stopped, Err(Error::Interrupted)));
+        assert!(matches!(stopped, Err(Error::Interrupted { saved: true })));
         // What a crash would have left behind the checkpoint is dropped.
         let path = bench.path(run).join("metrics.jsonl");
         let torn = fs::read_to_string(&path).unwrap() + "{\"step\":99,\"epoch\":9}\n{\"ste";
@@ -409,7 +409,7 @@ fn a_resumed_cross_encoder_is_the_same_to_the_byte() {
         .cross("whole", Start::Fresh, &settings, &mut never())
         .unwrap();
     let stopped = bench.cross("a", Start::Fresh, &settings, &mut Watch::at(6));
-    assert!(matches!(stopped, Err(Error::Interrupted)));
+    assert!(matches!(stopped, Err(Error::Interrupted { saved: true })));
     // The mined negatives are the run's own by now: another bi-encoder changes nothing.
     let mut other = bi_settings();
     other.common.seed = 7;
@@ -514,6 +514,34 @@ fn nothing_trained_is_overwritten_unasked() {
         .unwrap();
     assert!(first == bench.bytes("bi.old/model/model.safetensors"));
     assert!(first != bench.bytes("bi/model/model.safetensors"));
+
+    // However often one begins anew, and breaks off.
+    let second = bench.bytes("bi/model/model.safetensors");
+    settings.common.steps = Some(9);
+    for _ in 0..2 {
+        bench
+            .bi("bi", Start::Force, &settings, &mut Watch::at(1))
+            .unwrap_err();
+    }
+    assert!(first == bench.bytes("bi.old/model/model.safetensors"));
+    assert!(second == bench.bytes("bi.old-2/model/model.safetensors"));
+    assert!(bench.path("bi.old-3").exists());
+}
+
+#[test]
+fn two_trainings_do_not_write_to_one_folder() {
+    let bench = Bench::new(Family::Bert);
+    let first = Run::create(&bench.path("bi"), Start::Fresh, "bi-encoder", &0).unwrap();
+    let mut settings = bi_settings();
+    settings.common.steps = Some(2);
+    for start in [Start::Fresh, Start::Force] {
+        let error = bench.bi("bi", start, &settings, &mut never()).unwrap_err();
+        assert!(error.to_string().contains("another training"), "{error}");
+    }
+    drop(first);
+    bench
+        .bi("bi", Start::Fresh, &settings, &mut never())
+        .unwrap();
 }
 
 #[test]

@@ -27,7 +27,7 @@ def main():
     points = [point(homer, Path(args.encoder).resolve(), base, work, share) for share in SHARES]
     values = work / "curve.json"
     values.write_text(json.dumps(points))
-    run(python, HERE / "draw_curve.py", values, args.picture)
+    run(python, HERE / "python/draw_curve.py", values, args.picture)
 
 
 def point(homer, encoder, base, work, share):

@@ -28,38 +28,44 @@ def main():
     add_common(parser)
     args = parser.parse_args()
     python, work = set_up(args)
-    homer = Path(args.homer).resolve()
+    homer, encoder = Path(args.homer).resolve(), Path(args.encoder).resolve()
+    project, scripts = work / "homer", HERE / "python"
+    train, test = (project / "data/exchanges" / f"{part}.jsonl" for part in ("train", "test"))
+    answers, ranks = project / "runs/eval-answers.jsonl", work / "st-ranks.jsonl"
+    st_bi, st_cross = work / "st-bi-encoder", work / "st-cross-encoder"
+    project.mkdir(exist_ok=True)
 
-    project = projects.fresh(work / "homer")
-    commands = [
-        ("prepare", [Path(args.exchanges).resolve(), "--split", "contiguous"]),
-        ("train-bi", ["--encoder", Path(args.encoder).resolve()]),
-        ("train-cross", []),
-        ("build-index", []),
-        ("eval", ["--queries", 100_000]),
-    ]
-    costs = {}
-    for command, more in commands:
-        print(command, file=sys.stderr)
-        done = run(homer, command, "-C", project, *more)
-        costs[command] = done
-    print(costs["eval"].stdout)
+    def command(name, *more):
+        return [homer, name, "-C", project, *more]
 
-    cases = projects.read_jsonl(project / "runs/eval-answers.jsonl")
-    print("sentence-transformers", file=sys.stderr)
-    ranks = work / "st.json"
-    st = run(
-        *(python, HERE / "train_st.py", "--data", project / "data/exchanges"),
-        *("--cases", project / "runs/eval-answers.jsonl", "--encoder", args.encoder, "--out", ranks),
-    )
-    theirs = json.loads(ranks.read_text())
+    stages = {
+        "prepare": command("prepare", Path(args.exchanges).resolve(), "--split", "contiguous"),
+        "homer train-bi": command("train-bi", "--force", "--encoder", encoder),
+        "homer train-cross": command("train-cross", "--force"),
+        "build-index": command("build-index"),
+        "eval": command("eval", "--queries", 100_000),
+        "sentence-transformers, bi-encoder": [
+            *(python, scripts / "st_bi.py", "--train", train, "--encoder", encoder, "--out", st_bi)
+        ],
+        "sentence-transformers, cross-encoder": [
+            *(python, scripts / "st_cross.py", "--train", train, "--encoder", encoder),
+            *("--bi-encoder", st_bi, "--out", st_cross),
+        ],
+        "ranks": [
+            *(python, scripts / "st_rank.py", "--cases", answers, "--test", test, "--out", ranks),
+            *("--bi-encoder", st_bi, "--cross-encoder", st_cross),
+        ],
+    }
+    done = {name: once(work / "done.json", name, argv) for name, argv in stages.items()}
+    print(done["eval"]["stdout"])
 
+    cases, theirs = projects.read_jsonl(answers), projects.read_jsonl(ranks)
     systems = {
         "homer: bi-encoder": [case["systems"]["bi"] for case in cases],
         "homer: reranked": [case["systems"]["reranked"] for case in cases],
         "homer: ask": [case["systems"]["ask"] for case in cases],
-        "sentence-transformers: bi-encoder": [case["st_bi"] for case in theirs["cases"]],
-        "sentence-transformers: reranked": [case["st_reranked"] for case in theirs["cases"]],
+        "sentence-transformers: bi-encoder": [case["st_bi"] for case in theirs],
+        "sentence-transformers: reranked": [case["st_reranked"] for case in theirs],
     }
     print("| system | " + " | ".join(name for name, _, _ in METRICS) + " |")
     print("| --- |" + " ---: |" * len(METRICS))
@@ -80,16 +86,26 @@ def main():
         cells = [f"{name} {low:+.3f} … {high:+.3f}" for (name, _, _), (low, high) in zip(METRICS, gains)]
         print(f"- {before} → {after}: " + ", ".join(cells))
     print("\n| | seconds | peak MB |\n| --- | ---: | ---: |")
-    for command in ("train-bi", "train-cross"):
-        print(f"| homer {command} | {costs[command].seconds:.0f} | {costs[command].peak:.0f} |")
-    print(f"| sentence-transformers, bi-encoder | {theirs['bi_seconds']:.0f} | |")
-    print(f"| sentence-transformers, cross-encoder | {theirs['cross_seconds']:.0f} | {st.peak:.0f} |")
+    for name in stages:
+        if "train" in name or "encoder" in name:
+            print(f"| {name} | {done[name]['seconds']:.0f} | {done[name]['peak']:.0f} |")
 
     print("\n| query | homer | the true reply | rank |\n| --- | --- | --- | ---: |")
     for case in cases[:: max(1, len(cases) // 20)][:20]:
         ask = case["systems"]["ask"]
         texts = [text.replace("|", "\\|") for text in (case["query"], ask["answer"], case["reply"])]
         print("| " + " | ".join(texts) + f" | {ask['rank']:.0f} |")
+
+
+def once(path, name, argv):
+    """Runs a stage, or takes its output and cost from where they were kept when it ran: they take
+    hours together, and a run that was interrupted goes on where it stopped."""
+    kept = json.loads(path.read_text()) if path.exists() else {}
+    if name not in kept:
+        print(name, file=sys.stderr)
+        kept[name] = vars(run(*argv))
+        path.write_text(json.dumps(kept))
+    return kept[name]
 
 
 if __name__ == "__main__":

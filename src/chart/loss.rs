@@ -8,6 +8,7 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 use super::{Area, BLUE, GREEN, GRID, INK, LABEL, MUTED, ORANGE, Painted, TICK, TITLE, text};
 use crate::error::Result;
 use crate::train::run::Row;
+use crate::train::task::Validation;
 
 /// A point: steps taken, and a value.
 type Point = (f64, f64);
@@ -18,6 +19,7 @@ struct Series {
     mean: Vec<Point>,
     validation: Vec<Point>,
     mrr: Vec<Point>,
+    best: Option<Point>,
 }
 
 impl Series {
@@ -34,6 +36,7 @@ impl Series {
             training,
             validation: points(|row| row.valid_loss),
             mrr: points(|row| row.valid_mrr),
+            best: best(rows),
         }
     }
 }
@@ -148,7 +151,7 @@ fn curves(plot: &Area<'_>, series: &Series) -> Painted {
     }
     chart.draw_secondary_series(LineSeries::new(series.mrr.clone(), GREEN.stroke_width(4)))?;
     chart.draw_secondary_series(dots(&series.mrr, GREEN))?;
-    if let Some(best) = best(&series.mrr) {
+    if let Some(best) = series.best {
         let right = best.0 > last / 2.0;
         let (side, gap) = if right {
             (HPos::Right, -14)
@@ -168,12 +171,17 @@ fn dots(points: &[Point], colour: RGBColor) -> Vec<Circle<Point, i32>> {
     points.iter().map(dot).collect()
 }
 
-/// The highest point after the start, which is the untrained model.
-fn best(mrr: &[Point]) -> Option<Point> {
-    let trained = mrr.iter().filter(|point| point.0 > 0.0);
-    trained
-        .copied()
-        .reduce(|best, point| if point.1 > best.1 { point } else { best })
+/// The validation that was kept: the best after the start, which is the untrained model.
+fn best(rows: &[Row]) -> Option<Point> {
+    let validation = |row: &Row| {
+        let (loss, mrr) = (row.valid_loss?, row.valid_mrr?);
+        (row.step > 0).then_some((row.step, Validation { loss, mrr }))
+    };
+    let (step, best) = rows
+        .iter()
+        .filter_map(validation)
+        .reduce(|best, one| if one.1.beats(&best.1) { one } else { best })?;
+    Some((step as f64, best.mrr))
 }
 
 /// The losses shown: all of the means and of validation, and nearly all single batches.
@@ -276,10 +284,10 @@ mod tests {
         assert!(low < 2.0 && high > 3.0 && high < 60.0, "{low} {high}");
         let (low, high) = rank_range(&series.mrr);
         assert!(low < 0.4 && high > 0.4);
-        assert_eq!(
-            best(&[(0.0, 0.9), (5.0, 0.3), (9.0, 0.3)]),
-            Some((5.0, 0.3))
-        );
+        // The untrained model is never kept, and of equal ranks the lower loss is.
+        let rows = [(0, 1.0, 0.9), (5, 2.0, 0.3), (9, 1.5, 0.3)];
+        let rows = rows.map(|(step, loss, mrr)| validation(step, loss, mrr));
+        assert_eq!(best(&rows), Some((9.0, 0.3)));
     }
 
     #[test]

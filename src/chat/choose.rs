@@ -57,19 +57,14 @@ pub fn choose(
     if temperature <= 0.0 || best.len() < 2 {
         return best.first().copied();
     }
-    // Cosines and logits differ in scale, so scores are measured in their own deviations.
-    let scores: Vec<f64> = best
+    // Cosines and logits differ in scale, so gaps are measured in the mean gap to the best.
+    let gaps: Vec<f64> = best
         .iter()
-        .map(|&i| f64::from(candidates[i].score))
+        .map(|&i| f64::from(candidates[best[0]].score - candidates[i].score))
         .collect();
-    let n = scores.len() as f64;
-    let mean = scores.iter().sum::<f64>() / n;
-    let deviation = (scores.iter().map(|s| (s - mean).powi(2)).sum::<f64>() / n).sqrt();
-    let scale = f64::from(temperature) * deviation.max(1e-6);
-    let weights: Vec<f64> = scores
-        .iter()
-        .map(|score| ((score - scores[0]) / scale).exp())
-        .collect();
+    let mean = gaps.iter().sum::<f64>() / (gaps.len() - 1) as f64;
+    let scale = f64::from(temperature) * mean.max(1e-6);
+    let weights: Vec<f64> = gaps.iter().map(|gap| (-gap / scale).exp()).collect();
     let mut draw = ChaCha8Rng::seed_from_u64(seed).random::<f64>() * weights.iter().sum::<f64>();
     let drawn = weights.iter().position(|weight| {
         draw -= weight;

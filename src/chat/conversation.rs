@@ -56,13 +56,23 @@ impl Conversation {
     /// Writes the whole conversation as text, a turn a line: `You: …`, `CHARACTER: …`.
     ///
     /// # Errors
-    /// [`Error::Exists`] where there is such a file; any I/O error.
+    /// [`Error::Exists`] where there is such a file; there is no such folder; any I/O error.
     pub fn save(&self, path: &Path, character: &str) -> Result<()> {
         if path.exists() {
             return Err(Error::Exists {
                 path: path.to_path_buf(),
                 help: "give another name: nothing is overwritten".into(),
             });
+        }
+        // A slip of the pen in the path should not make folders.
+        let folder = path
+            .parent()
+            .filter(|folder| !folder.as_os_str().is_empty());
+        if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
+            return Err(Error::Setting(format!(
+                "there is no folder {}",
+                folder.display()
+            )));
         }
         files::write_atomic(path, |out| {
             for (question, answer) in &self.said {
@@ -117,6 +127,11 @@ mod tests {
         conversation.save(&path, "Rufus").unwrap();
         let saved = "You: Where is my hat?\nRufus: On the moose.\nYou: Why?\n";
         assert_eq!(std::fs::read_to_string(&path).unwrap(), saved);
+        let nowhere = folder.path().join("nowhere/talk.txt");
+        assert!(
+            conversation.save(&nowhere, "Rufus").is_err()
+                && !folder.path().join("nowhere").exists()
+        );
         conversation.clear();
         let refused = conversation.save(&path, "Rufus").unwrap_err();
         assert!(matches!(refused, Error::Exists { .. }), "{refused}");

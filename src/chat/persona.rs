@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::choose::{Choice, MinScore, choose};
+use crate::corpus::heard::heard;
 use crate::error::{Error, Result};
 use crate::index::{Entry, Origin};
 use crate::model::tokenizer::Query;
@@ -61,6 +62,7 @@ pub struct Persona {
     pub(super) reranker: Option<(Box<dyn Rerank>, Fusion)>,
     pub(super) calibrated: Option<f32>,
     pub(super) outdated: bool,
+    pub(super) unjudged: bool,
 }
 
 /// A reply that was considered.
@@ -120,12 +122,19 @@ impl Persona {
             reranker,
             calibrated,
             outdated: false,
+            unjudged: false,
         }
     }
 
     /// Whether the dialogue was prepared anew since the index was built.
     pub fn is_outdated(&self) -> bool {
         self.outdated
+    }
+
+    /// Whether there is a cross-encoder that is left out because nobody has judged whether it helps
+    /// this bi-encoder.
+    pub fn has_unjudged_reranker(&self) -> bool {
+        self.unjudged
     }
 
     /// What of a context it minds: the newest turns.
@@ -156,10 +165,20 @@ impl Persona {
             .copied()
             .chain(context.iter().map(String::as_str))
             .chain([question])
-            .map(spoken)
+            .map(heard)
             .collect();
-        let found = self.retriever.retrieve(query, choice.top_k + said.len())?;
-        let fresh = |(entry, _): &&(Entry, f32)| !said.contains(&spoken(&entry.text));
+        let fresh = |(entry, _): &&(Entry, f32)| !said.contains(&heard(&entry.text));
+        // What was said may stand in the index in several spellings: look further until there are
+        // enough others.
+        let mut count = choice.top_k.saturating_add(said.len());
+        let found = loop {
+            let found = self.retriever.retrieve(query, count)?;
+            let enough = found.iter().filter(fresh).count() >= choice.top_k;
+            if enough || found.len() < count {
+                break found;
+            }
+            count = count.saturating_mul(4);
+        };
         let repeats = !found.iter().any(|one| fresh(&one));
         let mut candidates: Vec<Candidate> = found
             .iter()
@@ -213,20 +232,6 @@ fn rerank(
     }
     candidates.sort_by(|a, b| b.score.total_cmp(&a.score));
     Ok(())
-}
-
-/// A reply as one hears it: without case, punctuation and white space.
-pub fn spoken(reply: &str) -> String {
-    let heard: String = reply
-        .chars()
-        .filter(|c| c.is_alphanumeric())
-        .flat_map(char::to_lowercase)
-        .collect();
-    if heard.is_empty() {
-        reply.to_owned()
-    } else {
-        heard
-    }
 }
 
 #[cfg(test)]

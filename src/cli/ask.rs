@@ -10,12 +10,13 @@ use homer::chat::persona::Candidate;
 use homer::chat::{Answer, Persona};
 
 use super::explain::explain;
-use super::persona::{MAKE_YOUR_OWN, NO_ANSWER, PersonaArgs, who};
+use super::persona::{MAKE_YOUR_OWN, PersonaArgs, who};
 use super::{Global, usage_error};
 
 /// Ask the character something
 ///
-/// Standard output is the answer and nothing else. The persona that you trained answers, and until
+/// Standard output is the answer and nothing else: an empty line where no reply reaches
+/// `--min-score`. The persona that you trained answers, and until
 /// there is one, the built-in one.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
@@ -119,7 +120,14 @@ impl Args {
         } else if question.is_empty() {
             writeln!(out)?;
         } else {
-            writeln!(out, "{}", one_line(answer.text().unwrap_or(NO_ANSWER)))?;
+            match answer.text() {
+                Some(text) => writeln!(out, "{}", one_line(text))?,
+                // An answer of the character's is never mistaken for this.
+                None => {
+                    writeln!(out)?;
+                    eprintln!("homer: no reply reaches --min-score");
+                }
+            }
             if self.explain {
                 writeln!(out, "\n{}\n{}", who(persona), explain(answer))?;
             }

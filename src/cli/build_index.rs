@@ -8,7 +8,9 @@ use homer::corpus::exchange::Dataset;
 use homer::index::blend::QUERY_WEIGHT;
 use homer::index::build;
 use homer::model::device::Compute;
+use homer::train::task::go_on;
 
+use super::training::on_interrupt;
 use super::{Global, progress};
 
 /// Embed every reply of the character, so that `ask` and `repl` find them
@@ -33,10 +35,13 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<()> {
     let compute = Compute::choose(args.gpu)?;
     let project = global.project();
     let dataset = Dataset::load(&project.exchanges())?;
+    global.note_unfinished(&project.bi_encoder(), "train-bi");
+    let interrupt = on_interrupt()?;
     let start = Instant::now();
     let bar = progress::bar(dataset.pool.len() as u64, "replies");
     let built = build::build(&project, &compute, &dataset, args.query_weight, |done| {
         bar.set_position(done as u64);
+        go_on(interrupt)
     });
     bar.finish_and_clear();
     let manifest = built?;
@@ -59,6 +64,10 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<()> {
         ),
         None => eprintln!("too few validation exchanges for --min-score auto"),
     }
-    eprintln!("next: homer ask \"How are you?\", or homer repl");
+    eprintln!(
+        "next: {}, or {}",
+        global.command("ask \"How are you?\""),
+        global.command("repl")
+    );
     Ok(())
 }

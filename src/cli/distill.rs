@@ -15,8 +15,8 @@ use homer::model::checkpoint::weights_file;
 use homer::model::device::Compute;
 use homer::model::tensors;
 
-use super::progress;
 use super::training::{self, Precision};
+use super::{progress, quoted};
 
 /// Make a small encoder from a large one, for personas small enough to send to a friend
 ///
@@ -130,7 +130,8 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     );
     let layers: Vec<String> = report.layers.iter().map(|i| (i + 1).to_string()).collect();
     eprintln!(
-        "layers {} of {}; {} of {} parameters, {} of {} on disk",
+        "kept {} {} of the {}; {} of {} parameters, {} of {} on disk",
+        if layers.len() == 1 { "layer" } else { "layers" },
         layers.join(", "),
         report.layers_of,
         HumanCount(report.parameters[1] as u64),
@@ -148,7 +149,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         HumanCount(report.texts[0] as u64),
         start.elapsed().as_secs_f64() / 60.0
     );
-    eprintln!("next: homer train-bi --encoder {}", args.out.display());
+    eprintln!("next: homer train-bi --encoder {}", quoted(&args.out));
     Ok(())
 }
 

@@ -4,7 +4,6 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::rc::Rc;
 
-use anyhow::Context;
 use clap::ValueEnum;
 
 use homer::chart;
@@ -74,6 +73,8 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<()> {
         (None, Part::Test) => Source::Test,
     };
     let set = TestSet::load(&project, &source, args.character.as_deref())?;
+    global.note_unfinished(&project.bi_encoder(), "train-bi");
+    global.note_unfinished(&project.cross_encoder(), "train-cross");
     let cases = Rc::new(Cases::new(&set.exchanges, args.queries as usize, args.seed));
     let systems = lineup(&project, &compute, &cases, |what| {
         eprintln!("embedding with {what}");
@@ -87,8 +88,9 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<()> {
     });
     bar.finish_and_clear();
     let (mut report, answers) = found?;
-    report.character = set.character;
-    report.tested = set.name;
+    report.character.clone_from(&set.character);
+    report.tested.clone_from(&set.name);
+    let known = report.notes.len();
     if set.trained_on > 0 {
         report.notes.push(format!(
             "{} of {} exchanges are in the training part as well: the figures flatter the models",
@@ -97,22 +99,44 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<()> {
         ));
     }
 
-    let figures = project.runs().join("eval.json");
+    for name in set.strangers(&project) {
+        report.notes.push(format!(
+            "the {name} was trained on other exchanges than are prepared now, and may have seen what is \
+             tested: train it again"
+        ));
+    }
+    let own = report.notes.len() == known;
+
+    // Printed before it is written: the figures took long, and the folder may be read-only.
+    let mut out = std::io::stdout().lock();
+    let printed = if args.json {
+        writeln!(out, "{}", serde_json::to_string_pretty(&report)?)
+    } else {
+        write!(out, "{report}")
+    };
+    let printed = printed.and_then(|()| out.flush());
+
+    // A test on something else does not take the place of the ordinary one.
+    let name = match &source {
+        Source::Test => "eval".to_owned(),
+        Source::Valid => "eval-valid".to_owned(),
+        Source::File(file) => {
+            let name = file.file_stem().unwrap_or_default();
+            format!("eval-of-{}", name.display())
+        }
+    };
+    let figures = project.runs().join(format!("{name}.json"));
     files::write_json(&figures, &report)?;
-    files::write_jsonl(&project.runs().join("eval-answers.jsonl"), &answers)?;
-    let png = args.png.unwrap_or_else(|| project.runs().join("eval.png"));
+    let each = project.runs().join(format!("{name}-answers.jsonl"));
+    files::write_jsonl(&each, &answers)?;
+    let png = args
+        .png
+        .unwrap_or_else(|| project.runs().join(format!("{name}.png")));
     chart::eval::draw(&report, &png)?;
-    if matches!(source, Source::Test) {
+    if matches!(source, Source::Test) && own {
         record(&project, &report)?;
     }
-
-    let mut out = std::io::stdout().lock();
-    if args.json {
-        writeln!(out, "{}", serde_json::to_string_pretty(&report)?)?;
-    } else {
-        write!(out, "{report}")?;
-    }
-    out.flush().context("cannot write to standard output")?;
+    printed?;
     for note in &report.notes {
         eprintln!("note: {note}");
     }

@@ -16,13 +16,16 @@ mod train_bi;
 mod train_cross;
 mod training;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
 
+use homer::error::Error;
 use homer::project::Project;
+use homer::train::run::is_unfinished;
 
 /// Turn a dialogue script into a character you can talk to.
 #[derive(Parser)]
@@ -54,6 +57,49 @@ impl Global {
     pub fn project(&self) -> Project {
         Project::new(&self.directory)
     }
+
+    /// How a command is called for the same folder, to be copied into a shell.
+    pub fn command(&self, command: &str) -> String {
+        match self.directory.to_str() {
+            Some(".") => format!("homer {command}"),
+            _ => format!("homer -C {} {command}", quoted(&self.directory)),
+        }
+    }
+
+    /// Says if the model in the folder of a run is only the best so far.
+    fn note_unfinished(&self, run: &Path, command: &str) {
+        if is_unfinished(run) {
+            eprintln!(
+                "homer: the training in {} is not finished: this goes by its best model so far; `{}` goes on",
+                run.display(),
+                self.command(&format!("{command} --resume"))
+            );
+        }
+    }
+
+    /// Whether there is such a folder; `prepare` makes it.
+    fn check(&self, makes_it: bool) -> anyhow::Result<()> {
+        let folder = &self.directory;
+        if folder.is_dir() || (makes_it && !folder.exists()) {
+            return Ok(());
+        }
+        let what = if folder.exists() {
+            "is not a folder"
+        } else {
+            "is not there"
+        };
+        anyhow::bail!("-C {}: {what}", folder.display())
+    }
+}
+
+/// A path as a shell takes it.
+pub fn quoted(path: &Path) -> String {
+    let text = path.display().to_string();
+    let plain = |c: char| c.is_alphanumeric() || "/._-+,:@%~".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        return text;
+    }
+    format!("'{}'", text.replace('\'', "'\\''"))
 }
 
 #[derive(Subcommand)]
@@ -73,7 +119,18 @@ enum Command {
 /// Parses, runs, and says what went wrong.
 pub fn run() -> ExitCode {
     let cli = Cli::parse();
-    let outcome: anyhow::Result<()> = match cli.command {
+    tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::try_from_env("HOMER_LOG").unwrap_or_else(|_| "warn".into()))
+        .with_writer(std::io::stderr)
+        .without_time()
+        .with_target(false)
+        .init();
+    let outcome = match &cli.command {
+        Command::Distill(_) | Command::Completions(_) | Command::Man(_) => Ok(()),
+        Command::Prepare(_) => cli.global.check(true),
+        _ => cli.global.check(false),
+    };
+    let outcome = outcome.and_then(|()| match cli.command {
         Command::Prepare(args) => prepare::run(args, &cli.global),
         Command::TrainBi(args) => train_bi::run(&args, &cli.global),
         Command::TrainCross(args) => train_cross::run(&args, &cli.global),
@@ -84,7 +141,7 @@ pub fn run() -> ExitCode {
         Command::Distill(args) => distill::run(&args),
         Command::Completions(args) => completions::run(args),
         Command::Man(args) => man::run(args),
-    };
+    });
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if closed_pipe(&error) => ExitCode::SUCCESS,
@@ -92,7 +149,18 @@ pub fn run() -> ExitCode {
             if let Some(usage) = error.downcast_ref::<clap::Error>() {
                 usage.exit();
             }
-            eprintln!("homer: {error:#}");
+            match error.downcast_ref() {
+                Some(Error::NotMade {
+                    what,
+                    path,
+                    command,
+                }) => eprintln!(
+                    "homer: there is no {what} in {}\n  make it with `{}`",
+                    path.display(),
+                    cli.global.command(command.trim_start_matches("homer "))
+                ),
+                _ => eprintln!("homer: {error:#}"),
+            }
             ExitCode::FAILURE
         }
     }

@@ -16,12 +16,12 @@ pub struct PersonaArgs {
     /// Retrieve, and rerank, this many replies
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
     top_k: u32,
-    /// Draw among the ten best: 0 takes the best, 1 draws freely
-    #[arg(long, value_name = "T", default_value_t = 0.0, value_parser = temperature)]
+    /// Draw among the ten best: 0 takes the best, 0.5 likes the better ones, from 1 on any may come
+    #[arg(long, value_name = "T", default_value_t = 0.0, value_parser = temperature, allow_negative_numbers = true)]
     temperature: f32,
-    /// Seed of the draw
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    seed: u64,
+    /// Seed of the draw [default: another one each time]
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
     /// Leave the cross-encoder out: faster, and less apt
     #[arg(long)]
     no_rerank: bool,
@@ -39,12 +39,35 @@ impl PersonaArgs {
     pub fn load(&self, global: &Global) -> anyhow::Result<Persona> {
         let compute = Compute::choose(self.gpu)?;
         let project = global.project();
-        let persona = Persona::find(&project, &Builtin::find(), &compute, !self.no_rerank)?;
+        let builtin = Builtin::find();
+        let persona = Persona::find(&project, &builtin, &compute, !self.no_rerank);
+        if persona.is_err() && !project.has_persona() && builtin.persona().is_none() {
+            eprintln!(
+                "homer: the built-in persona is neither beside this program nor where it was built, in {}",
+                builtin.sources().display()
+            );
+        }
+        let persona = persona?;
+        if persona.built_in && project.exchanges().join("settings.json").is_file() {
+            eprintln!(
+                "homer: the dialogue here is prepared, but nobody was trained on it yet (next: {}); \
+                 until then the built-in persona answers",
+                global.command("train-bi")
+            );
+        }
+        if persona.has_unjudged_reranker() {
+            eprintln!(
+                "homer: nobody has judged whether the cross-encoder helps this bi-encoder, so it is left \
+                 out; `{}` judges it, `train-cross --force` trains another",
+                global.command("train-cross --resume")
+            );
+        }
         if persona.is_outdated() {
             eprintln!(
                 "homer: the dialogue was prepared anew since the index was built, which still answers \
-                 as {}; `homer build-index` brings it up to date",
-                persona.character
+                 as {}; `{}` brings it up to date",
+                persona.character,
+                global.command("build-index")
             );
         }
         Ok(persona)
@@ -54,7 +77,7 @@ impl PersonaArgs {
         Choice {
             top_k: self.top_k as usize,
             temperature: self.temperature,
-            seed: self.seed,
+            seed: self.seed.unwrap_or_else(rand::random),
             min_score: self.min_score.unwrap_or(MinScore::None),
         }
     }

@@ -160,8 +160,16 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<()> {
     }
     let folder = project.exchanges();
     let report = prepare(&options, &folder)?;
-    eprintln!("wrote {}", folder.display());
-    eprintln!("next: homer train-bi\n");
+    eprintln!("wrote {}\n", folder.display());
     write!(out, "{report}")?;
+    out.flush()?;
+    if report.train < 2 || report.valid == 0 {
+        eprintln!(
+            "\nthese exchanges are too few to train on: {} need more of them",
+            options.input.display()
+        );
+    } else {
+        eprintln!("\nnext: {}", global.command("train-bi"));
+    }
     Ok(())
 }

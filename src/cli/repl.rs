@@ -1,7 +1,7 @@
 //! `homer repl`.
 
 use std::borrow::Cow;
-use std::io::{BufRead, IsTerminal, Write};
+use std::io::{BufRead, IsTerminal, Read, Write};
 use std::path::Path;
 
 use rustyline::completion::Completer;
@@ -142,6 +142,7 @@ impl<'a> Session<'a> {
                 self.choice.seed = seed;
                 format!("the seed is {seed}")
             }
+            Command::Save(_) if self.conversation.is_empty() => "nothing was said yet".into(),
             Command::Save(path) => match self.conversation.save(&path, &self.persona.character) {
                 Ok(()) => format!("saved to {}", path.display()),
                 Err(error) => format!("{:#}", anyhow::Error::new(error)),
@@ -155,15 +156,16 @@ impl<'a> Session<'a> {
 fn line_by_line(mut session: Session<'_>) -> anyhow::Result<()> {
     let mut input = std::io::stdin().lock();
     let mut out = std::io::stdout().lock();
-    let mut line = Vec::new();
-    while input.read_until(b'\n', &mut line)? > 0 {
-        match session.handle(&String::from_utf8_lossy(&line))? {
+    for (number, line) in input.by_ref().split(b'\n').enumerate() {
+        let line = String::from_utf8(line?)
+            .map_err(|_| anyhow::anyhow!("standard input, line {}: not UTF-8", number + 1))?;
+        match session.handle(&line)? {
             Outcome::Answer(text) => writeln!(out, "{text}")?,
             Outcome::Note(text) => eprintln!("{text}"),
-            Outcome::Nothing => {}
+            // Lines keep their numbers.
+            Outcome::Nothing => writeln!(out)?,
             Outcome::Quit => break,
         }
-        line.clear();
     }
     Ok(())
 }

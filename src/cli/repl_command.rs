@@ -32,7 +32,7 @@ pub const COMMANDS: [(&str, &str, &str); 9] = [
     (
         ":temperature",
         "T",
-        "0 takes the best answer, 1 draws freely among the ten best",
+        "0 takes the best answer, 1 draws from the ten best",
     ),
     (":seed", "N", "seed of the draw"),
     (":save", "FILE", "write the conversation to a new text file"),
@@ -45,7 +45,7 @@ pub fn parse(line: &str) -> Result<Command, String> {
     let (given, argument) = line
         .split_once(char::is_whitespace)
         .map_or((line, ""), |(name, rest)| (name, rest.trim()));
-    let name = resolve(given)?;
+    let name = resolve(&given.to_lowercase())?;
     let number = |what: &str| format!("{name} takes {what}, not {argument:?}");
     match name {
         ":top" => match argument.parse() {
@@ -110,7 +110,7 @@ mod tests {
     #[test]
     fn every_command_is_understood() {
         assert_eq!(parse(":help"), Ok(Command::Help));
-        assert_eq!(parse(":why "), Ok(Command::Why));
+        assert_eq!(parse(":WHY "), Ok(Command::Why));
         assert_eq!(parse(":context"), Ok(Command::Context));
         assert_eq!(parse(":clear"), Ok(Command::Clear));
         assert_eq!(parse(":top 5"), Ok(Command::Top(5)));

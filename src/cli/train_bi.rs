@@ -128,7 +128,7 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<()> {
     );
     display.clear();
     let next = "train-cross (or build-index, to answer without it)";
-    training::report(outcome, &folder, project.root(), "train-bi", next)
+    training::report(outcome, &folder, global, "train-bi", next)
 }
 
 #[cfg(test)]

@@ -2,11 +2,14 @@
 
 use clap::ValueEnum;
 
+use homer::chat::load::{CrossVerdict, require_bi_encoder};
 use homer::corpus::exchange::Dataset;
+use homer::error::Error;
 use homer::eval::reranking;
+use homer::index::fingerprint;
 use homer::model::device::Compute;
 use homer::project::Project;
-use homer::train::cross::{require_bi_encoder, train_cross};
+use homer::train::cross::train_cross;
 use homer::train::cross_task;
 use homer::train::job::{self, Job};
 use homer::train::mining::Mining;
@@ -120,6 +123,13 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<()> {
     let project = global.project();
     let folder = project.cross_encoder();
     let start = args.existing.start();
+    if start == Start::Resume && Run::is_finished(&folder) && !is_judged(&project)? {
+        // The training ended, and then something else did before the verdict was written.
+        let settings = Run::settings::<Resolved<CrossSettings>>(&folder)?.settings;
+        let compute = Compute::choose(settings.common.gpu)?;
+        let dataset = Dataset::load(&project.exchanges())?;
+        return judge(&project, &compute, &dataset, settings.common.seed);
+    }
     Run::check(&folder, start)?;
     let settings = match start {
         Start::Resume => Run::settings::<Resolved<CrossSettings>>(&folder)?.settings,
@@ -133,6 +143,7 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<()> {
         (None, Some(name)) => training::encoder(name)?,
         (None, None) => {
             require_bi_encoder(&bi_encoder)?;
+            global.note_unfinished(&project.bi_encoder(), "train-bi");
             bi_encoder.clone()
         }
     };
@@ -165,24 +176,41 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<()> {
     );
     display.clear();
     if outcome.is_ok() {
-        judge(&project, &compute, &dataset, settings.common.seed)?;
+        judge(&project, &compute, &dataset, settings.common.seed).map_err(|error| {
+            match error.downcast_ref() {
+                Some(Error::Interrupted { .. }) => anyhow::anyhow!(
+                    "interrupted: the cross-encoder is trained, but nobody knows yet whether it helps\n  \
+                     judge it with `{}`",
+                    global.command("train-cross --resume")
+                ),
+                _ => error,
+            }
+        })?;
     }
-    training::report(
-        outcome,
-        &folder,
-        project.root(),
-        "train-cross",
-        "build-index",
-    )
+    training::report(outcome, &folder, global, "train-cross", "build-index")
+}
+
+/// Whether the cross-encoder was judged beside the bi-encoder that is there.
+fn is_judged(project: &Project) -> anyhow::Result<bool> {
+    let trained = require_bi_encoder(&project.bi_encoder_model())?;
+    let bi_encoder = fingerprint::of_file(&trained.weights)?;
+    Ok(CrossVerdict::read(project)?.is_judged(&bi_encoder))
 }
 
 /// Says whether reranking helps on validation; where it does not, `ask` will not rerank.
 fn judge(project: &Project, compute: &Compute, dataset: &Dataset, seed: u64) -> anyhow::Result<()> {
     let bar = progress::bar(0, "reranking");
-    let fit = reranking::judge(project, compute, &dataset.valid, seed, |done, total| {
-        bar.set_length(total as u64);
-        bar.set_position(done as u64);
-    });
+    let fit = reranking::judge(
+        project,
+        compute,
+        &dataset.valid,
+        seed,
+        training::on_interrupt()?,
+        |done, total| {
+            bar.set_length(total as u64);
+            bar.set_position(done as u64);
+        },
+    );
     bar.finish_and_clear();
     let fit = fit?;
     let verdict = if fit.helps() {

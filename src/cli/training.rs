@@ -1,6 +1,7 @@
 //! What `train-bi` and `train-cross` share: arguments, progress, Ctrl-C, what they print.
 
 use std::path::{Path, PathBuf};
+use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::ValueEnum;
@@ -16,7 +17,7 @@ use homer::train::settings::{BiSettings, Common};
 use homer::train::task::Validation;
 use homer::train::trainer::{Observer, Verdict};
 
-use super::progress;
+use super::{Global, progress};
 
 #[derive(clap::Args)]
 pub struct Existing {
@@ -153,7 +154,7 @@ pub fn default_encoder() -> String {
 
 /// What else there is, for who takes the defaults.
 pub const OTHER_ENCODERS: &str = "for a larger model, start from `--encoder distilbert-base-uncased` \
-    (downloaded once); `--gpu` computes on a GPU";
+    (downloaded once); `--gpu` computes on a GPU, in a build that has one";
 
 /// The folder of the encoder that was asked for, downloaded if need be.
 pub fn encoder(name: &str) -> anyhow::Result<PathBuf> {
@@ -175,14 +176,20 @@ pub fn encoder(name: &str) -> anyhow::Result<PathBuf> {
 
 static INTERRUPT: AtomicBool = AtomicBool::new(false);
 
-/// From now on the first Ctrl-C asks the training to stop, the second stops the program.
+/// From now on the first Ctrl-C asks the work to stop, the second stops the program. May be asked for
+/// again.
 pub fn on_interrupt() -> anyhow::Result<&'static AtomicBool> {
-    ctrlc::set_handler(|| {
-        if INTERRUPT.swap(true, Ordering::Relaxed) {
-            std::process::exit(130);
-        }
-        eprintln!("\nstopping after this step; Ctrl-C again leaves at once");
-    })?;
+    static HANDLER: Once = Once::new();
+    let mut outcome = Ok(());
+    HANDLER.call_once(|| {
+        outcome = ctrlc::set_handler(|| {
+            if INTERRUPT.swap(true, Ordering::Relaxed) {
+                std::process::exit(130);
+            }
+            eprintln!("\nstopping as soon as it can; Ctrl-C again leaves at once");
+        });
+    });
+    outcome?;
     Ok(&INTERRUPT)
 }
 
@@ -267,22 +274,20 @@ impl Observer for Display {
 pub fn report(
     outcome: Result<Outcome, Error>,
     folder: &Path,
-    root: &Path,
+    global: &Global,
     command: &str,
     next: &str,
 ) -> anyhow::Result<()> {
-    let place = if root == Path::new(".") {
-        String::new()
-    } else {
-        format!(" -C {}", root.display())
-    };
     let outcome = match outcome {
         Ok(outcome) => outcome,
-        Err(Error::Interrupted) if folder.join("checkpoint").exists() => anyhow::bail!(
-            "interrupted, and saved in {}\n  go on with `homer{place} {command} --resume`",
-            folder.display()
+        Err(Error::Interrupted { saved: true }) => anyhow::bail!(
+            "interrupted, and saved in {}\n  go on with `{}`",
+            folder.display(),
+            global.command(&format!("{command} --resume"))
         ),
-        Err(Error::Interrupted) => anyhow::bail!("interrupted before the first step"),
+        Err(Error::Interrupted { saved: false }) => {
+            anyhow::bail!("interrupted before the first step")
+        }
         Err(error) => return Err(error.into()),
     };
     let Outcome { baseline, best, .. } = outcome;
@@ -300,13 +305,13 @@ pub fn report(
         outcome.seconds / 60.0,
         folder.join("model").display()
     );
-    if !best.beats(&baseline) {
+    if best.mrr < baseline.mrr {
         eprintln!(
             "warning: the encoder was better before this training\n  \
              look at {}; try a smaller `--lr`, or more exchanges",
             folder.join("loss.png").display()
         );
     }
-    eprintln!("next: homer{place} {next}");
+    eprintln!("next: {}", global.command(next));
     Ok(())
 }

@@ -80,29 +80,6 @@ pub(super) fn pool<'a>(texts: impl IntoIterator<Item = (&'a str, Option<usize>)>
     replies
 }
 
-/// Two adjacent turns of one scene, whoever speaks: material to pretrain on.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Neighbour {
-    /// The scene that it comes from; for ready pairs, the row.
-    pub scene: usize,
-    /// The turns before the query, oldest first.
-    pub context: Vec<Turn>,
-    /// A turn.
-    pub query: Turn,
-    /// The turn after it.
-    pub reply: Turn,
-}
-
-impl Neighbour {
-    /// Reads those that `prepare` wrote into `folder`, of training scenes only.
-    ///
-    /// # Errors
-    /// The file is missing or malformed, with its line.
-    pub fn load(folder: &Path) -> Result<Vec<Self>> {
-        files::read_jsonl(&folder.join("neighbours.jsonl"))
-    }
-}
-
 /// How the dataset was made.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct DatasetSettings {

@@ -1,10 +1,10 @@
-//! A folder that is there as a whole or not at all.
+//! Whose folder the exchanges would be written to.
 
 use std::fs;
 use std::path::Path;
 
 use super::exchange::DatasetSettings;
-use crate::error::{Error, IoContext, Result};
+use crate::error::{Error, Result};
 use crate::files;
 
 /// Fails unless `folder` may be replaced: missing, empty, or a dataset that homer wrote.
@@ -25,55 +25,9 @@ pub(super) fn check_replaceable(folder: &Path) -> Result<()> {
     })
 }
 
-/// Lets `fill` write a folder beside `folder`, and puts it in its place when all is written.
-///
-/// # Errors
-/// What `fill` returns, and any I/O error; `folder` is then as it was.
-pub(super) fn replace(folder: &Path, fill: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
-    let parent = folder.parent().unwrap_or(Path::new("."));
-    fs::create_dir_all(parent).at("create", parent)?;
-    let workshop = tempfile::Builder::new()
-        .prefix(".homer-")
-        .tempdir_in(parent)
-        .at("create a folder in", parent)?;
-    let new = workshop.path().join("new");
-    let old = workshop.path().join("old");
-    fs::create_dir(&new).at("create", &new)?;
-    fill(&new)?;
-    let replaced = folder.exists();
-    if replaced {
-        fs::rename(folder, &old).at("replace", folder)?;
-    }
-    if let Err(error) = fs::rename(&new, folder) {
-        if replaced {
-            fs::rename(&old, folder).at("put back", folder)?;
-        }
-        return Err(error).at("write", folder);
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_failed_filling_changes_nothing() {
-        let home = tempfile::tempdir().unwrap();
-        let folder = home.path().join("made");
-        let write =
-            |text: &'static str| move |new: &Path| fs::write(new.join("a"), text).at("write", new);
-        replace(&folder, write("one")).unwrap();
-        let failed = replace(&folder, |new| {
-            write("two")(new)?;
-            Err(Error::Setting("no".into()))
-        });
-        assert!(failed.is_err());
-        assert_eq!(fs::read_to_string(folder.join("a")).unwrap(), "one");
-        replace(&folder, write("three")).unwrap();
-        assert_eq!(fs::read_to_string(folder.join("a")).unwrap(), "three");
-        assert_eq!(fs::read_dir(home.path()).unwrap().count(), 1);
-    }
 
     #[test]
     fn other_peoples_folders_are_refused() {

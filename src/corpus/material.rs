@@ -1,10 +1,8 @@
 //! What was read from a script or from ready pairs, in one form.
 
-use std::collections::HashSet;
-
 use super::columns::Columns;
-use super::exchange::{Exchange, Neighbour, Reply, pool};
-use super::pairs::{self, Pairs};
+use super::exchange::{Exchange, Reply, pool};
+use super::pairs::Pairs;
 use super::prepare::Options;
 use super::read::{Source, data};
 use super::report::{Count, Lengths, MOST_FREQUENT, Report, ScriptFigures};
@@ -29,10 +27,7 @@ pub(super) struct Material {
 /// What only one shape has.
 enum Shape {
     Script(Script),
-    /// Whether the file holds other speakers' pairs as well.
-    Pairs {
-        mixed: bool,
-    },
+    Pairs,
 }
 
 impl Material {
@@ -114,39 +109,12 @@ impl Material {
                 ("labelled as somebody else's", pairs.others),
                 ("without a query or a reply", pairs.incomplete),
             ]),
-            shape: Shape::Pairs {
-                mixed: pairs.others > 0,
-            },
+            shape: Shape::Pairs,
             exchanges: pairs.exchanges,
         }
     }
 
-    /// Adjacent turns of training scenes, whoever speaks. Of ready pairs the training ones, where
-    /// the file holds other speakers' as well.
-    pub fn neighbours<'a>(
-        &'a self,
-        parts: &'a [Part],
-        context_turns: usize,
-    ) -> Box<dyn Iterator<Item = Neighbour> + 'a> {
-        let by_part = self.exchanges.iter().zip(parts);
-        match &self.shape {
-            Shape::Script(script) => {
-                let held_out: HashSet<usize> = by_part
-                    .filter(|(_, part)| **part != Part::Train)
-                    .map(|(exchange, _)| exchange.scene)
-                    .collect();
-                Box::new(script.neighbours(context_turns, move |scene| !held_out.contains(&scene)))
-            }
-            Shape::Pairs { mixed: false } => Box::new(std::iter::empty()),
-            Shape::Pairs { mixed: true } => Box::new(
-                by_part
-                    .filter(|(_, part)| **part == Part::Train)
-                    .map(|(pair, _)| pairs::neighbour(pair)),
-            ),
-        }
-    }
-
-    /// The figures; the neighbours are counted when they are written.
+    /// The figures.
     pub fn report(&self, source: &Source, parts: &[Part]) -> Report {
         let [train, valid, test] = [Part::Train, Part::Valid, Part::Test]
             .map(|wanted| parts.iter().filter(|part| **part == wanted).count());
@@ -165,7 +133,6 @@ impl Material {
             test,
             pool: self.pool.len(),
             openers: self.pool.iter().filter(answers_nobody).count(),
-            neighbours: 0,
             query_words: Lengths::of(exchanges.clone().map(|one| one.query.text.as_str())),
             reply_words: Lengths::of(exchanges.map(|one| one.reply.as_str())),
             notes: notes(valid, test),

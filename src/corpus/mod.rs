@@ -8,6 +8,7 @@ pub mod clean;
 pub mod columns;
 pub mod exchange;
 mod folder;
+pub mod heard;
 pub mod input;
 mod material;
 pub mod mojibake;

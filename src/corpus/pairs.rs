@@ -6,7 +6,7 @@
 
 use super::clean::clean;
 use super::columns::place;
-use super::exchange::{Exchange, Neighbour, Turn};
+use super::exchange::{Exchange, Turn};
 use super::read::{Row, Source, data};
 use crate::error::{Error, Result};
 
@@ -127,19 +127,6 @@ fn rest_of<'a>(told: &'a str, before: &str, query: &str) -> Option<&'a str> {
             && (rest.is_empty() || rest.starts_with(' '));
         apart.then(|| rest.trim_start())
     })
-}
-
-/// A pair as two adjacent turns.
-pub fn neighbour(pair: &Exchange) -> Neighbour {
-    Neighbour {
-        scene: pair.scene,
-        context: pair.context.clone(),
-        query: pair.query.clone(),
-        reply: Turn {
-            speaker: String::new(),
-            text: pair.reply.clone(),
-        },
-    }
 }
 
 /// Many files end the context with the query itself: what is left is what was said before.

@@ -7,8 +7,9 @@ use rayon::prelude::*;
 use std::collections::HashMap;
 
 use super::exchange::Exchange;
+use super::heard::heard;
 use super::split::Part;
-use super::tfidf::{TfIdf, key, top};
+use super::tfidf::{TfIdf, top};
 
 /// Queries whose cosine is below this are about something else. In a script where all are more alike
 /// than that, those below the upper quartile are.
@@ -30,7 +31,7 @@ pub fn pick(exchanges: &mut [Exchange], parts: &[Part], good: usize, bad: usize,
                 // The true reply is taken already; where it is no training reply, nothing is.
                 meanings: candidates
                     .meanings
-                    .get(&key(&exchange.reply))
+                    .get(&heard(&exchange.reply))
                     .copied()
                     .into_iter()
                     .collect(),
@@ -55,7 +56,7 @@ struct Candidates {
     /// Their places among all exchanges.
     exchanges: Vec<usize>,
     queries: TfIdf,
-    /// Which replies say the same: of each key a number, of each candidate its reply's.
+    /// Which replies say the same: of each text as it is heard a number, of each candidate its reply's.
     meanings: HashMap<String, usize>,
     meaning: Vec<usize>,
 }
@@ -74,7 +75,7 @@ impl Candidates {
             .iter()
             .map(|&at| {
                 let next = meanings.len();
-                *meanings.entry(key(&exchanges[at].reply)).or_insert(next)
+                *meanings.entry(heard(&exchanges[at].reply)).or_insert(next)
             })
             .collect();
         Self {
@@ -200,7 +201,7 @@ mod tests {
         for exchange in &exchanges {
             assert_eq!(exchange.bad_replies.len(), 2, "{exchange:?}");
             for reply in &exchange.bad_replies {
-                assert_ne!(key(reply), key(&exchange.reply));
+                assert_ne!(heard(reply), heard(&exchange.reply));
                 assert!(!exchange.good_replies.contains(reply));
                 assert_ne!(reply, "A held out reply.");
             }

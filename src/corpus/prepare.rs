@@ -86,8 +86,8 @@ pub fn prepare(options: &Options, folder: &Path) -> Result<Report> {
         bad: options.bad,
         split: material.split,
     };
-    let mut report = material.report(&source, &parts);
-    folder::replace(folder, |new| {
+    let report = material.report(&source, &parts);
+    files::replace_folder(folder, |new| {
         for (name, part) in [
             ("train.jsonl", Part::Train),
             ("valid.jsonl", Part::Valid),
@@ -98,9 +98,6 @@ pub fn prepare(options: &Options, folder: &Path) -> Result<Report> {
             files::write_jsonl(&new.join(name), of_part.map(|(exchange, _)| exchange))?;
         }
         files::write_jsonl(&new.join("pool.jsonl"), &material.pool)?;
-        let neighbours = material.neighbours(&parts, options.context_turns);
-        let counted = neighbours.inspect(|_| report.neighbours += 1);
-        files::write_jsonl(&new.join("neighbours.jsonl"), counted)?;
         files::write_json(&new.join("settings.json"), &settings)?;
         files::write_json(&new.join("report.json"), &report)?;
         let text = new.join("report.txt");

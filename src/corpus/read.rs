@@ -180,8 +180,10 @@ impl Source {
 
 fn decode(path: &Path, bytes: &[u8], wanted: Option<&'static Encoding>) -> Result<String> {
     let (encoding, mark) = match (Encoding::for_bom(bytes), wanted) {
-        (Some((encoding, length)), _) => (encoding, length),
-        (None, wanted) => (wanted.unwrap_or(UTF_8), 0),
+        (Some((marked, length)), wanted) if wanted.is_none_or(|wanted| wanted == marked) => {
+            (marked, length)
+        }
+        (_, wanted) => (wanted.unwrap_or(UTF_8), 0),
     };
     let bytes = &bytes[mark..];
     if let Some(text) = encoding.decode_without_bom_handling_and_without_replacement(bytes) {

@@ -36,8 +36,6 @@ pub struct Report {
     pub pool: usize,
     /// Of these, lines that answer nobody.
     pub openers: usize,
-    /// Adjacent turns of training scenes.
-    pub neighbours: usize,
     /// Words in a query.
     pub query_words: Lengths,
     /// Words in a reply.
@@ -168,14 +166,6 @@ impl fmt::Display for Report {
             write!(out, ", {} of them answer nobody", thousands(self.openers))?;
         }
         writeln!(out)?;
-        if self.neighbours > 0 {
-            let neighbours = thousands(self.neighbours);
-            writeln!(
-                out,
-                "{:>12}  {neighbours} adjacent turns to train on",
-                "neighbours"
-            )?;
-        }
         for (what, words) in [("query", &self.query_words), ("reply", &self.reply_words)] {
             writeln!(
                 out,

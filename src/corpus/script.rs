@@ -2,7 +2,7 @@
 
 use super::clean::clean_name;
 use super::columns::place;
-use super::exchange::{Exchange, Neighbour, Reply, Turn, pool};
+use super::exchange::{Exchange, Reply, Turn, pool};
 use super::read::{Source, data};
 use super::scenes::{Builder, Said, Scene, Skipped, Speaker};
 use crate::error::Result;
@@ -193,24 +193,6 @@ impl Script {
         }))
     }
 
-    /// Every two adjacent turns, whoever speaks, of the scenes that `keep` accepts.
-    pub fn neighbours(
-        &self,
-        context_turns: usize,
-        keep: impl Fn(usize) -> bool,
-    ) -> impl Iterator<Item = Neighbour> {
-        let scenes = self.scenes.iter().enumerate();
-        let kept = scenes.filter(move |(scene, _)| keep(*scene));
-        kept.flat_map(move |(scene, turns)| {
-            (1..turns.len()).map(move |at| Neighbour {
-                scene,
-                context: self.context(turns, at, context_turns),
-                query: self.turn(&turns[at - 1]),
-                reply: self.turn(&turns[at]),
-            })
-        })
-    }
-
     /// What is said, whoever speaks: the turns of every scene.
     pub fn texts(&self) -> impl Iterator<Item = Vec<String>> {
         let scenes = self.scenes.iter();
@@ -295,11 +277,6 @@ mod tests {
         assert_eq!(texts, ["Hm.", "Tea.", "Two.", "Alone now."]);
         assert_eq!(pool[2].exchanges, [2]);
         assert!(pool[3].exchanges.is_empty());
-
-        let neighbours: Vec<Neighbour> = script.neighbours(4, |scene| scene == 1).collect();
-        assert_eq!(neighbours.len(), 1);
-        assert_eq!(neighbours[0].reply, turn("Cy", "Not quite."));
-        assert_eq!(script.neighbours(4, |_| true).count(), 6);
     }
 
     #[test]

@@ -127,16 +127,6 @@ pub fn tokens(text: &str) -> impl Iterator<Item = String> {
         .map(|word| word.to_lowercase().replace('’', "'"))
 }
 
-/// Two texts with the same key say the same: case, punctuation and spacing do not count.
-pub fn key(text: &str) -> String {
-    let words: Vec<String> = tokens(text).collect();
-    if words.is_empty() {
-        text.to_owned()
-    } else {
-        words.join(" ")
-    }
-}
-
 /// Terms with their counts, in the order of the terms.
 fn count(terms: impl Iterator<Item = usize>) -> Vec<(usize, f32)> {
     let mut terms: Vec<usize> = terms.collect();
@@ -198,13 +188,6 @@ mod tests {
         assert!(index.nearest("zebra", 3).is_empty());
         assert!(index.nearest("", 3).is_empty());
         assert!(TfIdf::fit::<&str>(&[]).nearest("kettle", 3).is_empty());
-    }
-
-    #[test]
-    fn keys_ignore_case_and_punctuation() {
-        assert_eq!(key("Don’t… go!"), key("don't go"));
-        assert_ne!(key("go"), key("no"));
-        assert_ne!(key("?!"), key("!?"));
     }
 
     proptest! {

@@ -117,8 +117,9 @@ pub fn arrange(scenes: &[Scene], seed: u64) -> Result<Texts> {
             }
         }
     }
-    texts.train.retain(|text| seen.insert(text.clone()));
+    // What is measured is not trained on, even where it stands as a sentence in another turn.
     texts.held_out.retain(|text| seen.insert(text.clone()));
+    texts.train.retain(|text| seen.insert(text.clone()));
     Ok(texts)
 }
 

@@ -6,8 +6,8 @@ use rand::SeedableRng;
 use rand::seq::index;
 use rand_chacha::ChaCha8Rng;
 
-use crate::chat::persona::spoken;
 use crate::corpus::exchange::Exchange;
+use crate::corpus::heard::heard;
 use crate::model::tokenizer::Query;
 
 /// Candidates of the larger of the two draws, the true reply among them.
@@ -60,7 +60,7 @@ impl Case {
 pub struct Cases {
     /// The queries.
     pub cases: Vec<Case>,
-    /// The distinct replies of all exchanges, by text, in their order.
+    /// The distinct replies of all exchanges, as they are heard, in their order.
     pub pool: Vec<String>,
     /// Exchanges that the cases were drawn from.
     pub available: usize,
@@ -70,17 +70,13 @@ impl Cases {
     /// At most `most` of `exchanges`, drawn at random, against the distinct replies of all of them.
     /// The seed decides this draw and that of the distractors.
     pub fn new(exchanges: &[Exchange], most: usize, seed: u64) -> Self {
-        let mut places: HashMap<&str, usize> = HashMap::new();
+        let mut places: HashMap<String, usize> = HashMap::new();
         let mut pool = Vec::new();
         for exchange in exchanges {
-            places.entry(&exchange.reply).or_insert_with(|| {
+            places.entry(heard(&exchange.reply)).or_insert_with(|| {
                 pool.push(exchange.reply.clone());
                 pool.len() - 1
             });
-        }
-        let mut heard: HashMap<String, Vec<usize>> = HashMap::new();
-        for (place, reply) in pool.iter().enumerate() {
-            heard.entry(spoken(reply)).or_default().push(place);
         }
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let mut chosen: Vec<usize> = if exchanges.len() <= most {
@@ -92,7 +88,7 @@ impl Cases {
         let distractors = [MANY, FEW].into_iter().find(|&size| size <= pool.len());
         let cases = chosen.into_iter().enumerate().map(|(number, place)| {
             let exchange = &exchanges[place];
-            let truth = places[exchange.reply.as_str()];
+            let truth = places[&heard(&exchange.reply)];
             let others = distractors.map_or(0, |size| size - 1);
             let drawn = index::sample(&mut rng, pool.len() - 1, others);
             Case {
@@ -105,9 +101,7 @@ impl Cases {
                     .context
                     .iter()
                     .chain([&exchange.query])
-                    .filter_map(|turn| heard.get(&spoken(&turn.text)))
-                    .flatten()
-                    .copied()
+                    .filter_map(|turn| places.get(&heard(&turn.text)).copied())
                     .collect(),
                 distractors: drawn
                     .into_iter()

@@ -8,6 +8,7 @@ use crate::corpus::prepare::{self, Options};
 use crate::error::{Error, Result};
 use crate::files;
 use crate::project::Project;
+use crate::train::settings::{Data, trained_on};
 
 /// Where the exchanges come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,9 +32,30 @@ pub struct TestSet {
     pub exchanges: Vec<Exchange>,
     /// Of a file's, how many training has seen, query and reply alike.
     pub trained_on: usize,
+    /// Of a part's dataset, [`Data::fingerprint`].
+    pub fingerprint: Option<String>,
 }
 
 impl TestSet {
+    /// The models of `project` that were trained on another split or dialogue, by the name of their
+    /// run: they may have seen what is tested. Of a file nothing is known.
+    pub fn strangers(&self, project: &Project) -> Vec<&'static str> {
+        let runs = [
+            ("bi-encoder", project.bi_encoder()),
+            ("cross-encoder", project.cross_encoder()),
+        ];
+        let other = |folder: &Path| {
+            let data = trained_on(folder);
+            data.is_some_and(|data| {
+                self.fingerprint
+                    .as_ref()
+                    .is_some_and(|own| *own != data.fingerprint)
+            })
+        };
+        let others = runs.iter().filter(|(_, folder)| other(folder));
+        others.map(|(name, _)| *name).collect()
+    }
+
     /// Reads what `source` says; of a script, the exchanges of `character`, else of the prepared
     /// dialogue's.
     ///
@@ -67,6 +89,7 @@ impl TestSet {
 }
 
 fn of_part(part: &Source, dataset: Dataset) -> TestSet {
+    let fingerprint = Some(Data::fingerprint(&dataset));
     let (what, exchanges) = match part {
         Source::Valid => ("validation", dataset.valid),
         _ => ("test", dataset.test),
@@ -76,6 +99,7 @@ fn of_part(part: &Source, dataset: Dataset) -> TestSet {
         name: format!("the {what} part of {}", dataset.settings.source),
         exchanges,
         trained_on: 0,
+        fingerprint,
     }
 }
 
@@ -99,6 +123,7 @@ fn of_file(path: &Path, dataset: Option<&Dataset>, character: Option<&str>) -> R
         character,
         name: path.display().to_string(),
         trained_on: dataset.map_or(0, |dataset| common(&dataset.train, &exchanges)),
+        fingerprint: None,
         exchanges,
     })
 }

@@ -110,16 +110,16 @@ pub fn fit(queries: &[Scored], temperature: f32, seed: u64) -> Fit {
 }
 
 /// What [`fit`] needs of every case: its `count` best candidates by `first`, scored by `second` as
-/// well. `progress` is told how many cases are done.
+/// well. `progress` is told how many cases are done, and may end it.
 ///
 /// # Errors
-/// A model fails.
+/// A model fails, or `progress` says so.
 pub fn candidates(
     cases: &Cases,
     first: &dyn Ranker,
     second: &dyn Rerank,
     count: usize,
-    mut progress: impl FnMut(usize),
+    mut progress: impl FnMut(usize) -> Result<()>,
 ) -> Result<Vec<Scored>> {
     let all: Vec<usize> = (0..cases.pool.len()).collect();
     let mut scored = Vec::with_capacity(cases.cases.len());
@@ -138,7 +138,7 @@ pub fn candidates(
             bi: order.iter().map(|&place| scores[place]).collect(),
             right: order.iter().position(|&place| place == case.truth),
         });
-        progress(scored.len());
+        progress(scored.len())?;
     }
     Ok(scored)
 }
@@ -243,7 +243,11 @@ mod tests {
     fn candidates_carry_both_scores_and_the_right_place() {
         let cases = Cases::new(&exchanges(&["a", "bb", "a", "dddd"]), 10, 1);
         let mut done = 0;
-        let scored = candidates(&cases, &Chance, &Length, 2, |n| done = n).unwrap();
+        let scored = candidates(&cases, &Chance, &Length, 2, |n| {
+            done = n;
+            Ok(())
+        })
+        .unwrap();
         assert_eq!(done, 4);
         assert_eq!(scored[0].cross, [1.0, 2.0]);
         assert_eq!(scored[0].bi, [0.0, 0.0]);

@@ -10,11 +10,13 @@ use super::rankers::{BiRanker, Bm25Ranker, Chance, Input, Ranker, TfIdfRanker};
 use super::report::{Lineup, RerankingOf, System};
 use super::staged::{Staged, Stages};
 use crate::chat::Choice;
-use crate::chat::load::{CrossSettings, WEIGHTS};
+use crate::chat::load::{CrossVerdict, require_bi_encoder};
 use crate::chat::persona::{Fusion, Rerank};
 use crate::error::Result;
 use crate::files;
+use crate::index::fingerprint;
 use crate::model::bi_encoder::BiEncoder;
+use crate::model::checkpoint::weights_file;
 use crate::model::cross_encoder::CrossEncoder;
 use crate::model::device::Compute;
 use crate::model::hub;
@@ -34,13 +36,13 @@ pub fn lineup(
     lineup.add("chance", "chance", Box::new(Chance));
     lineup.add("tfidf", "TF-IDF", Box::new(TfIdfRanker::new(cases)));
     lineup.add("bm25", "BM25", Box::new(Bm25Ranker::new(cases)));
-    if !project.bi_encoder_model().join(WEIGHTS).is_file() {
+    let Ok(trained) = require_bi_encoder(&project.bi_encoder_model()) else {
         lineup.notes.push(format!(
             "there is no bi-encoder in {}: `homer train-bi` makes it",
             project.bi_encoder().display()
         ));
         return Ok(lineup);
-    }
+    };
     match untuned(project) {
         Ok(folder) => {
             progress("the untuned encoder");
@@ -59,9 +61,9 @@ pub fn lineup(
         Err(note) => lineup.notes.push(note),
     }
     progress("the bi-encoder");
-    let encoder = BiEncoder::load(&project.bi_encoder_model(), compute)?;
+    let encoder = BiEncoder::load(&trained.folder, compute)?;
     let bi = BiRanker::embed(&encoder, cases, Input::Context)?;
-    let cross = if project.cross_encoder_model().join(WEIGHTS).is_file() {
+    let cross = if weights_file(&project.cross_encoder_model()).is_some() {
         let cross = CrossEncoder::load(&project.cross_encoder_model(), compute)?;
         Some(Box::new(cross) as Box<dyn Rerank>)
     } else {
@@ -71,8 +73,9 @@ pub fn lineup(
         ));
         None
     };
-    let settings = CrossSettings::read(project)?;
-    lineup.stages(cases, Box::new(bi), cross, &settings);
+    let settings = CrossVerdict::read(project)?;
+    let default = settings.in_use(&fingerprint::of_file(&trained.weights)?);
+    lineup.stages(cases, Box::new(bi), cross, settings.fusion, default);
     Ok(lineup)
 }
 
@@ -85,25 +88,25 @@ impl Lineup {
         });
     }
 
-    /// The bi-encoder, alone and with what there is of a cross-encoder, and what `ask` makes of
-    /// both.
+    /// The bi-encoder, alone and with what there is of a cross-encoder, by the weights that were
+    /// `fitted` on validation, and what `ask` makes of both by `default`.
     fn stages(
         &mut self,
         cases: &Rc<Cases>,
         bi: Box<dyn Ranker>,
         cross: Option<Box<dyn Rerank>>,
-        settings: &CrossSettings,
+        fitted: Option<Fusion>,
+        default: Option<Fusion>,
     ) {
         let reranks = cross.is_some();
         let stages = Stages::new(cases.clone(), bi, cross);
         self.add("bi", "bi-encoder", Box::new(Staged::new(&stages, None)));
-        let fitted = settings.fusion.filter(|fusion| fusion.cross != 0.0);
-        let fusion = fitted.unwrap_or_default();
         if reranks {
-            if fusion != Fusion::default() {
-                let alone = Staged::new(&stages, Some(Fusion::default()));
-                self.add("cross", "cross-encoder decides", Box::new(alone));
-            }
+            let alone = Staged::new(&stages, Some(Fusion::default()));
+            self.add("cross", "cross-encoder decides", Box::new(alone));
+        }
+        let fitted = fitted.filter(|fusion| reranks && fusion.cross != 0.0);
+        if let Some(fusion) = fitted {
             let both = Staged::new(&stages, Some(fusion));
             self.add("reranked", "bi-encoder + cross-encoder", Box::new(both));
             self.comparisons.push(("bi", "reranked"));
@@ -114,7 +117,7 @@ impl Lineup {
                 candidates: Choice::default().top_k,
             });
         }
-        let default = settings.in_use().filter(|_| reranks);
+        let default = default.filter(|_| reranks);
         let name = match default {
             Some(_) => "ask (reranks)",
             None => "ask (does not rerank)",

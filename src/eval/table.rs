@@ -9,6 +9,8 @@ use super::report::{Figures, METRICS, Metric, Report};
 const SHOWN: usize = 48;
 /// Width of a column of figures.
 const COLUMN: usize = 8;
+/// From this many queries on, an interval that excludes zero is worth a star.
+const FEW_QUERIES: usize = 20;
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -69,7 +71,7 @@ impl fmt::Display for Report {
                 name(comparison.before),
                 name(comparison.after)
             )?;
-            gains(f, width, &comparison.gain, &all)?;
+            gains(f, width, &comparison.gain, &all, self.queries)?;
         }
         Ok(())
     }
@@ -131,10 +133,13 @@ fn gains(
     width: usize,
     figures: &Figures,
     metrics: &[&Metric],
+    queries: usize,
 ) -> fmt::Result {
     write!(f, "{:width$}", "")?;
     cells(f, figures, metrics, |one| {
-        let star = if one.excludes_zero() { "*" } else { "" };
+        // The bootstrap of a handful of queries knows nothing of the others.
+        let certain = one.excludes_zero() && queries >= FEW_QUERIES;
+        let star = if certain { "*" } else { "" };
         let sign = if one.mean < 0.0 { '-' } else { '+' };
         format!("{star}{sign}{}", share(one.mean.abs()))
     })?;

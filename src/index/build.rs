@@ -7,42 +7,43 @@ use super::blend::{QUERIES, blend};
 use super::manifest::{Manifest, Source};
 use super::write::IndexWriter;
 use super::{Entry, Origin, calibrate, fingerprint};
-use crate::chat::load::{POOL, WEIGHTS, load_bi_encoder};
+use crate::chat::load::{POOL, require_bi_encoder};
 use crate::corpus::exchange::{Dataset, Exchange};
 use crate::error::{Error, Result};
-use crate::model::bi_encoder::Embeddings;
+use crate::model::bi_encoder::{BiEncoder, Embeddings};
 use crate::model::device::Compute;
 use crate::project::Project;
 
-/// Replies embedded in one call: enough that sorting them by length leaves little to waste, and
-/// all the vectors that are in memory at a time.
+/// Replies embedded in one call: enough to keep every core busy, and all the vectors that are in
+/// memory at a time.
 const BATCH: usize = 512;
 
 /// Embeds every distinct reply of the pool, with the queries that it answered at `query_weight`
 /// (see [`blend`]), and puts the index in its place, instead of one that was there. `progress` is
-/// told how many replies are done.
+/// told how many replies are done, and may end it; an index that was there then stands.
 ///
 /// # Errors
-/// [`Error::NotMade`] where there is no bi-encoder; there is no reply, the bi-encoder fails, or
+/// What `progress` returns; [`Error::NotMade`] where there is no bi-encoder; there is no reply, the bi-encoder fails, or
 /// the folder cannot be written.
 pub fn build(
     project: &Project,
     compute: &Compute,
     dataset: &Dataset,
     query_weight: f32,
-    progress: impl FnMut(usize),
+    progress: impl FnMut(usize) -> Result<()>,
 ) -> Result<Manifest> {
     if !(query_weight.is_finite() && query_weight >= 0.0) {
         return Err(Error::Setting(format!(
             "--query-weight {query_weight}: give a number that is not negative"
         )));
     }
-    let encoder = load_bi_encoder(project, compute)?;
+    let trained = require_bi_encoder(&project.bi_encoder_model())?;
+    let encoder = BiEncoder::load(&trained.folder, compute)?;
     let source = Source {
         character: dataset.settings.character.clone(),
         context_turns: dataset.settings.context_turns,
         query_weight,
-        bi_encoder: fingerprint::of_file(&project.bi_encoder_model().join(WEIGHTS))?,
+        bi_encoder: fingerprint::of_file(&trained.weights)?,
         pool: fingerprint::of_file(&project.exchanges().join(POOL))?,
         calibration: calibrate::calibrate(&encoder, &dataset.valid)?,
     };
@@ -56,7 +57,7 @@ fn stream(
     dataset: &Dataset,
     source: Source,
     mut embed: impl FnMut(&[&str]) -> Result<Embeddings>,
-    mut progress: impl FnMut(usize),
+    mut progress: impl FnMut(usize) -> Result<()>,
 ) -> Result<Manifest> {
     let pool = &dataset.pool;
     let exchanges: HashMap<usize, &Exchange> = dataset
@@ -109,7 +110,7 @@ fn stream(
             writer.push(&entry, vector)?;
         }
         done += batch.len();
-        progress(done);
+        progress(done)?;
     }
     let Some(writer) = writer else {
         return Err(Error::Setting(
@@ -195,7 +196,7 @@ mod tests {
     }
 
     fn write(folder: &Path, dataset: &Dataset) -> Result<Manifest> {
-        stream(folder, dataset, source(), embed, |_| {})
+        stream(folder, dataset, source(), embed, |_| Ok(()))
     }
 
     #[test]
@@ -238,7 +239,7 @@ mod tests {
             query_weight: 1.0,
             ..source()
         };
-        stream(&folder, &dataset(4), source, embed, |_| {}).unwrap();
+        stream(&folder, &dataset(4), source, embed, |_| Ok(())).unwrap();
         let index = Index::open(&folder).unwrap();
         let (reply, query) = (vector("reply 2"), vector("query 1"));
         for (i, stored) in index.vectors()[2 * WIDTH..3 * WIDTH].iter().enumerate() {
@@ -281,7 +282,7 @@ mod tests {
             }
             Ok(embeddings)
         };
-        assert!(stream(&folder, &dataset(4), source(), diverged, |_| {}).is_err());
+        assert!(stream(&folder, &dataset(4), source(), diverged, |_| Ok(())).is_err());
         assert_eq!(Index::open(&folder).unwrap().len(), 8);
         let left: Vec<_> = fs::read_dir(root.path()).unwrap().collect();
         assert_eq!(left.len(), 1, "{left:?}");

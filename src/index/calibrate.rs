@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::corpus::exchange::Exchange;
 use crate::error::Result;
 use crate::model::bi_encoder::{BiEncoder, Embeddings};
-use crate::model::tokenizer::Query;
+use crate::train::texts;
 
 /// Validation exchanges that are looked at.
 const MOST: usize = 1000;
@@ -85,25 +85,9 @@ pub fn calibrate(encoder: &BiEncoder, exchanges: &[Exchange]) -> Result<Option<C
         return Ok(None);
     }
     let step = exchanges.len().div_ceil(MOST);
-    let sample: Vec<&Exchange> = exchanges.iter().step_by(step).collect();
-    let contexts: Vec<Vec<String>> = sample
-        .iter()
-        .map(|exchange| {
-            exchange
-                .context
-                .iter()
-                .map(|turn| turn.text.clone())
-                .collect()
-        })
-        .collect();
-    let queries: Vec<Query<'_>> = sample
-        .iter()
-        .zip(&contexts)
-        .map(|(exchange, context)| Query {
-            context,
-            text: &exchange.query.text,
-        })
-        .collect();
+    let sample: Vec<Exchange> = exchanges.iter().step_by(step).cloned().collect();
+    let contexts: Vec<Vec<String>> = sample.iter().map(texts::context).collect();
+    let queries = texts::queries(&sample, &contexts);
     let replies: Vec<&str> = sample.iter().map(|e| e.reply.as_str()).collect();
     let queries = encoder.embed_queries(&queries)?;
     Ok(compare(

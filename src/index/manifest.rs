@@ -63,8 +63,8 @@ pub fn note_evaluation(folder: &Path, figures: &Value) -> Result<()> {
     if !path.is_file() {
         return Ok(());
     }
-    let mut manifest: Value = files::read_json(&path)?;
-    manifest["evaluation"] = figures.clone();
+    let mut manifest: serde_json::Map<String, Value> = files::read_json(&path)?;
+    manifest.insert("evaluation".into(), figures.clone());
     files::write_json(&path, &manifest)
 }
 

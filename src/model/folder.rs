@@ -37,6 +37,12 @@ impl ModelFolder {
         }
         let config = Config::read(&folder.join("config.json"))?;
         let checkpoint = Checkpoint::open(folder)?;
+        if let Some(others) = checkpoint.left_out(&[]) {
+            tracing::info!(
+                "{}: beside the encoder, it holds {others}",
+                folder.display()
+            );
+        }
         let tokenizer = Tokenizer::load(folder)?;
         if tokenizer.entries() > config.vocab {
             return Err(Error::Model {

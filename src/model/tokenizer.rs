@@ -64,7 +64,8 @@ impl Tokenizer {
     pub fn load(folder: &Path) -> Result<Self> {
         let settings_path = folder.join("tokenizer_config.json");
         let settings = if settings_path.exists() {
-            files::read_json(&settings_path)?
+            // An object and nothing else: what is saved later is added to it.
+            Value::Object(files::read_json(&settings_path)?)
         } else {
             json!({})
         };
@@ -329,7 +330,7 @@ impl Tokenizer {
 /// The last `room` tokens, less a separator that would come first.
 fn newest(ids: &[u32], room: usize, sep: u32) -> &[u32] {
     match &ids[ids.len().saturating_sub(room)..] {
-        [first, rest @ ..] if *first == sep && rest.len() < ids.len() => rest,
+        [first, rest @ ..] if *first == sep => rest,
         kept => kept,
     }
 }

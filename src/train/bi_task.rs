@@ -211,14 +211,10 @@ impl<M: Trainee> Task for BiTask<M> {
             loss += mean * batch.len() as f64;
             let scores = queries.matmul(&candidates)?; // [batch, distinct]
             for (&i, mut scores) in batch.iter().zip(scores.to_vec2::<f32>()?) {
-                let truth = self.valid.truth[i as usize];
-                for &said in self.valid.said[i as usize]
-                    .iter()
-                    .filter(|&&said| said != truth)
-                {
+                for &said in &self.valid.said[i as usize] {
                     scores[said as usize] = f32::NEG_INFINITY;
                 }
-                ranks += reciprocal_rank(&scores, truth as usize);
+                ranks += reciprocal_rank(&scores, self.valid.truth[i as usize] as usize);
             }
         }
         let n = order.len() as f64;

@@ -16,6 +16,7 @@ use super::mining::{Mining, mine};
 use super::run::{Outcome, Run, Start};
 use super::settings::{CrossSettings, Resolved};
 use super::trainer::{Observer, train};
+use crate::chat::load::require_bi_encoder;
 use crate::corpus::exchange::{Dataset, Exchange};
 use crate::error::{Error, Result};
 use crate::model::bi_encoder::BiEncoder;
@@ -46,6 +47,13 @@ pub fn train_cross(
     job: &mut Job<'_>,
 ) -> Result<Outcome> {
     let common = &settings.common;
+    if settings.mining.skip >= settings.mining.depth {
+        return Err(Error::Setting(format!(
+            "nothing is mined from rank {} to rank {}: give a smaller `--skip-ranks` or a larger `--max-rank`",
+            settings.mining.skip + 1,
+            settings.mining.depth
+        )));
+    }
     let resolved = job.resolve(settings, common, dataset)?;
     let mut train_material = Material::new(dataset.train.clone());
     let mut valid_material = Material::new(sample(&dataset.valid, common.seed));
@@ -123,21 +131,6 @@ fn describe(
                  scores = model.predict([(\"How are you?\", \"Never better.\")])",
     };
     card(&kind, resolved, &settings.common, outcome)
-}
-
-/// Whether there is a bi-encoder in `folder`.
-///
-/// # Errors
-/// [`Error::NotMade`] where there is none.
-pub fn require_bi_encoder(folder: &Path) -> Result<()> {
-    if folder.join("config.json").exists() {
-        return Ok(());
-    }
-    Err(Error::NotMade {
-        what: "trained bi-encoder",
-        path: folder.to_path_buf(),
-        command: "homer train-bi",
-    })
 }
 
 /// At most [`VALIDATION`] exchanges, drawn with the seed, in their order.

@@ -11,7 +11,7 @@ use candle_core::{Device, Tensor};
 use rayon::prelude::*;
 
 use super::task::go_on;
-use super::texts::words;
+use crate::corpus::tfidf::tokens;
 use crate::error::Result;
 use crate::model::bi_encoder::Embeddings;
 
@@ -60,7 +60,7 @@ pub fn mine(
     mining: Mining,
     interrupt: &AtomicBool,
 ) -> Result<Vec<Vec<u32>>> {
-    let words: Vec<BTreeSet<String>> = texts.iter().map(|text| words(text).collect()).collect();
+    let words: Vec<BTreeSet<String>> = texts.iter().map(|text| tokens(text).collect()).collect();
     let width = pool.width;
     let replies = Tensor::from_slice(&pool.values, (pool.len(), width), &Device::Cpu)?.t()?;
     let mut mined = Vec::with_capacity(queries.len());

@@ -1,6 +1,6 @@
 //! The folder of one training: settings, metrics, loss curve, checkpoint, model, card.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -74,6 +74,8 @@ pub struct Run {
     title: String,
     metrics: File,
     rows: Vec<Row>,
+    /// Held while the run is written to: nobody else may.
+    _lock: File,
 }
 
 const SETTINGS: &str = "settings.json";
@@ -93,8 +95,8 @@ impl Run {
                 help: help.into(),
             })
         };
-        let begun = checkpoint::exists(&folder.join("checkpoint")) || folder.join("model").exists();
-        let done = folder.join(DONE).exists();
+        let begun = begun(folder);
+        let done = Self::is_finished(folder);
         match start {
             Start::Fresh if done => {
                 exists("it is a finished run; `--force` trains anew and moves it aside")
@@ -113,8 +115,13 @@ impl Run {
         }
     }
 
-    /// Begins a run: writes its settings, and moves aside what was there, to `FOLDER.old`. `title`
-    /// heads its loss curve.
+    /// Whether the training in `folder` ran to its end.
+    pub fn is_finished(folder: &Path) -> bool {
+        folder.join(DONE).exists()
+    }
+
+    /// Begins a run: writes its settings, and moves aside what was there, to `FOLDER.old`,
+    /// `FOLDER.old-2` and so on. `title` heads its loss curve.
     ///
     /// # Errors
     /// As [`Run::check`], and any I/O error.
@@ -124,18 +131,11 @@ impl Run {
         title: &str,
         settings: &impl Serialize,
     ) -> Result<Self> {
+        let lock = lock(folder)?;
         Self::check(folder, start)?;
-        if folder.exists() {
-            let mut old = folder.as_os_str().to_owned();
-            old.push(".old");
-            let old = PathBuf::from(old);
-            if old.exists() {
-                fs::remove_dir_all(&old).at("remove", &old)?;
-            }
-            fs::rename(folder, &old).at("move aside", folder)?;
-        }
+        move_aside(folder)?;
         files::write_json(&folder.join(SETTINGS), settings)?;
-        Self::open(folder, title, Vec::new())
+        Self::open(folder, title, Vec::new(), lock)
     }
 
     /// Goes on with an unfinished run, of which [`Run::settings`] tells the settings.
@@ -143,6 +143,7 @@ impl Run {
     /// # Errors
     /// As [`Run::check`], and any I/O error.
     pub fn resume(folder: &Path, title: &str) -> Result<Self> {
+        let lock = lock(folder)?;
         Self::check(folder, Start::Resume)?;
         let path = folder.join(METRICS);
         let rows = if path.exists() {
@@ -154,18 +155,13 @@ impl Run {
         } else {
             Vec::new()
         };
-        Self::open(folder, title, rows)
+        Self::open(folder, title, rows, lock)
     }
 
-    /// Opens the metrics for appending, with `rows` and nothing else in them.
-    fn open(folder: &Path, title: &str, rows: Vec<Row>) -> Result<Self> {
-        let path = folder.join(METRICS);
-        files::write_jsonl(&path, &rows)?;
+    fn open(folder: &Path, title: &str, rows: Vec<Row>, lock: File) -> Result<Self> {
         Ok(Self {
-            metrics: OpenOptions::new()
-                .append(true)
-                .open(&path)
-                .at("open", &path)?,
+            metrics: metrics(folder, &rows)?,
+            _lock: lock,
             folder: folder.to_path_buf(),
             title: title.to_owned(),
             rows,
@@ -205,8 +201,8 @@ impl Run {
         } else {
             State::default()
         };
-        let rows = self.rows.iter().take(state.rows).copied().collect();
-        *self = Self::open(&self.folder, &self.title, rows)?;
+        self.rows.truncate(state.rows);
+        self.metrics = metrics(&self.folder, &self.rows)?;
         Ok(state)
     }
 
@@ -262,5 +258,70 @@ impl Run {
             fs::remove_dir_all(&checkpoint).at("remove", &checkpoint)?;
         }
         Ok(())
+    }
+}
+
+/// The metrics, opened for appending, with `rows` and nothing else in them.
+fn metrics(folder: &Path, rows: &[Row]) -> Result<File> {
+    let path = folder.join(METRICS);
+    files::write_jsonl(&path, rows)?;
+    let file = OpenOptions::new().append(true).open(&path);
+    file.at("open", &path)
+}
+
+/// Reserves a run folder: the lock, a file beside it, is free again when this process ends.
+///
+/// # Errors
+/// Another process trains there, or the file cannot be made.
+fn lock(folder: &Path) -> Result<File> {
+    let mut name = std::ffi::OsString::from(".");
+    name.push(folder.file_name().unwrap_or_default());
+    name.push(".lock");
+    let path = folder.with_file_name(name);
+    if let Some(parent) = path.parent() {
+        fs::create_dir_all(parent).at("create", parent)?;
+    }
+    let file = File::create(&path).at("create", &path)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(Error::Setting(format!(
+            "another training writes to {}\n  wait for it, or stop it first",
+            folder.display()
+        ))),
+        Err(TryLockError::Error(source)) => Err(source).at("lock", &path),
+    }
+}
+
+/// Whether the training in a run folder is not finished, though it has kept a model.
+pub fn is_unfinished(folder: &Path) -> bool {
+    folder.join(SETTINGS).exists() && folder.join("model").exists() && !Run::is_finished(folder)
+}
+
+/// Whether a folder holds anything that was trained.
+fn begun(folder: &Path) -> bool {
+    checkpoint::exists(&folder.join("checkpoint")) || folder.join("model").exists()
+}
+
+/// Makes way for a new run: what was trained goes to the first free of `FOLDER.old`,
+/// `FOLDER.old-2`, …; a folder in which nothing was trained is removed.
+fn move_aside(folder: &Path) -> Result<()> {
+    if !folder.exists() {
+        return Ok(());
+    }
+    if !begun(folder) && !Run::is_finished(folder) {
+        return fs::remove_dir_all(folder).at("remove", folder);
+    }
+    let aside = |number: u32| {
+        let mut name = folder.as_os_str().to_owned();
+        match number {
+            1 => name.push(".old"),
+            _ => name.push(format!(".old-{number}")),
+        }
+        PathBuf::from(name)
+    };
+    let free = (1..).map(aside).find(|path| !path.exists());
+    match free {
+        Some(free) => fs::rename(folder, free).at("move aside", folder),
+        None => Ok(()),
     }
 }

@@ -50,7 +50,9 @@ impl Schedule {
                 wishes.warmup
             )));
         }
-        let steps = wishes.steps.unwrap_or(per_epoch * wishes.epochs);
+        let steps = wishes
+            .steps
+            .unwrap_or(per_epoch.saturating_mul(wishes.epochs));
         if steps == 0 {
             return Err(Error::Setting("there is no step to train".into()));
         }

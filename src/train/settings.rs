@@ -1,5 +1,7 @@
 //! What a user may choose about a training; the defaults are the recipe.
 
+use std::path::Path;
+
 use serde::{Deserialize, Serialize};
 
 use super::batches::Batches;
@@ -9,6 +11,7 @@ use super::schedule::{Schedule, Wishes};
 use super::trainer::Plan;
 use crate::corpus::exchange::Dataset;
 use crate::error::{Error, Result};
+use crate::files;
 use crate::model::tensors::Precision;
 
 /// What both trainings take.
@@ -183,9 +186,24 @@ impl Data {
             character: dataset.settings.character.clone(),
             train,
             valid,
-            fingerprint: super::texts::fingerprint(&[&dataset.train, &dataset.valid]),
+            fingerprint: Self::fingerprint(dataset),
         })
     }
+
+    /// Hash of what is trained and validated on.
+    pub fn fingerprint(dataset: &Dataset) -> String {
+        super::texts::fingerprint(&[&dataset.train, &dataset.valid])
+    }
+}
+
+/// What the run in `folder` was trained on, if its settings are there and say so.
+pub fn trained_on(folder: &Path) -> Option<Data> {
+    #[derive(Deserialize)]
+    struct Begun {
+        data: Data,
+    }
+    let begun: Result<Begun> = files::read_json(&folder.join("settings.json"));
+    begun.ok().map(|begun| begun.data)
 }
 
 impl<S> Resolved<S> {

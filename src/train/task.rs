@@ -120,10 +120,10 @@ pub trait Task {
 /// [`Error::Interrupted`] once `interrupt` is set.
 ///
 /// # Errors
-/// That one.
+/// That one, nothing saved.
 pub fn go_on(interrupt: &AtomicBool) -> Result<()> {
     if interrupt.load(Ordering::Relaxed) {
-        return Err(Error::Interrupted);
+        return Err(Error::Interrupted { saved: false });
     }
     Ok(())
 }

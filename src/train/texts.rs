@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use crate::corpus::exchange::Exchange;
+use crate::corpus::heard::heard;
 use crate::model::tokenizer::Query;
 
 /// The texts of an exchange's context, oldest first.
@@ -23,25 +24,8 @@ pub fn queries<'a>(exchanges: &'a [Exchange], contexts: &'a [Vec<String>]) -> Ve
         .collect()
 }
 
-/// What makes two replies the same: words and numbers, whatever their case and punctuation. A text
-/// that has neither stands for itself.
-pub fn normalised(text: &str) -> String {
-    let words: Vec<String> = words(text).collect();
-    if words.is_empty() {
-        return text.to_owned();
-    }
-    words.join(" ")
-}
-
-/// The words of a text, in lower case.
-pub fn words(text: &str) -> impl Iterator<Item = String> {
-    text.split(|c: char| !c.is_alphanumeric())
-        .filter(|word| !word.is_empty())
-        .map(str::to_lowercase)
-}
-
 /// Distinct replies, numbered in order of appearance; the same reply is one that is
-/// [`normalised`] alike.
+/// [`heard`] alike.
 #[derive(Debug, Clone, Default)]
 pub struct Replies {
     /// The first text of each.
@@ -53,7 +37,7 @@ impl Replies {
     /// The number of a reply, a new one if it was not seen before.
     pub fn number(&mut self, text: &str) -> u32 {
         let next = self.texts.len() as u32;
-        let number = *self.numbers.entry(normalised(text)).or_insert(next);
+        let number = *self.numbers.entry(heard(text)).or_insert(next);
         if number == next {
             self.texts.push(text.to_owned());
         }
@@ -62,7 +46,7 @@ impl Replies {
 
     /// The number of a reply that was seen before.
     pub fn find(&self, text: &str) -> Option<u32> {
-        self.numbers.get(&normalised(text)).copied()
+        self.numbers.get(&heard(text)).copied()
     }
 
     /// How many there are.

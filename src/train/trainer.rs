@@ -98,9 +98,9 @@ pub fn train(
                 run.draw()?;
             }
             Ok(Next::Finished) => break,
-            Err(Error::Interrupted) => {
+            Err(Error::Interrupted { .. }) => {
                 run.save(&mut state, task.model())?;
-                return Err(Error::Interrupted);
+                return Err(Error::Interrupted { saved: true });
             }
             Err(error) => return Err(error),
         }
