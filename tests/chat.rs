@@ -166,10 +166,7 @@ fn the_command_that_is_missing_is_named() {
     assert!(dir.fails(&["ask", "Well?"], 1).contains(" train-bi"));
     assert!(dir.fails(&["repl"], 1).contains(" train-bi"));
     dir.train(1);
-    assert!(
-        dir.fails(&["ask", "Well?"], 1)
-            .contains(" build-index")
-    );
+    assert!(dir.fails(&["ask", "Well?"], 1).contains(" build-index"));
 }
 
 #[test]
@@ -366,23 +363,30 @@ fn a_cross_encoder_that_nobody_judged_is_left_out_and_said_so() {
         let outcome = dir.homer(&["ask", "A hat?", "--explain"]).success();
         let output = outcome.get_output();
         assert!(!text(&output.stdout).contains("logit"), "{judged}");
-        assert!(text(&output.stderr).contains("train-cross --resume"), "{judged}");
+        assert!(
+            text(&output.stderr).contains("train-cross --resume"),
+            "{judged}"
+        );
     }
 }
 
 #[test]
 fn advice_can_be_copied_and_a_folder_that_is_missing_is_named() {
-    let dir = Dir::empty();
-    let place = dir.path().join("two words");
-    let place = place.to_str().unwrap();
-    let error = dir.fails(&["-C", place, "ask", "Well?"], 1);
-    assert!(error.contains("is not there"), "{error}");
-    fs::create_dir_all(format!("{place}/runs/bi-encoder")).unwrap();
-    let error = dir.fails(&["-C", place, "ask", "Well?"], 1);
-    assert!(error.contains(&format!("`homer -C '{place}' train-bi`")), "{error}");
-    fs::write(dir.path().join("file"), "").unwrap();
-    let error = dir.fails(&["-C", "file", "prepare"], 1);
-    assert!(error.contains("not a folder"), "{error}");
+    let home = tempfile::tempdir().unwrap();
+    let place = home.path().join("two words");
+    let says = |args: &[&str]| {
+        let mut command: Command = assert_cmd::cargo::cargo_bin_cmd!("homer");
+        let outcome = command.arg("-C").arg(&place).args(args).assert().code(1);
+        text(&outcome.get_output().stderr)
+    };
+    assert!(says(&["ask", "Well?"]).contains("is not there"));
+    fs::create_dir_all(place.join("runs/bi-encoder")).unwrap();
+    let advice = format!("`homer -C '{}' train-bi`", place.display());
+    let error = says(&["ask", "Well?"]);
+    assert!(error.contains(&advice), "{error}");
+    fs::remove_dir_all(&place).unwrap();
+    fs::write(&place, "").unwrap();
+    assert!(says(&["prepare"]).contains("not a folder"));
 }
 
 #[test]

@@ -171,7 +171,7 @@ fn the_command_writes_a_model_folder_that_says_what_it_is() {
         .stderr(
             contains("113 of")
                 .and(contains("100.0%"))
-                .and(contains("layers 2 of 2"))
+                .and(contains("kept layer 2 of the 2"))
                 .and(contains("before training"))
                 .and(contains("next: homer train-bi --encoder small")),
         );

@@ -33,7 +33,9 @@ impl Home {
         let lines = |numbers: std::ops::Range<usize>| -> String {
             numbers.map(|i| format!("{}\n", exchange(i))).collect()
         };
-        let settings = json!({"source": "play.csv", "character": "Rufus", "seed": 0});
+        let settings = json!({
+            "source": "play.csv", "character": "Rufus", "seed": 0, "context_turns": 4,
+        });
         home.write("data/exchanges/settings.json", settings.to_string());
         home.write("data/exchanges/train.jsonl", lines(0..10));
         home.write("data/exchanges/valid.jsonl", lines(10..40));
@@ -298,8 +300,9 @@ fn ask_is_measured_as_it_answers_by_default() {
     );
     assert_ne!(
         row(&report, "ask")["figures"],
-        row(&report, "reranked")["figures"]
+        row(&report, "cross")["figures"]
     );
+    assert!(!systems(&report).contains(&"reranked"));
 
     home.train_cross(&json!({"rerank": true, "fusion": {"bi": 20.0, "cross": 0.5}}));
     let report = home.report(&[]);
@@ -308,17 +311,15 @@ fn ask_is_measured_as_it_answers_by_default() {
     assert_ne!(&row(&report, "cross")["figures"], reranked);
     assert_eq!(&report["reranking"]["after"], reranked);
 
-    home.train_cross(&json!({}));
-    let report = home.report(&[]);
-    assert!(!systems(&report).contains(&"cross"));
     // Every reply of this pool is a candidate, so that adding the true one changes nothing.
     let reranking = &report["reranking"];
     assert_eq!(reranking["candidates"], 50);
     assert_eq!(reranking["with_truth"], reranking["after"]);
     assert_eq!(report["comparisons"][2]["after"], "reranked");
 
-    // The pool is what the index holds, so that `ask` itself must give the same answers.
-    home.says(&["build-index"]);
+    // The pool is what the index holds, so that `ask` itself must give the same answers, both stages
+    // weighted alike.
+    home.says(&["build-index", "--query-weight", "0"]);
     let answers = fs::read_to_string(home.path("runs/eval-answers.jsonl")).unwrap();
     for line in answers.lines().step_by(9) {
         let case: Value = serde_json::from_str(line).unwrap();
@@ -332,7 +333,7 @@ fn ask_is_measured_as_it_answers_by_default() {
         };
         // Batches of other sizes round otherwise, so that equals may change places.
         let behind = score(&answer["answer"]) - score(&case["systems"]["ask"]["answer"]);
-        assert!(behind < 2e-3, "{case}");
+        assert!(behind < 5e-3, "{behind}: {case}");
         let worst = score(&candidates[candidates.len() - 1]["reply"]);
         assert!(score(&answer["answer"]) - worst > 0.1, "{worst}");
     }

@@ -48,6 +48,8 @@ class Bench:
             self.project("persona")
             projects.place_model(folder, "bi-encoder", self.encoder)
             projects.place_model(folder, "cross-encoder", self.cross_encoder())
+            # Used whether it helps or not: it is the work that is compared.
+            (folder / "runs/cross-encoder/reranking.json").write_text('{"rerank": true}')
             run(self.homer, "build-index", "-C", folder)
         return folder
 

@@ -62,7 +62,10 @@ def main():
     cases, theirs = projects.read_jsonl(answers), projects.read_jsonl(ranks)
     systems = {
         "homer: bi-encoder": [case["systems"]["bi"] for case in cases],
-        "homer: reranked": [case["systems"]["reranked"] for case in cases],
+        # Without a weight for the cross-encoder, reranking leaves the order as it is.
+        "homer: reranked": [
+            case["systems"].get("reranked", case["systems"]["bi"]) for case in cases
+        ],
         "homer: ask": [case["systems"]["ask"] for case in cases],
         "sentence-transformers: bi-encoder": [case["st_bi"] for case in theirs],
         "sentence-transformers: reranked": [case["st_reranked"] for case in theirs],

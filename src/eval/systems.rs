@@ -104,15 +104,17 @@ impl Lineup {
         if reranks {
             let alone = Staged::new(&stages, Some(Fusion::default()));
             self.add("cross", "cross-encoder decides", Box::new(alone));
-        }
-        let fitted = fitted.filter(|fusion| reranks && fusion.cross != 0.0);
-        if let Some(fusion) = fitted {
-            let both = Staged::new(&stages, Some(fusion));
-            self.add("reranked", "bi-encoder + cross-encoder", Box::new(both));
-            self.comparisons.push(("bi", "reranked"));
+            let fitted = fitted.filter(|fusion| fusion.cross != 0.0);
+            if let Some(fusion) = fitted {
+                let both = Staged::new(&stages, Some(fusion));
+                self.add("reranked", "bi-encoder + cross-encoder", Box::new(both));
+            }
+            let after = fitted.map_or("cross", |_| "reranked");
+            let fusion = fitted.unwrap_or_default();
+            self.comparisons.push(("bi", after));
             self.reranking = Some(RerankingOf {
                 before: "bi",
-                after: "reranked",
+                after,
                 with_truth: Box::new(Staged::with_truth(&stages, Some(fusion))),
                 candidates: Choice::default().top_k,
             });
