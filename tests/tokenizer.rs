@@ -69,6 +69,23 @@ fn an_empty_turn_is_no_context_and_leaves_no_separator() {
 }
 
 #[test]
+fn of_several_turns_the_newest_is_read() {
+    let tokenizer = tokenizer();
+    let context = ["in the shed", "again"].map(String::from);
+    let query = Query {
+        context: &context,
+        text: "where",
+    };
+    let pair = tokenizer.pair(query, "never", 64).unwrap();
+    assert_eq!(
+        shown(&pair.ids),
+        "[CLS] again [SEP] where [SEP] never [SEP]"
+    );
+    let alone = tokenizer.query(query, 64).unwrap().context.unwrap();
+    assert_eq!(shown(&alone.ids), "[CLS] again [SEP]");
+}
+
+#[test]
 fn a_pair_shares_the_room() {
     let tokenizer = tokenizer();
     let context = ["again".to_owned()];

@@ -41,9 +41,6 @@ def main():
     stages = {
         "prepare": command("prepare", Path(args.exchanges).resolve(), "--split", "contiguous"),
         "homer train-bi": command("train-bi", "--force", "--encoder", encoder),
-        "homer train-cross": command("train-cross", "--force"),
-        "build-index": command("build-index"),
-        "eval": command("eval", "--queries", 100_000),
         "sentence-transformers, bi-encoder": [
             *(python, scripts / "st_bi.py", "--train", train, "--encoder", encoder, "--out", st_bi)
         ],
@@ -51,6 +48,9 @@ def main():
             *(python, scripts / "st_cross.py", "--train", train, "--encoder", encoder),
             *("--bi-encoder", st_bi, "--out", st_cross),
         ],
+        "homer train-cross": command("train-cross", "--force"),
+        "build-index": command("build-index"),
+        "eval": command("eval", "--queries", 100_000),
         "ranks": [
             *(python, scripts / "st_rank.py", "--cases", answers, "--test", test, "--out", ranks),
             *("--bi-encoder", st_bi, "--cross-encoder", st_cross),

@@ -52,6 +52,10 @@ struct Own {
     #[arg(long, value_name = "N", default_value_t = defaults().max_length, value_parser = training::at_least(4))]
     max_length: usize,
 
+    /// Stop after this many validations without a better one
+    #[arg(long, value_name = "N", default_value_t = defaults().patience, value_parser = clap::value_parser!(u64).range(1..))]
+    patience: u64,
+
     /// Learning rate at its peak
     #[arg(long, value_name = "RATE", default_value_t = defaults().lr, value_parser = training::positive)]
     lr: f64,
@@ -80,6 +84,7 @@ impl Args {
                 chunk_size: self.own.chunk_size.unwrap_or(usual),
                 max_length: self.own.max_length,
                 lr: self.own.lr,
+                patience: self.own.patience,
             }),
             temperature: self.own.temperature,
             both_directions: self.own.both_directions,

@@ -55,10 +55,6 @@ pub struct Shared {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     evaluate_every: Option<u64>,
 
-    /// Stop after this many validations without a better one
-    #[arg(long, value_name = "N", default_value_t = defaults().patience, value_parser = clap::value_parser!(u64).range(1..))]
-    patience: u64,
-
     /// Seed of everything random
     #[arg(long, value_name = "N", default_value_t = defaults().seed)]
     seed: u64,
@@ -101,6 +97,7 @@ pub struct Sizes {
     pub chunk_size: usize,
     pub max_length: usize,
     pub lr: f64,
+    pub patience: u64,
 }
 
 impl Shared {
@@ -115,7 +112,7 @@ impl Shared {
             lr: sizes.lr,
             warmup: self.warmup,
             evaluate_every: self.evaluate_every,
-            patience: self.patience,
+            patience: sizes.patience,
             seed: self.seed,
             precision: self.precision.into(),
             gpu: self.gpu,

@@ -177,11 +177,9 @@ impl Tokenizer {
     pub fn query(&self, query: Query<'_>, max: usize) -> Result<QueryTokens> {
         let room = room(max, 2)?;
         let newest = |ids: &[u32]| self.assemble(&ids[ids.len().saturating_sub(room)..], None);
-        let mut before = query.context.iter().rev().map(|turn| self.words(turn));
-        let turn = before.find(|words| !words.as_ref().is_ok_and(Vec::is_empty));
         Ok(QueryTokens {
             text: newest(&self.words(query.text)?),
-            context: turn.transpose()?.map(|words| newest(&words)),
+            context: self.before(query)?.map(|words| newest(&words)),
         })
     }
 
@@ -195,7 +193,7 @@ impl Tokenizer {
         Ok(self.assemble(&ids[..ids.len().min(room)], None))
     }
 
-    /// `[CLS] context… query [SEP] reply [SEP]`, at most `max` tokens, types 0 and 1. When it is
+    /// `[CLS] turn before [SEP] query [SEP] reply [SEP]`, at most `max` tokens, types 0 and 1. When it is
     /// too long, the reply keeps its beginning, half of the room or all that the query leaves,
     /// and the query with its context keeps its newest tokens.
     ///
@@ -295,21 +293,26 @@ impl Tokenizer {
             .map_err(|source| Error::Setting(format!("cannot tokenize {text:?}: {source}")))
     }
 
-    /// The ids of context and query, `[SEP]` between the turns; turns without a word are left out.
+    /// The ids of the newest turn before the query that has words, if there is one, `[SEP]`, and the
+    /// query.
     ///
     /// # Errors
     /// The tokenizer fails.
     pub fn turns(&self, query: Query<'_>) -> Result<Vec<u32>> {
-        let mut ids = Vec::new();
-        for turn in query.context {
-            let words = self.words(turn)?;
-            if !words.is_empty() {
-                ids.extend(words);
-                ids.push(self.sep);
-            }
+        let mut ids = self.before(query)?.unwrap_or_default();
+        if !ids.is_empty() {
+            ids.push(self.sep);
         }
         ids.extend(self.words(query.text)?);
         Ok(ids)
+    }
+
+    /// The ids of the newest turn before the query that has words. Older turns are not read: they
+    /// cost as much time and tell nothing.
+    fn before(&self, query: Query<'_>) -> Result<Option<Vec<u32>>> {
+        let mut before = query.context.iter().rev().map(|turn| self.words(turn));
+        let turn = before.find(|words| !words.as_ref().is_ok_and(Vec::is_empty));
+        turn.transpose()
     }
 
     /// `[CLS] first [SEP]`, and of segment 1 `second [SEP]`.

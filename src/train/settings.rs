@@ -130,6 +130,8 @@ impl Default for CrossSettings {
                 batch_size: Self::batch_size(false),
                 chunk_size: Self::batch_size(false),
                 lr: 5e-5,
+                // The best step comes early, and looking for it is slow.
+                patience: 2,
                 ..BiSettings::default().common
             },
             negatives: 4,

@@ -26,14 +26,15 @@ class Words:
     def __call__(self, text):
         return self.inner.encode(text, add_special_tokens=False).ids
 
+    def before(self, exchange):
+        """The newest turn before the query that has words; nothing where there is none."""
+        turns = (self(turn["text"]) for turn in reversed(exchange["context"]))
+        return next((ids for ids in turns if ids), [])
+
     def turns(self, exchange):
-        """Context and query, separated."""
-        ids = []
-        for turn in exchange["context"]:
-            words = self(turn["text"])
-            if words:
-                ids += [*words, self.sep]
-        return ids + self(exchange["query"]["text"])
+        """The turn before the query, and the query, separated."""
+        before = self.before(exchange)
+        return [*before, *([self.sep] if before else []), *self(exchange["query"]["text"])]
 
     def newest(self, ids, room):
         kept = ids[-room:] if room else []
@@ -44,8 +45,7 @@ class Words:
 
     def context(self, exchange, longest):
         """The turn before the query; None where there is none."""
-        turns = (self(turn["text"]) for turn in reversed(exchange["context"]))
-        ids = next((ids for ids in turns if ids), None)
+        ids = self.before(exchange)
         return [self.cls, *ids[2 - longest :], self.sep] if ids else None
 
     def text(self, text, longest):
