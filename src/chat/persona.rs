@@ -72,7 +72,8 @@ pub struct Candidate {
     pub reply: String,
     /// The score that decides.
     pub score: f32,
-    /// The bi-encoder's cosine.
+    /// The bi-encoder's score: the cosine with the reply, or, where the index knows what the reply
+    /// answered, the mean of that and of the cosines with those queries.
     pub retrieval: f32,
     /// The cross-encoder's logit, if it was asked.
     pub rerank: Option<f32>,

@@ -5,9 +5,6 @@
 //! [`report`] puts the cases to all of them: [`metrics`] and their intervals ([`bootstrap`]), as
 //! text by [`table`](mod@table). [`fusion`] weighs the two stages on validation, and
 //! [`reranking`] keeps the verdict for those that answer.
-//!
-//! One figure of one model, as training wants it, is
-//! `Figures::of(&measure(&Cases::new(…), &BiRanker::new(…), …)?, seed)`.
 
 pub mod bm25;
 pub mod bootstrap;

@@ -82,18 +82,13 @@ impl Ranker for Bm25Ranker {
 
 /// A bi-encoder's cosines.
 pub struct BiRanker {
-    /// One row a case.
+    /// Unit vectors, one row a case.
     queries: Embeddings,
     /// One row a reply of the pool.
     replies: Embeddings,
 }
 
 impl BiRanker {
-    /// Unit vectors of every case's query and of every reply of the pool, row by row.
-    pub fn new(queries: Embeddings, replies: Embeddings) -> Self {
-        Self { queries, replies }
-    }
-
     /// Embeds cases and pool.
     ///
     /// # Errors
@@ -156,7 +151,10 @@ mod tests {
                 .flat_map(|&axis| (0..3).map(move |i| f32::from(u8::from(i == axis))))
                 .collect(),
         };
-        let ranker = BiRanker::new(unit([2, 0, 1]), unit([0, 1, 2]));
+        let ranker = BiRanker {
+            queries: unit([2, 0, 1]),
+            replies: unit([0, 1, 2]),
+        };
         let of = |case: usize| ranker.scores(&cases.cases[case], &[0, 1, 2]).unwrap();
         assert_eq!(of(0), [0.0, 0.0, 1.0]);
         assert_eq!(of(1), [1.0, 0.0, 0.0]);

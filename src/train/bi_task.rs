@@ -9,7 +9,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::batches::{Stream, derive};
 use super::embed::embed_all;
-use super::losses::{self, Ranking, RankingLoss, Side};
+use super::losses::{self, Ranking, RankingLoss};
 use super::sides::Sides;
 use super::task::{Task, Trainee, Validation, go_on, reciprocal_rank};
 use super::texts::{self, Replies};
@@ -118,11 +118,7 @@ impl<M: Trainee> BiTask<M> {
 
     /// The loss of `n` queries and their replies `[n, hidden]`.
     fn loss(&self, queries: &Tensor, replies: &Tensor, texts: &[u32]) -> Result<RankingLoss> {
-        let replies = Side {
-            vectors: replies,
-            texts,
-        };
-        losses::ranking(queries, replies, None, self.options.ranking)
+        losses::ranking(queries, replies, texts, self.options.ranking)
     }
 }
 

@@ -19,15 +19,6 @@ pub struct Ranking {
     pub both_directions: bool,
 }
 
-/// A batch's replies or negatives: vectors, and which texts they are.
-#[derive(Debug, Clone, Copy)]
-pub struct Side<'a> {
-    /// Pooled states `[n, hidden]`, of any length.
-    pub vectors: &'a Tensor,
-    /// One number a row; rows of equal text have equal numbers.
-    pub texts: &'a [u32],
-}
-
 /// The ranking loss of a batch, with its gradients.
 #[derive(Debug)]
 pub struct RankingLoss {
@@ -37,44 +28,35 @@ pub struct RankingLoss {
     pub queries: Tensor,
     /// With respect to the replies `[n, hidden]`.
     pub replies: Tensor,
-    /// With respect to the extra negatives `[m, hidden]`, where there are any.
-    pub negatives: Option<Tensor>,
 }
 
 /// Multiple-negatives ranking loss (Henderson et al., 2017; sentence-transformers'
-/// `MultipleNegativesRankingLoss`): cross-entropy of the true reply among all replies of the batch
-/// and `negatives`, by cosine similarity over the temperature.
+/// `MultipleNegativesRankingLoss`): cross-entropy of the true reply among all replies of the batch, by
+/// cosine similarity over the temperature.
 ///
-/// Rows whose text equals the true reply's are no negatives: their probability is exactly 0.
+/// `queries` and `replies` are pooled states `[n, hidden]`, of any length; `texts` numbers the replies'
+/// texts, equal ones alike. Rows whose text equals the true reply's are no negatives: their probability
+/// is exactly 0.
 ///
 /// # Errors
 /// A tensor operation fails.
 pub fn ranking(
     queries: &Tensor,
-    replies: Side<'_>,
-    negatives: Option<Side<'_>>,
+    replies: &Tensor,
+    texts: &[u32],
     options: Ranking,
 ) -> Result<RankingLoss> {
     let query_leaf = Var::from_tensor(&queries.detach())?; // [n, h]
-    let reply_leaf = Var::from_tensor(&replies.vectors.detach())?; // [n, h]
+    let reply_leaf = Var::from_tensor(&replies.detach())?; // [n, h]
     let query = unit(&query_leaf)?;
     let reply = unit(&reply_leaf)?;
     let scale = 1.0 / options.temperature;
     let among_replies = (query.matmul(&reply.t()?)? * scale)?; // [n, n]
-    let hidden = hide(replies.texts, replies.texts, true, &among_replies)?; // [n, n]
+    let hidden = hide(texts, &among_replies)?; // [n, n]
     let truth = ((&query * &reply)?.sum(D::Minus1)? * scale)?; // [n]
     let masked = (&among_replies + &hidden)?;
 
-    let mut columns = masked.clone();
-    let mut negative_leaf = None;
-    if let Some(negatives) = negatives {
-        let leaf = Var::from_tensor(&negatives.vectors.detach())?; // [m, h]
-        let among_negatives = (query.matmul(&unit(&leaf)?.t()?)? * scale)?; // [n, m]
-        let hidden = hide(replies.texts, negatives.texts, false, &among_negatives)?;
-        columns = Tensor::cat(&[&columns, &(among_negatives + hidden)?], 1)?; // [n, n + m]
-        negative_leaf = Some(leaf);
-    }
-    let mut loss = (log_sum_exp(&columns)? - &truth)?.mean_all()?;
+    let mut loss = (log_sum_exp(&masked)? - &truth)?.mean_all()?;
     if options.both_directions {
         let backwards = (log_sum_exp(&masked.t()?.contiguous()?)? - &truth)?.mean_all()?;
         loss = ((loss + backwards)? * 0.5)?;
@@ -88,7 +70,6 @@ pub fn ranking(
         loss: number(&loss)?,
         queries: gradient(&query_leaf)?,
         replies: gradient(&reply_leaf)?,
-        negatives: negative_leaf.as_ref().map(gradient).transpose()?,
     })
 }
 
@@ -148,18 +129,22 @@ fn log_sum_exp(logits: &Tensor) -> Result<Tensor> {
     Ok((sum.log()? + largest.squeeze(D::Minus1)?)?)
 }
 
-/// What is added to logits `[truths, others]`: -inf where a text equals the true one, else 0. With
-/// `diagonal`, row and column of equal number are the truth itself and stay.
-fn hide(truths: &[u32], others: &[u32], diagonal: bool, like: &Tensor) -> Result<Tensor> {
-    let mut values = vec![0f32; truths.len() * others.len()];
-    for (row, truth) in truths.iter().enumerate() {
-        for (column, other) in others.iter().enumerate() {
-            if truth == other && !(diagonal && row == column) {
-                values[row * others.len() + column] = f32::NEG_INFINITY;
-            }
-        }
-    }
-    Ok(Tensor::from_vec(values, like.shape(), like.device())?)
+/// What is added to logits `[n, n]`: -inf where another row has the text of the true one, else 0.
+fn hide(texts: &[u32], like: &Tensor) -> Result<Tensor> {
+    let hidden = texts.iter().enumerate().flat_map(|(row, truth)| {
+        let others = texts.iter().enumerate();
+        others.map(
+            move |(column, other)| match row != column && truth == other {
+                true => f32::NEG_INFINITY,
+                false => 0.0,
+            },
+        )
+    });
+    Ok(Tensor::from_vec(
+        hidden.collect(),
+        like.shape(),
+        like.device(),
+    )?)
 }
 
 #[cfg(test)]
@@ -201,38 +186,24 @@ mod tests {
 
     #[test]
     fn ranking_gradients_equal_finite_differences() {
-        let (queries, replies, negatives) = (some(12, 0.0), some(12, 5.0), some(6, 9.0));
-        // Replies 1 and 3 are one text, and the second negative is reply 0's.
-        let (texts, negative_texts) = ([7, 2, 5, 2], [9, 7]);
+        let (queries, replies) = (some(12, 0.0), some(12, 5.0));
+        // Replies 1 and 3 are one text.
+        let texts = [7, 2, 5, 2];
         for both_directions in [false, true] {
             let options = Ranking {
                 temperature: 0.5,
                 both_directions,
             };
-            let of = |queries: &[f32], replies: &[f32], negatives: &[f32]| {
-                ranking(
-                    &rows(queries, WIDTH),
-                    Side {
-                        vectors: &rows(replies, WIDTH),
-                        texts: &texts,
-                    },
-                    Some(Side {
-                        vectors: &rows(negatives, WIDTH),
-                        texts: &negative_texts,
-                    }),
-                    options,
-                )
-                .unwrap()
+            let of = |queries: &[f32], replies: &[f32]| {
+                let (queries, replies) = (rows(queries, WIDTH), rows(replies, WIDTH));
+                ranking(&queries, &replies, &texts, options).unwrap()
             };
-            let result = of(&queries, &replies, &negatives);
+            let result = of(&queries, &replies);
             check(&queries, &result.queries, |moved| {
-                value(&of(moved, &replies, &negatives).loss)
+                value(&of(moved, &replies).loss)
             });
             check(&replies, &result.replies, |moved| {
-                value(&of(&queries, moved, &negatives).loss)
-            });
-            check(&negatives, &result.negatives.unwrap(), |moved| {
-                value(&of(&queries, &replies, moved).loss)
+                value(&of(&queries, moved).loss)
             });
         }
     }
@@ -245,13 +216,7 @@ mod tests {
         };
         let queries = rows(&some(6, 0.0), WIDTH);
         let replies = rows(&some(6, 5.0), WIDTH);
-        let of = |texts: &[u32]| {
-            let side = Side {
-                vectors: &replies,
-                texts,
-            };
-            ranking(&queries, side, None, options).unwrap()
-        };
+        let of = |texts: &[u32]| ranking(&queries, &replies, texts, options).unwrap();
         let apart = of(&[0, 1]);
         assert!(value(&apart.loss) > 0.0);
         // Two rows of one text: nothing is left to tell apart.
@@ -265,32 +230,24 @@ mod tests {
     fn ranking_equals_cross_entropy_of_cosines() {
         let queries = rows(&[1., 0., 0., 2.], 2);
         let replies = rows(&[3., 0., 1., 1.], 2);
-        let side = Side {
-            vectors: &replies,
-            texts: &[0, 1],
-        };
         let options = Ranking {
             temperature: 0.1,
             both_directions: false,
         };
         let half = 0.5f64.sqrt() * 10.0;
         let expected = ((half - 10.0).exp().ln_1p() + (0.0f64 - half).exp().ln_1p()) / 2.0;
-        let loss = value(&ranking(&queries, side, None, options).unwrap().loss);
+        let loss = value(&ranking(&queries, &replies, &[0, 1], options).unwrap().loss);
         assert!((loss - expected).abs() < 1e-5, "{loss} against {expected}");
     }
 
     #[test]
     fn a_row_of_zeros_gives_numbers() {
         let zeros = rows(&[0.0; 6], WIDTH);
-        let side = Side {
-            vectors: &zeros,
-            texts: &[0, 1],
-        };
         let options = Ranking {
             temperature: 0.05,
             both_directions: true,
         };
-        let result = ranking(&zeros, side, None, options).unwrap();
+        let result = ranking(&zeros, &zeros, &[0, 1], options).unwrap();
         assert!(value(&result.loss).is_finite());
         let gradient: Vec<f32> = result.queries.flatten_all().unwrap().to_vec1().unwrap();
         assert!(gradient.iter().all(|g| g.is_finite()));
