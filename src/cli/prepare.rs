@@ -165,8 +165,9 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<()> {
     out.flush()?;
     if report.train < 2 || report.valid == 0 {
         eprintln!(
-            "\nthese exchanges are too few to train on: {} need more of them",
-            options.input.display()
+            "\n{} to train on and {} to validate on are too few to train a model\n  \
+             prepare a longer script, or more pairs",
+            report.train, report.valid
         );
     } else {
         eprintln!("\nnext: {}", global.command("train-bi"));
