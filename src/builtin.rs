@@ -5,8 +5,6 @@
 use std::env;
 use std::path::{Path, PathBuf};
 
-use crate::project::Project;
-
 /// What `--encoder` calls the encoder that comes with homer.
 pub const ENCODER: &str = "built-in";
 /// The script that comes with homer.
@@ -47,10 +45,9 @@ impl Builtin {
         self.first("encoder", |folder| folder.join("config.json").is_file())
     }
 
-    /// The persona, laid out as a project.
-    pub fn persona(&self) -> Option<Project> {
-        let persona = self.first("persona", |folder| folder.join("runs").is_dir());
-        persona.map(Project::new)
+    /// The folder of the persona, laid out as a project.
+    pub fn persona(&self) -> Option<PathBuf> {
+        self.first("persona", |folder| folder.join("runs").is_dir())
     }
 
     /// The sample script.

@@ -3,25 +3,39 @@
 //! It picks, out of everything the character ever said, the line that best answers what you just
 //! said: a bi-encoder finds candidates, a cross-encoder puts the best of them in order.
 //!
-//! - [`chart`]: PNG charts; [`corpus`]: script → scenes → turns → exchanges.
-//! - [`model`]: the encoder, the tokenizer, checkpoints, bi-encoder and cross-encoder.
-//! - [`train`]: batches, losses, optimizer, schedule, loop, runs.
-//! - [`distill`]: a small encoder made from a large one.
-//! - [`index`]: every reply with its vector, on disk; the exact search in it.
-//! - [`chat`]: the persona that answers, and the conversation with it.
-//! - [`eval`]: how well all that picks the reply that was really given.
-//! - [`builtin`]: what comes with homer.
-//! - [`project`]: where everything lies; [`files`]: writing it safely; [`error`]: what went wrong.
+//! Imports run downwards only; from the bottom up:
+//!
+//! - [`error`], [`files`], [`fingerprint`], [`seed`], [`watch`]: what everybody uses.
+//! - [`text`]: words; [`stats`]: ranks and intervals; [`dialogue`]: turns, exchanges, queries,
+//!   replies; [`chart`]: how pictures look; [`builtin`]: what comes with homer.
+//! - [`nn`]: kernels, encoders, optimizer, device.
+//! - [`hf`]: Hugging Face folders, hub, tokenizer.
+//! - [`model`]: the bi-encoder and the cross-encoder.
+//! - [`corpus`]: script → scenes → turns → exchanges; [`train`]: from exchanges to a model;
+//!   [`index`]: every reply with its vector, and the search in it; [`distill`]: a small encoder
+//!   made from a large one.
+//! - [`chat`]: the persona that answers; [`eval`]: how well it does.
+//! - [`project`]: where everything lies, and what a command does with it.
 
 pub mod builtin;
 pub mod chart;
 pub mod chat;
 pub mod corpus;
+pub mod dialogue;
 pub mod distill;
 pub mod error;
 pub mod eval;
 pub mod files;
+pub mod fingerprint;
+pub mod hf;
 pub mod index;
 pub mod model;
+pub mod nn;
 pub mod project;
+#[cfg(test)]
+mod rooms;
+pub mod seed;
+pub mod stats;
+pub mod text;
 pub mod train;
+pub mod watch;

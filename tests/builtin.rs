@@ -9,11 +9,11 @@ use tempfile::TempDir;
 
 use homer::builtin::Builtin;
 use homer::chat::Persona;
-use homer::corpus::input::default_input;
-use homer::model::config::Family;
-use homer::model::device::Compute;
-use homer::model::testing::tiny_encoder_folder;
+use homer::hf::testing::tiny_encoder_folder;
+use homer::nn::config::Family;
+use homer::nn::device::Compute;
 use homer::project::Project;
+use homer::project::input::default_input;
 
 /// The program in a place of its own, with a `data/` beside it, and a folder to work in.
 struct Place(TempDir);

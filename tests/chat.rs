@@ -7,14 +7,14 @@ use assert_cmd::Command;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use homer::dialogue::Query;
+use homer::hf::checkpoint::Precision;
+use homer::hf::testing::tiny_encoder_folder;
 use homer::model::bi_encoder::BiEncoder;
-use homer::model::checkpoint::Precision;
-use homer::model::config::Family;
 use homer::model::cross_encoder::CrossEncoder;
-use homer::model::device::Compute;
-use homer::model::head::Head;
-use homer::model::testing::tiny_encoder_folder;
-use homer::model::tokenizer::Query;
+use homer::nn::config::Family;
+use homer::nn::device::Compute;
+use homer::nn::head::Head;
 
 /// homer in a folder of its own.
 struct Dir(TempDir);

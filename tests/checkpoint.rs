@@ -3,12 +3,12 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use homer::model::checkpoint::{Checkpoint, HeadKind, Precision, write_safetensors};
-use homer::model::config::{Config, Family};
-use homer::model::export::{head_specs, pooler_specs};
-use homer::model::tensors::Named;
-use homer::model::testing::{tiny_config, tiny_encoder_folder};
-use homer::model::weights::{Spec, Values, Weights, encoder_specs};
+use homer::hf::checkpoint::{Checkpoint, HeadKind, Precision, write_safetensors};
+use homer::hf::tensors::Named;
+use homer::hf::testing::{tiny_config, tiny_encoder_folder};
+use homer::nn::config::{Config, Family};
+use homer::nn::head::{head_specs, pooler_specs};
+use homer::nn::weights::{Spec, Values, Weights, encoder_specs};
 use serde_json::json;
 
 type Tensor = Named<'static>;

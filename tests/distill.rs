@@ -11,14 +11,14 @@ use tempfile::TempDir;
 
 use homer::distill::train::Recipe;
 use homer::distill::{Options, Progress, distill, texts};
+use homer::hf::checkpoint::Precision;
+use homer::hf::export::save_bi_encoder;
+use homer::hf::testing::{tiny_config, tiny_vocab};
+use homer::hf::tokenizer::Tokenizer;
 use homer::model::bi_encoder::BiEncoder;
-use homer::model::checkpoint::Precision;
-use homer::model::config::Family;
-use homer::model::device::Compute;
-use homer::model::export::save_bi_encoder;
-use homer::model::testing::{tiny_config, tiny_vocab};
-use homer::model::tokenizer::Tokenizer;
-use homer::model::weights::{Values, Weights, encoder_specs};
+use homer::nn::config::Family;
+use homer::nn::device::Compute;
+use homer::nn::weights::{Values, Weights, encoder_specs};
 
 const WORDS: [&str; 6] = ["the", "sea", "soup", "##s", "zeppelin", "ship"];
 

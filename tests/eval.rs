@@ -7,16 +7,15 @@ use assert_cmd::Command;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use homer::corpus::exchange::Dataset;
+use homer::corpus::dataset::Dataset;
+use homer::hf::checkpoint::Precision;
+use homer::hf::testing::tiny_encoder_folder;
 use homer::model::bi_encoder::BiEncoder;
-use homer::model::checkpoint::Precision;
-use homer::model::config::Family;
 use homer::model::cross_encoder::CrossEncoder;
-use homer::model::device::Compute;
-use homer::model::export::head_specs;
-use homer::model::head::Head;
-use homer::model::testing::tiny_encoder_folder;
-use homer::model::weights::Values;
+use homer::nn::config::Family;
+use homer::nn::device::Compute;
+use homer::nn::head::{Head, head_specs};
+use homer::nn::weights::Values;
 use homer::train::settings::Data;
 
 /// homer in a folder of its own.

@@ -3,14 +3,13 @@
 use std::fs;
 use std::path::Path;
 
-use homer::model::checkpoint::{Checkpoint, Precision};
-use homer::model::config::{Config, Family};
-use homer::model::export::{
-    head_specs, model_settings, pooler_specs, save_bi_encoder, save_cross_encoder,
-};
-use homer::model::testing::{tiny_config, tiny_vocab};
-use homer::model::tokenizer::Tokenizer;
-use homer::model::weights::{Spec, Values, Weights};
+use homer::hf::checkpoint::{Checkpoint, Precision};
+use homer::hf::export::{model_settings, save_bi_encoder, save_cross_encoder};
+use homer::hf::testing::{tiny_config, tiny_vocab};
+use homer::hf::tokenizer::Tokenizer;
+use homer::nn::config::{Config, Family};
+use homer::nn::head::{head_specs, pooler_specs};
+use homer::nn::weights::{Spec, Values, Weights};
 use serde_json::Value;
 
 const FAMILIES: [Family; 2] = [Family::Bert, Family::DistilBert];

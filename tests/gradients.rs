@@ -5,13 +5,13 @@ mod common;
 
 use candle_core::{DType, Device, Tensor};
 use common::{assert_gradients, distance, encoders, is_key_bias, largest, plain, values};
-use homer::model::config::{Config, Family};
-use homer::model::encoder::{Encoder, Pooling};
-use homer::model::folder::make_encoder;
-use homer::model::packed::{Packed, Tokens};
-use homer::model::testing::tiny_config;
-use homer::model::weights::{Layout, Values, Weights, encoder_specs};
-use homer::train::optimizer::AdamW;
+use homer::hf::folder::make_encoder;
+use homer::hf::testing::tiny_config;
+use homer::nn::config::{Config, Family};
+use homer::nn::encoder::{Encoder, Pooling};
+use homer::nn::optimizer::AdamW;
+use homer::nn::packed::{Packed, Tokens};
+use homer::nn::weights::{Layout, Values, Weights, encoder_specs};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 

@@ -2,11 +2,11 @@
 
 use candle_core::{Device, Tensor};
 
-use homer::model::config::{Config, Family};
-use homer::model::head::Head;
-use homer::model::testing::tiny_config;
-use homer::model::weights::Values;
-use homer::train::optimizer::AdamW;
+use homer::hf::testing::tiny_config;
+use homer::nn::config::{Config, Family};
+use homer::nn::head::Head;
+use homer::nn::optimizer::AdamW;
+use homer::nn::weights::Values;
 
 const FAMILIES: [Family; 2] = [Family::Bert, Family::DistilBert];
 

@@ -9,11 +9,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
-use homer::model::checkpoint::Checkpoint;
-use homer::model::config::{Config, Family};
-use homer::model::hub::{HubEnv, resolve_in};
-use homer::model::testing::tiny_encoder_folder;
-use homer::model::tokenizer::Tokenizer;
+use homer::hf::checkpoint::Checkpoint;
+use homer::hf::hub::{HubEnv, resolve_in};
+use homer::hf::testing::tiny_encoder_folder;
+use homer::hf::tokenizer::Tokenizer;
+use homer::nn::config::{Config, Family};
 
 const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
 

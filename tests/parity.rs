@@ -11,13 +11,12 @@ use candle_core::{DType, Device, Tensor};
 use candle_nn::VarBuilder;
 use candle_transformers::models::bert;
 use common::{assert_gradients, distance, encoders, values};
-use homer::model::checkpoint::Checkpoint;
-use homer::model::config::Config;
-use homer::model::encoder::Pooling;
-use homer::model::export::head_specs;
-use homer::model::head::Head;
-use homer::model::packed::{Packed, Tokens};
-use homer::model::weights::{Spec, Weights, encoder_specs};
+use homer::hf::checkpoint::Checkpoint;
+use homer::nn::config::Config;
+use homer::nn::encoder::Pooling;
+use homer::nn::head::{Head, head_specs};
+use homer::nn::packed::{Packed, Tokens};
+use homer::nn::weights::{Spec, Weights, encoder_specs};
 use serde::Deserialize;
 
 /// What PyTorch makes of the models of one family.

@@ -10,7 +10,8 @@ use predicates::prelude::*;
 use predicates::str::contains;
 use tempfile::TempDir;
 
-use homer::corpus::exchange::{Dataset, Exchange};
+use homer::corpus::dataset::Dataset;
+use homer::dialogue::Exchange;
 
 /// A project folder of its own.
 struct Home(TempDir);

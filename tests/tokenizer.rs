@@ -1,8 +1,9 @@
 //! Conversations become tokens: what is kept, what is cut, and what no text can do.
 
-use homer::model::config::Family;
-use homer::model::testing::{tiny_encoder_folder, tiny_vocab};
-use homer::model::tokenizer::{Query, Tokenizer};
+use homer::dialogue::Query;
+use homer::hf::testing::{tiny_encoder_folder, tiny_vocab};
+use homer::hf::tokenizer::Tokenizer;
+use homer::nn::config::Family;
 
 const WORDS: [&str; 8] = [
     "where", "is", "the", "ladder", "in", "shed", "again", "never",

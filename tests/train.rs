@@ -5,16 +5,17 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use candle_core::{DType, Device};
-use homer::corpus::exchange::{Dataset, DatasetSettings, Exchange, Turn};
+use homer::corpus::dataset::{Dataset, DatasetSettings};
+use homer::dialogue::{Exchange, Turn};
 use homer::error::{Error, Result};
 use homer::files;
+use homer::hf::testing::tiny_encoder_folder;
 use homer::model::bi_encoder::BiEncoder;
-use homer::model::config::Family;
 use homer::model::cross_encoder::CrossEncoder;
-use homer::model::device::Compute;
-use homer::model::encoder::Encoder;
-use homer::model::testing::tiny_encoder_folder;
-use homer::model::weights::encoder_specs;
+use homer::nn::config::Family;
+use homer::nn::device::Compute;
+use homer::nn::encoder::Encoder;
+use homer::nn::weights::encoder_specs;
 use homer::train::bi::train_bi;
 use homer::train::bi_task::{BiTask, Options};
 use homer::train::cross::train_cross;
@@ -695,7 +696,7 @@ fn half_precision_halves_the_file() {
     bench
         .bi("full", Start::Fresh, &settings, &mut never())
         .unwrap();
-    settings.common.precision = homer::model::tensors::Precision::F16;
+    settings.common.precision = homer::hf::tensors::Precision::F16;
     bench
         .bi("half", Start::Fresh, &settings, &mut never())
         .unwrap();

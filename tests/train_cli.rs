@@ -6,8 +6,8 @@ use assert_cmd::Command;
 use predicates::prelude::*;
 use predicates::str::contains;
 
-use homer::model::config::Family;
-use homer::model::testing::tiny_encoder_folder;
+use homer::hf::testing::tiny_encoder_folder;
+use homer::nn::config::Family;
 
 /// Homer in `folder`, with no terminal and no hub.
 fn homer(folder: &Path) -> Command {

@@ -6,10 +6,10 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::choose::{Choice, MinScore, choose};
-use crate::corpus::heard::heard;
+use crate::dialogue::Query;
 use crate::error::{Error, Result};
 use crate::index::{Entry, Origin};
-use crate::model::tokenizer::Query;
+use crate::text::heard::heard;
 
 /// The first stage: finds candidates among all replies.
 pub trait Retrieve {
@@ -58,11 +58,11 @@ pub struct Persona {
     pub built_in: bool,
     /// Turns of context that it minds, at most: as many as its models saw in training.
     pub context_turns: usize,
-    pub(super) retriever: Box<dyn Retrieve>,
-    pub(super) reranker: Option<(Box<dyn Rerank>, Fusion)>,
-    pub(super) calibrated: Option<f32>,
-    pub(super) outdated: bool,
-    pub(super) unjudged: bool,
+    pub(crate) retriever: Box<dyn Retrieve>,
+    pub(crate) reranker: Option<(Box<dyn Rerank>, Fusion)>,
+    pub(crate) calibrated: Option<f32>,
+    pub(crate) outdated: bool,
+    pub(crate) unjudged: bool,
 }
 
 /// A reply that was considered.

@@ -4,11 +4,11 @@ use std::time::Instant;
 
 use indicatif::HumanCount;
 
-use homer::corpus::exchange::Dataset;
+use homer::corpus::dataset::Dataset;
 use homer::index::blend::QUERY_WEIGHT;
-use homer::index::build;
-use homer::model::device::Compute;
-use homer::train::task::go_on;
+use homer::nn::device::Compute;
+use homer::project::build_index::build_index;
+use homer::watch::go_on;
 
 use super::training::on_interrupt;
 use super::{Global, progress};
@@ -39,7 +39,7 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<()> {
     let interrupt = on_interrupt()?;
     let start = Instant::now();
     let bar = progress::bar(dataset.pool.len() as u64, "replies");
-    let built = build::build(&project, &compute, &dataset, args.query_weight, |done| {
+    let built = build_index(&project, &compute, &dataset, args.query_weight, |done| {
         bar.set_position(done as u64);
         go_on(interrupt)
     });

@@ -6,14 +6,13 @@ use std::time::Instant;
 use anyhow::{Context, bail};
 use indicatif::{HumanBytes, HumanCount, ProgressBar};
 
-use homer::distill::texts;
 use homer::distill::train::{Event, Recipe};
-use homer::distill::{Options, Progress, distill};
+use homer::distill::{Options, Progress, distill, texts};
 use homer::error::Error;
+use homer::hf::checkpoint::weights_file;
+use homer::hf::tensors;
 use homer::model::bi_encoder::BiEncoder;
-use homer::model::checkpoint::weights_file;
-use homer::model::device::Compute;
-use homer::model::tensors;
+use homer::nn::device::Compute;
 
 use super::training::{self, Precision};
 use super::{progress, quoted};

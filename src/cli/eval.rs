@@ -6,14 +6,14 @@ use std::rc::Rc;
 
 use clap::ValueEnum;
 
-use homer::chart;
 use homer::eval::cases::Cases;
-use homer::eval::exchanges::{Source, TestSet};
-use homer::eval::record::record;
+use homer::eval::picture;
 use homer::eval::report::evaluate;
-use homer::eval::systems::lineup;
 use homer::files;
-use homer::model::device::Compute;
+use homer::nn::device::Compute;
+use homer::project::lineup::lineup;
+use homer::project::record::record;
+use homer::project::test_set::{Source, TestSet};
 
 use super::{Global, progress};
 
@@ -132,7 +132,7 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<()> {
     let png = args
         .png
         .unwrap_or_else(|| project.runs().join(format!("{name}.png")));
-    chart::eval::draw(&report, &png)?;
+    picture::draw(&report, &png)?;
     if matches!(source, Source::Test) && own {
         record(&project, &report)?;
     }

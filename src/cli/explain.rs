@@ -97,7 +97,7 @@ fn fit(text: &str, width: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use homer::corpus::exchange::Turn;
+    use homer::dialogue::Turn;
     use homer::index::Origin;
 
     fn answer(replies: &[&str]) -> Answer {

@@ -2,7 +2,7 @@
 
 use homer::builtin::Builtin;
 use homer::chat::{Choice, MinScore, Persona};
-use homer::model::device::Compute;
+use homer::nn::device::Compute;
 
 use super::Global;
 

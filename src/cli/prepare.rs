@@ -9,9 +9,9 @@ use encoding_rs::Encoding;
 
 use homer::builtin::{Builtin, SAMPLE_SCRIPT};
 use homer::corpus::columns::Named;
-use homer::corpus::input::default_input;
 use homer::corpus::prepare::{Options, list_characters, prepare};
 use homer::corpus::{read, report, split};
+use homer::project::input::default_input;
 
 use super::Global;
 

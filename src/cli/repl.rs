@@ -274,9 +274,9 @@ impl Highlighter for Hints {
 mod tests {
     use super::*;
     use homer::chat::persona::Retrieve;
+    use homer::dialogue::Query;
     use homer::error::Result;
     use homer::index::Entry;
-    use homer::model::tokenizer::Query;
 
     /// Says how many turns of context it got, then other lines.
     struct Counting;

@@ -1,8 +1,8 @@
 //! `homer train-bi`.
 
 use homer::builtin;
-use homer::corpus::exchange::Dataset;
-use homer::model::device::Compute;
+use homer::corpus::dataset::Dataset;
+use homer::nn::device::Compute;
 use homer::train::bi::train_bi;
 use homer::train::job::{self, Job};
 use homer::train::run::{Run, Start};

@@ -2,23 +2,21 @@
 
 use clap::ValueEnum;
 
-use homer::chat::load::{CrossVerdict, require_bi_encoder};
-use homer::corpus::exchange::Dataset;
+use homer::corpus::dataset::Dataset;
 use homer::error::Error;
-use homer::eval::reranking;
-use homer::index::fingerprint;
-use homer::model::device::Compute;
+use homer::fingerprint;
+use homer::nn::device::Compute;
 use homer::project::Project;
+use homer::project::verdict::{self, CrossVerdict};
 use homer::train::cross::train_cross;
 use homer::train::cross_task;
 use homer::train::job::{self, Job};
 use homer::train::mining::Mining;
-use homer::train::run::{Run, Start};
+use homer::train::run::{Run, Start, require_bi_encoder};
 use homer::train::settings::{Common, CrossSettings, Resolved};
 
-use super::Global;
-use super::progress;
 use super::training::{self, Display, Existing, Shared, Sizes};
+use super::{Global, progress};
 
 /// Train the cross-encoder, which puts the best candidates in order
 #[derive(clap::Args)]
@@ -205,7 +203,7 @@ fn is_judged(project: &Project) -> anyhow::Result<bool> {
 /// Says whether reranking helps on validation; where it does not, `ask` will not rerank.
 fn judge(project: &Project, compute: &Compute, dataset: &Dataset, seed: u64) -> anyhow::Result<()> {
     let bar = progress::bar(0, "reranking");
-    let fit = reranking::judge(
+    let fit = verdict::judge(
         project,
         compute,
         &dataset.valid,

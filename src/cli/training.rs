@@ -10,8 +10,7 @@ use indicatif::ProgressBar;
 
 use homer::builtin::{self, Builtin};
 use homer::error::Error;
-use homer::model::hub;
-use homer::model::tensors;
+use homer::hf::{hub, tensors};
 use homer::train::run::{Outcome, Row, Start};
 use homer::train::settings::{BiSettings, Common};
 use homer::train::task::Validation;

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use super::exchange::DatasetSettings;
+use super::dataset::DatasetSettings;
 use crate::error::{Error, Result};
 use crate::files;
 

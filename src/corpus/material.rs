@@ -1,13 +1,14 @@
 //! What was read from a script or from ready pairs, in one form.
 
 use super::columns::Columns;
-use super::exchange::{Exchange, Reply, pool};
+use super::dataset::{Reply, pool};
 use super::pairs::Pairs;
 use super::prepare::Options;
 use super::read::{Source, data};
 use super::report::{Count, Lengths, MOST_FREQUENT, Report, ScriptFigures};
 use super::script::Script;
 use super::split::{Part, Split};
+use crate::dialogue::Exchange;
 use crate::error::{Error, Result};
 
 /// What ready pairs call their character when the user does not.

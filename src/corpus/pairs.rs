@@ -4,11 +4,11 @@
 //! answered meanwhile. Where a row's context goes on from the row before, that reply is put back:
 //! it says more about what comes next than anything else in the context.
 
-use super::clean::clean;
 use super::columns::place;
-use super::exchange::{Exchange, Turn};
 use super::read::{Row, Source, data};
+use crate::dialogue::{Exchange, Turn};
 use crate::error::{Error, Result};
+use crate::text::clean::clean;
 
 /// What the file's rows gave.
 #[derive(Debug, Default)]

@@ -6,10 +6,10 @@ use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 use std::collections::HashMap;
 
-use super::exchange::Exchange;
-use super::heard::heard;
 use super::split::Part;
-use super::tfidf::{TfIdf, top};
+use crate::dialogue::Exchange;
+use crate::text::heard::heard;
+use crate::text::tfidf::{TfIdf, top};
 
 /// Queries whose cosine is below this are about something else. In a script where all are more alike
 /// than that, those below the upper quartile are.
@@ -148,7 +148,7 @@ impl Chosen<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::corpus::exchange::Turn;
+    use crate::dialogue::Turn;
 
     fn exchanges(pairs: &[(&str, &str)]) -> Vec<Exchange> {
         let exchange = |(id, (query, reply)): (usize, &(&str, &str))| Exchange {

@@ -5,15 +5,15 @@ use std::path::{Path, PathBuf};
 use encoding_rs::Encoding;
 
 use super::columns::{Columns, Named};
-use super::exchange::{DatasetSettings, Exchange};
+use super::dataset::DatasetSettings;
 use super::material::Material;
 use super::read::{Source, data};
 use super::report::Report;
 use super::scenes::Speaker;
 use super::script::Script;
 use super::split::{Part, Split, split};
-use super::{folder, pick};
-use crate::chart;
+use super::{folder, pick, picture};
+use crate::dialogue::Exchange;
 use crate::error::{IoContext, Result};
 use crate::files;
 
@@ -105,7 +105,7 @@ pub fn prepare(options: &Options, folder: &Path) -> Result<Report> {
             use std::io::Write;
             write!(out, "{report}").at("write", &text)
         })?;
-        chart::corpus::draw(&report, &new.join("report.png"))
+        picture::draw(&report, &new.join("report.png"))
     })?;
     Ok(report)
 }

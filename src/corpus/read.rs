@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use csv::StringRecord;
 use encoding_rs::{Encoding, UTF_8};
 
-use super::mojibake;
 use super::records::{Records, detect_delimiter};
 use crate::error::{Error, IoContext, Result};
+use crate::text::mojibake;
 
 /// The encoding that a label names (`windows-1252`, `latin1`, `utf-16le`, `shift_jis`, …).
 ///
@@ -225,7 +225,7 @@ fn row_at_end(path: &Path, text: &str) -> Result<u64> {
 }
 
 /// An [`Error::Data`] about `path`.
-pub(super) fn data(
+pub(crate) fn data(
     path: &Path,
     row: Option<u64>,
     what: impl Into<String>,

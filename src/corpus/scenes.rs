@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::clean::{clean, clean_name};
+use crate::text::clean::{clean, clean_name};
 
 /// Somebody who speaks.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]

@@ -1,11 +1,12 @@
 //! A script: who speaks in it, and the exchanges of the one who answers.
 
-use super::clean::clean_name;
 use super::columns::place;
-use super::exchange::{Exchange, Reply, Turn, pool};
+use super::dataset::{Reply, pool};
 use super::read::{Source, data};
 use super::scenes::{Builder, Said, Scene, Skipped, Speaker};
+use crate::dialogue::{Exchange, Turn};
 use crate::error::Result;
+use crate::text::clean::clean_name;
 
 /// How many turns after a reply are kept with it.
 const CLOSE_REPLIES: usize = 4;

@@ -5,7 +5,7 @@ use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-use super::exchange::Exchange;
+use crate::dialogue::Exchange;
 
 /// What an exchange is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,7 +88,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::corpus::exchange::Turn;
+    use crate::dialogue::Turn;
 
     /// Exchanges in scenes of the given sizes.
     fn scenes(sizes: &[usize]) -> Vec<Exchange> {

@@ -11,11 +11,11 @@ pub mod train;
 pub mod vocabulary;
 
 use crate::error::{Error, Result};
+use crate::hf::folder::make_encoder;
+use crate::hf::tokenizer::Tokenizer;
 use crate::model::bi_encoder::{BiEncoder, embed};
-use crate::model::device::Compute;
-use crate::model::folder::make_encoder;
-use crate::model::packed::Tokens;
-use crate::model::tokenizer::Tokenizer;
+use crate::nn::device::Compute;
+use crate::nn::packed::Tokens;
 
 use student::Cut;
 use texts::Scene;

@@ -3,8 +3,8 @@
 use serde_json::Value;
 
 use crate::error::{Error, Result};
-use crate::model::config::{Config, Family};
-use crate::model::weights::{Layout, Part, Values, Weights};
+use crate::nn::config::{Config, Family};
+use crate::nn::weights::{Layout, Part, Values, Weights};
 
 /// The layers that a student of `layers` keeps of its teacher's `of`, counted from 0: evenly
 /// spread, the last one among them.
@@ -141,7 +141,7 @@ fn narrow(block: &[Values], config: &Config, width: usize) -> [Values; 4] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::testing::tiny_config;
+    use crate::hf::testing::tiny_config;
 
     #[test]
     fn layers_are_spread_and_the_last_is_kept() {

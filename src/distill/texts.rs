@@ -7,12 +7,12 @@ use std::path::Path;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use crate::corpus::clean::clean;
 use crate::corpus::columns::{Columns, Named};
 use crate::corpus::pairs::Pairs;
 use crate::corpus::read::Source;
 use crate::corpus::script::Script;
 use crate::error::{Error, IoContext, Result};
+use crate::text::clean::clean;
 
 /// Turns that follow on each other.
 pub type Scene = Vec<String>;

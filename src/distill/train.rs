@@ -7,11 +7,11 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::error::{Error, Result};
 use crate::model::bi_encoder::{Embeddings, embed};
-use crate::model::device::scalars;
-use crate::model::encoder::{Encoder, Pooling};
-use crate::model::packed::{Packed, Tokens};
-use crate::model::weights::Weights;
-use crate::train::optimizer::{AdamW, clip, read};
+use crate::nn::device::scalars;
+use crate::nn::encoder::{Encoder, Pooling};
+use crate::nn::optimizer::{AdamW, clip, read};
+use crate::nn::packed::{Packed, Tokens};
+use crate::nn::weights::Weights;
 use crate::train::schedule::{Schedule, Wishes};
 
 /// Weight of the similarities within a batch beside the distance to the teacher's vectors.

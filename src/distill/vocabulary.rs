@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use crate::error::{Error, Result};
-use crate::model::tokenizer::Tokenizer;
+use crate::hf::tokenizer::Tokenizer;
 
 /// How often each token occurs in a text.
 pub type Counts = BTreeMap<u32, u64>;
@@ -117,7 +117,7 @@ fn is_unused(token: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::testing::tiny_vocab;
+    use crate::hf::testing::tiny_vocab;
 
     fn tokenizer() -> Tokenizer {
         let mut words = tiny_vocab(&["[unused1]", "the", "odyssey", "##ing", "sail", "soup"]);

@@ -6,9 +6,8 @@ use rand::SeedableRng;
 use rand::seq::index;
 use rand_chacha::ChaCha8Rng;
 
-use crate::corpus::exchange::Exchange;
-use crate::corpus::heard::heard;
-use crate::model::tokenizer::Query;
+use crate::dialogue::{Exchange, Query};
+use crate::text::heard::heard;
 
 /// Candidates of the larger of the two draws, the true reply among them.
 pub const MANY: usize = 100;
@@ -132,7 +131,7 @@ pub(super) mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::corpus::exchange::Turn;
+    use crate::dialogue::Turn;
 
     /// Exchanges with these replies; query `i` is "query i".
     pub fn exchanges<S: AsRef<str>>(replies: &[S]) -> Vec<Exchange> {

@@ -1,11 +1,11 @@
 //! How much the cross-encoder is worth beside the bi-encoder: fitted on validation.
 
-use super::bootstrap::{Estimate, estimate, paired};
 use super::cases::Cases;
-use super::metrics::Standing;
 use super::rankers::Ranker;
 use crate::chat::persona::{Fusion, Rerank};
 use crate::error::Result;
+use crate::stats::bootstrap::{Estimate, estimate, paired};
+use crate::stats::rank::Standing;
 
 /// Weights of the cross-encoder's logit that are tried, beside 0: powers of two.
 const EXPONENTS: std::ops::RangeInclusive<i32> = -5..=4;
@@ -151,7 +151,7 @@ mod tests {
     use super::super::cases::tests::exchanges;
     use super::super::rankers::Chance;
     use super::*;
-    use crate::model::tokenizer::Query;
+    use crate::dialogue::Query;
 
     /// Queries with 20 candidates; each stage sees the right one through noise, as far as it is
     /// `sharp`.

@@ -1,11 +1,11 @@
 //! Systems that score query and reply in one stage.
 
-use super::bm25::Bm25;
 use super::cases::{Case, Cases};
-use crate::corpus::tfidf::TfIdf;
+use crate::dialogue::Query;
 use crate::error::Result;
 use crate::model::bi_encoder::{BiEncoder, Embeddings};
-use crate::model::tokenizer::Query;
+use crate::text::bm25::Bm25;
+use crate::text::tfidf::TfIdf;
 
 /// A system to be evaluated.
 pub trait Ranker {

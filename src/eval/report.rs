@@ -7,11 +7,11 @@ use rand_chacha::ChaCha8Rng;
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
-use super::bootstrap::{Estimate, estimate, paired};
 use super::cases::{Case, Cases, FEW, MANY};
-use super::metrics::Standing;
 use super::rankers::Ranker;
 use crate::error::Result;
+use crate::stats::bootstrap::{Estimate, estimate, paired};
+use crate::stats::rank::Standing;
 
 /// What a system makes of one case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

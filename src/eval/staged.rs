@@ -9,9 +9,9 @@ use super::cases::{Case, Cases};
 use super::rankers::Ranker;
 use crate::chat::persona::{Fusion, Persona, Rerank, Retrieve};
 use crate::chat::{Answer, Choice};
+use crate::dialogue::Query;
 use crate::error::Result;
 use crate::index::Entry;
-use crate::model::tokenizer::Query;
 
 /// Both stages over a pool, with what the second has scored so far: it is slow, and several systems
 /// ask it about the same pairs.
@@ -214,9 +214,9 @@ fn stack(candidates: &[usize], first: &[f32], considered: &[(usize, f32)]) -> Ve
 #[cfg(test)]
 mod tests {
     use super::super::cases::tests::exchanges;
-    use super::super::metrics::Standing;
     use super::*;
     use crate::chat::choose::MinScore;
+    use crate::stats::rank::Standing;
 
     /// The first stage's score falls with the place in the pool.
     struct ByPlace;

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use super::bootstrap::Estimate;
 use super::report::{Figures, METRICS, Metric, Report};
+use crate::stats::bootstrap::Estimate;
 
 /// Characters of the longest repeated answer that is shown.
 const SHOWN: usize = 48;

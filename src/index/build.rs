@@ -6,53 +6,25 @@ use std::path::Path;
 use super::blend::{QUERIES, blend};
 use super::manifest::{Manifest, Source};
 use super::write::IndexWriter;
-use super::{Entry, Origin, calibrate, fingerprint};
-use crate::chat::load::{POOL, require_bi_encoder};
-use crate::corpus::exchange::{Dataset, Exchange};
+use super::{Entry, Origin};
+use crate::corpus::dataset::Dataset;
+use crate::dialogue::Exchange;
 use crate::error::{Error, Result};
-use crate::model::bi_encoder::{BiEncoder, Embeddings};
-use crate::model::device::Compute;
-use crate::project::Project;
+use crate::model::bi_encoder::Embeddings;
 
 /// Replies embedded in one call: enough to keep every core busy, and all the vectors that are in
 /// memory at a time.
 const BATCH: usize = 512;
 
-/// Embeds every distinct reply of the pool, with the queries that it answered at `query_weight`
-/// (see [`blend`]), and puts the index in its place, instead of one that was there. `progress` is
-/// told how many replies are done, and may end it; an index that was there then stands.
+/// Embeds every distinct reply of the pool with `embed`, batch by batch, with the queries that it
+/// answered at `source.query_weight` (see [`blend`]), and puts the index in its place, instead of
+/// one that was there. `progress` is told how many replies are done, and may end it; an index that
+/// was there then stands.
 ///
 /// # Errors
-/// What `progress` returns; [`Error::NotMade`] where there is no bi-encoder; there is no reply, the bi-encoder fails, or
-/// the folder cannot be written.
+/// What `embed` and `progress` return; there is no reply, a vector is unusable, or the folder cannot
+/// be written.
 pub fn build(
-    project: &Project,
-    compute: &Compute,
-    dataset: &Dataset,
-    query_weight: f32,
-    progress: impl FnMut(usize) -> Result<()>,
-) -> Result<Manifest> {
-    if !(query_weight.is_finite() && query_weight >= 0.0) {
-        return Err(Error::Setting(format!(
-            "--query-weight {query_weight}: give a number that is not negative"
-        )));
-    }
-    let trained = require_bi_encoder(&project.bi_encoder_model())?;
-    let encoder = BiEncoder::load(&trained.folder, compute)?;
-    let source = Source {
-        character: dataset.settings.character.clone(),
-        context_turns: dataset.settings.context_turns,
-        query_weight,
-        bi_encoder: fingerprint::of_file(&trained.weights)?,
-        pool: fingerprint::of_file(&project.exchanges().join(POOL))?,
-        calibration: calibrate::calibrate(&encoder, &dataset.valid)?,
-    };
-    let embed = |texts: &[&str]| encoder.embed_replies(texts);
-    stream(&project.index(), dataset, source, embed, progress)
-}
-
-/// Embeds and writes batch by batch.
-fn stream(
     folder: &Path,
     dataset: &Dataset,
     source: Source,
@@ -128,7 +100,9 @@ mod tests {
 
     use super::super::{Index, MANIFEST, REPLIES, VECTORS, records};
     use super::*;
-    use crate::corpus::exchange::{Reply, Turn};
+    use crate::corpus::dataset::Reply;
+    use crate::dialogue::Turn;
+    use crate::fingerprint;
 
     const WIDTH: usize = 5;
 
@@ -196,7 +170,7 @@ mod tests {
     }
 
     fn write(folder: &Path, dataset: &Dataset) -> Result<Manifest> {
-        stream(folder, dataset, source(), embed, |_| Ok(()))
+        build(folder, dataset, source(), embed, |_| Ok(()))
     }
 
     #[test]
@@ -239,7 +213,7 @@ mod tests {
             query_weight: 1.0,
             ..source()
         };
-        stream(&folder, &dataset(4), source, embed, |_| Ok(())).unwrap();
+        build(&folder, &dataset(4), source, embed, |_| Ok(())).unwrap();
         let index = Index::open(&folder).unwrap();
         let (reply, query) = (vector("reply 2"), vector("query 1"));
         for (i, stored) in index.vectors()[2 * WIDTH..3 * WIDTH].iter().enumerate() {
@@ -282,7 +256,7 @@ mod tests {
             }
             Ok(embeddings)
         };
-        assert!(stream(&folder, &dataset(4), source(), diverged, |_| Ok(())).is_err());
+        assert!(build(&folder, &dataset(4), source(), diverged, |_| Ok(())).is_err());
         assert_eq!(Index::open(&folder).unwrap().len(), 8);
         let left: Vec<_> = fs::read_dir(root.path()).unwrap().collect();
         assert_eq!(left.len(), 1, "{left:?}");

@@ -2,10 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::corpus::exchange::Exchange;
+use crate::dialogue::{self, Exchange};
 use crate::error::Result;
 use crate::model::bi_encoder::{BiEncoder, Embeddings};
-use crate::train::texts;
 
 /// Validation exchanges that are looked at.
 const MOST: usize = 1000;
@@ -86,8 +85,8 @@ pub fn calibrate(encoder: &BiEncoder, exchanges: &[Exchange]) -> Result<Option<C
     }
     let step = exchanges.len().div_ceil(MOST);
     let sample: Vec<Exchange> = exchanges.iter().step_by(step).cloned().collect();
-    let contexts: Vec<Vec<String>> = sample.iter().map(texts::context).collect();
-    let queries = texts::queries(&sample, &contexts);
+    let contexts: Vec<Vec<String>> = sample.iter().map(dialogue::context).collect();
+    let queries = dialogue::queries(&sample, &contexts);
     let replies: Vec<&str> = sample.iter().map(|e| e.reply.as_str()).collect();
     let queries = encoder.embed_queries(&queries)?;
     Ok(compare(

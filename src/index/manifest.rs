@@ -6,9 +6,9 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Calibration, MANIFEST, REPLIES, VECTORS, fingerprint};
+use super::{Calibration, MANIFEST, REPLIES, VECTORS};
 use crate::error::{Error, Result};
-use crate::files;
+use crate::{files, fingerprint};
 
 /// The number of the layout; a folder of another number is refused.
 const FORMAT: u64 = 2;

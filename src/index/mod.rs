@@ -14,7 +14,6 @@ pub mod blend;
 pub mod build;
 pub mod calibrate;
 pub mod dot;
-pub mod fingerprint;
 pub mod manifest;
 pub mod open;
 pub mod records;
@@ -23,7 +22,7 @@ pub mod write;
 
 use serde::Serialize;
 
-use crate::corpus::exchange::{Exchange, Turn};
+use crate::dialogue::{Exchange, Turn};
 pub use calibrate::Calibration;
 pub use manifest::Manifest;
 pub use open::Index;

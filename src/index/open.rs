@@ -9,8 +9,8 @@ use memmap2::Mmap;
 use safetensors::{Dtype, SafeTensors};
 
 use super::manifest::{Manifest, damaged};
-use super::search::{self, Hit};
-use super::{Entry, REPLIES, VECTORS, records};
+use super::search::Hit;
+use super::{Entry, REPLIES, VECTORS, records, search};
 use crate::error::{IoContext, Result};
 
 /// An index on disk, mapped.

@@ -1,7 +1,7 @@
 //! A reply as a record of `replies.csv`, and back.
 
 use super::{Entry, Origin};
-use crate::corpus::exchange::Turn;
+use crate::dialogue::Turn;
 
 /// The header row. `exchange`, `scene`, `query_speaker`, `query` and `context` (a turn a line) are
 /// of the first exchange that the reply answers and empty where it answers nobody; `exchanges` are

@@ -2,16 +2,18 @@
 
 use std::path::Path;
 
-use super::checkpoint::Precision;
-use super::device::Compute;
-use super::encoder::{Encoder, Pooling};
-use super::export::{model_settings, pooler_specs, save_bi_encoder};
-use super::folder::ModelFolder;
-use super::packed::{Packed, Tokens};
 use super::query;
-use super::tokenizer::{Query, Tokenizer};
-use super::weights::Values;
+use crate::dialogue::Query;
 use crate::error::Result;
+use crate::hf::checkpoint::Precision;
+use crate::hf::export::{model_settings, save_bi_encoder};
+use crate::hf::folder::ModelFolder;
+use crate::hf::tokenizer::Tokenizer;
+use crate::nn::device::Compute;
+use crate::nn::encoder::{Encoder, Pooling};
+use crate::nn::head::pooler_specs;
+use crate::nn::packed::{Packed, Tokens};
+use crate::nn::weights::Values;
 
 /// Unit vectors, row by row.
 #[derive(Debug, Clone, PartialEq)]

@@ -3,15 +3,16 @@
 use std::path::Path;
 
 use super::bi_encoder::within;
-use super::checkpoint::Precision;
-use super::device::Compute;
-use super::encoder::{Encoder, Pooling};
-use super::export::{head_specs, model_settings, save_cross_encoder};
-use super::folder::ModelFolder;
-use super::head::Head;
-use super::packed::{Packed, Tokens};
-use super::tokenizer::{Query, Tokenizer};
+use crate::dialogue::Query;
 use crate::error::{Error, Result};
+use crate::hf::checkpoint::Precision;
+use crate::hf::export::{model_settings, save_cross_encoder};
+use crate::hf::folder::ModelFolder;
+use crate::hf::tokenizer::Tokenizer;
+use crate::nn::device::Compute;
+use crate::nn::encoder::{Encoder, Pooling};
+use crate::nn::head::{Head, head_specs};
+use crate::nn::packed::{Packed, Tokens};
 
 /// Pairs' tokens in one call of the encoder.
 const BATCH_TOKENS: usize = 8192;

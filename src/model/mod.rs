@@ -1,24 +1,6 @@
-//! The shared model module: one encoder, trainable, and the two models that are built on it.
+//! The two models, a page each: [`bi_encoder`] embeds queries and replies apart, [`cross_encoder`]
+//! reads them together. [`query`] is what a query is to the bi-encoder.
 
 pub mod bi_encoder;
-pub mod checkpoint;
-pub mod config;
 pub mod cross_encoder;
-pub mod device;
-pub mod dropout;
-pub mod encoder;
-pub mod export;
-pub mod fast;
-pub mod folder;
-pub mod head;
-pub mod hub;
-pub mod kernels;
-pub mod packed;
-mod padding;
-pub mod plain;
 pub mod query;
-pub mod tensors;
-#[doc(hidden)]
-pub mod testing;
-pub mod tokenizer;
-pub mod weights;

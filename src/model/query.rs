@@ -6,20 +6,12 @@
 //! The turn just before, most often the character's own, says as much as all turns together.
 
 use super::bi_encoder::{Embeddings, normalize};
-use super::packed::Tokens;
 use crate::error::Result;
+use crate::hf::tokenizer::QueryTokens;
+use crate::nn::packed::Tokens;
 
 /// What the context's unit vector counts beside the query's.
 pub const CONTEXT_WEIGHT: f32 = 0.5;
-
-/// A query's tokens, and those of the turn before it where there is one.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct QueryTokens {
-    /// The turn to answer.
-    pub text: Tokens,
-    /// The turn before it.
-    pub context: Option<Tokens>,
-}
 
 /// Unit vectors of queries `[queries, hidden]`; `embed` gives those of token sequences.
 ///

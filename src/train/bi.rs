@@ -9,7 +9,7 @@ use super::losses::Ranking;
 use super::run::{Outcome, Run, Start};
 use super::settings::BiSettings;
 use super::trainer::train;
-use crate::corpus::exchange::Dataset;
+use crate::corpus::dataset::Dataset;
 use crate::error::{Error, Result};
 use crate::model::bi_encoder::BiEncoder;
 

@@ -7,19 +7,20 @@ use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
-use super::batches::{Stream, derive};
 use super::embed::embed_all;
-use super::losses::{self, Ranking, RankingLoss};
+use super::losses;
+use super::losses::{Ranking, RankingLoss};
 use super::sides::Sides;
-use super::task::{Task, Trainee, Validation, go_on, reciprocal_rank};
-use super::texts::{self, Replies};
-use crate::corpus::exchange::Exchange;
+use super::task::{Task, Trainee, Validation, reciprocal_rank};
+use crate::dialogue::{self, Exchange, Replies};
 use crate::error::Result;
+use crate::hf::tokenizer::{QueryTokens, Tokenizer};
 use crate::model::bi_encoder::Embeddings;
-use crate::model::encoder::{Encoder, Pooling};
-use crate::model::packed::{Packed, Tokens};
-use crate::model::query::{self, QueryTokens};
-use crate::model::tokenizer::Tokenizer;
+use crate::model::query;
+use crate::nn::encoder::{Encoder, Pooling};
+use crate::nn::packed::{Packed, Tokens};
+use crate::seed::{Stream, derive};
+use crate::watch::go_on;
 
 /// Settings of the task.
 #[derive(Debug, Clone, Copy)]
@@ -49,7 +50,7 @@ struct Pairs {
 
 impl Pairs {
     fn new(exchanges: &[Exchange], tokenizer: &Tokenizer, max: usize) -> Result<Self> {
-        let contexts: Vec<_> = exchanges.iter().map(texts::context).collect();
+        let contexts: Vec<_> = exchanges.iter().map(dialogue::context).collect();
         let mut replies = Replies::default();
         let truth = exchanges.iter().map(|e| replies.number(&e.reply)).collect();
         let said = |e: &Exchange| {
@@ -59,7 +60,7 @@ impl Pairs {
         let said = exchanges.iter().map(said).collect();
         Ok(Self {
             said,
-            queries: tokenizer.queries(&texts::queries(exchanges, &contexts), max)?,
+            queries: tokenizer.queries(&dialogue::queries(exchanges, &contexts), max)?,
             replies: tokenizer.texts(&replies.as_strs(), max)?,
             truth,
         })
@@ -224,11 +225,11 @@ impl<M: Trainee> Task for BiTask<M> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::corpus::exchange::Turn;
+    use crate::dialogue::Turn;
+    use crate::hf::testing::tiny_encoder_folder;
     use crate::model::bi_encoder::BiEncoder;
-    use crate::model::config::Family;
-    use crate::model::device::Compute;
-    use crate::model::testing::tiny_encoder_folder;
+    use crate::nn::config::Family;
+    use crate::nn::device::Compute;
 
     fn exchange(id: usize, before: &str, reply: &str) -> Exchange {
         let turn = |text: &str| Turn {

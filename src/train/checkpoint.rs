@@ -9,13 +9,13 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::optimizer::Moments;
 use super::task::{Trainee, Validation};
 use crate::error::{Error, IoContext, Result};
 use crate::files;
-use crate::model::export::head_specs;
-use crate::model::tensors::{Precision, read_safetensors, write_safetensors};
-use crate::model::weights::{Spec, Values, Weights, encoder_specs};
+use crate::hf::tensors::{Precision, read_safetensors, write_safetensors};
+use crate::nn::head::head_specs;
+use crate::nn::optimizer::Moments;
+use crate::nn::weights::{Spec, Values, Weights, encoder_specs};
 
 /// Everything about a training that is not a tensor. Data order, dropout and learning rate follow
 /// from the step and the settings.

@@ -7,26 +7,25 @@ use rand::SeedableRng;
 use rand::seq::index;
 use rand_chacha::ChaCha8Rng;
 
-use super::batches::{Stream, derive};
 use super::card::{Kind, card};
 use super::cross_task::{CrossTask, Loss, Material, Options};
 use super::embed::embed_all;
 use super::job::Job;
 use super::mining::{Mining, mine};
-use super::run::{Outcome, Run, Start};
+use super::run::{Outcome, Run, Start, require_bi_encoder};
 use super::settings::{CrossSettings, Resolved};
 use super::trainer::{Observer, train};
-use crate::chat::load::require_bi_encoder;
-use crate::corpus::exchange::{Dataset, Exchange};
+use crate::corpus::dataset::Dataset;
+use crate::dialogue::Exchange;
 use crate::error::{Error, Result};
+use crate::hf::folder::ModelFolder;
 use crate::model::bi_encoder::BiEncoder;
 use crate::model::cross_encoder::CrossEncoder;
-use crate::model::device::Compute;
-use crate::model::export::{head_specs, pooler_specs};
-use crate::model::folder::ModelFolder;
-use crate::model::head::Head;
-use crate::model::packed::Tokens;
 use crate::model::query;
+use crate::nn::device::Compute;
+use crate::nn::head::{Head, head_specs, pooler_specs};
+use crate::nn::packed::Tokens;
+use crate::seed::{Stream, derive};
 
 const NAME: &str = "cross-encoder";
 

@@ -8,18 +8,18 @@ use candle_core::{Device, Tensor};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::batches::{Stream, derive};
 use super::losses;
 use super::negatives::Negatives;
-use super::task::{Task, Trainee, Validation, go_on, reciprocal_rank};
-use super::texts::{self, Replies};
-use crate::corpus::exchange::Exchange;
+use super::task::{Task, Trainee, Validation, reciprocal_rank};
+use crate::dialogue::{self, Exchange, Query, Replies};
 use crate::error::{Error, Result};
+use crate::hf::tokenizer::Tokenizer;
 use crate::model::cross_encoder::score;
-use crate::model::device::scalars;
-use crate::model::encoder::Pooling;
-use crate::model::packed::{Packed, Tokens};
-use crate::model::tokenizer::{Query, Tokenizer};
+use crate::nn::device::scalars;
+use crate::nn::encoder::Pooling;
+use crate::nn::packed::{Packed, Tokens};
+use crate::seed::{Stream, derive};
+use crate::watch::go_on;
 
 /// What a score is compared with.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -74,7 +74,7 @@ impl Material {
     pub fn new(exchanges: Vec<Exchange>) -> Self {
         let mut replies = Replies::default();
         Self {
-            contexts: exchanges.iter().map(texts::context).collect(),
+            contexts: exchanges.iter().map(dialogue::context).collect(),
             negatives: Negatives::new(&exchanges, &mut replies),
             replies,
             exchanges,
@@ -83,7 +83,7 @@ impl Material {
 
     /// The queries with their context.
     pub fn queries(&self) -> Vec<Query<'_>> {
-        texts::queries(&self.exchanges, &self.contexts)
+        dialogue::queries(&self.exchanges, &self.contexts)
     }
 
     /// The replies, in the order of their numbers.

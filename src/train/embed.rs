@@ -2,11 +2,11 @@
 
 use std::sync::atomic::AtomicBool;
 
-use super::task::go_on;
 use crate::error::Result;
 use crate::model::bi_encoder::{Embeddings, embed};
-use crate::model::encoder::Encoder;
-use crate::model::packed::Tokens;
+use crate::nn::encoder::Encoder;
+use crate::nn::packed::Tokens;
+use crate::watch::go_on;
 
 /// Sequences embedded between two looks at whether to stop.
 const PART: usize = 256;

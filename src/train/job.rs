@@ -9,9 +9,9 @@ use serde::de::DeserializeOwned;
 use super::run::{Run, Start};
 use super::settings::{Common, Resolved};
 use super::trainer::Observer;
-use crate::corpus::exchange::Dataset;
+use crate::corpus::dataset::Dataset;
 use crate::error::Result;
-use crate::model::device::Compute;
+use crate::nn::device::Compute;
 
 /// The surroundings of a training.
 pub struct Job<'a> {

@@ -8,7 +8,7 @@
 use candle_core::{D, Tensor, Var};
 
 use crate::error::Result;
-use crate::model::device::scalars;
+use crate::nn::device::scalars;
 
 /// How queries and replies are compared.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -10,10 +10,10 @@ use std::sync::atomic::AtomicBool;
 use candle_core::{Device, Tensor};
 use rayon::prelude::*;
 
-use super::task::go_on;
-use crate::corpus::tfidf::tokens;
 use crate::error::Result;
 use crate::model::bi_encoder::Embeddings;
+use crate::text::tfidf::tokens;
+use crate::watch::go_on;
 
 /// Which ranks are taken, and what counts as the same as the true reply.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]

@@ -2,9 +2,9 @@
 //!
 //! - [`bi`], [`cross`]: a whole training, start to end. [`settings`], [`job`]: what they are given.
 //! - [`bi_task`], [`cross_task`]: batch to gradients, and validation, behind [`task::Task`].
-//! - [`texts`], [`batches`], [`sides`], [`mining`], [`negatives`], [`embed`]: what a batch is made of.
-//! - [`losses`], [`optimizer`], [`schedule`]: how it learns.
-//! - [`trainer`]: the loop. [`run`], [`checkpoint`], [`card`]: what it leaves on disk.
+//! - [`batches`], [`sides`], [`mining`], [`negatives`], [`embed`]: what a batch is made of.
+//! - [`losses`], [`schedule`]: how it learns.
+//! - [`trainer`]: the loop. [`run`], [`checkpoint`], [`curve`], [`card`]: what it leaves on disk.
 
 pub mod batches;
 pub mod bi;
@@ -13,16 +13,15 @@ pub mod card;
 pub mod checkpoint;
 pub mod cross;
 pub mod cross_task;
+pub mod curve;
 pub mod embed;
 pub mod job;
 pub mod losses;
 pub mod mining;
 pub mod negatives;
-pub mod optimizer;
 pub mod run;
 pub mod schedule;
 pub mod settings;
 pub mod sides;
 pub mod task;
-pub mod texts;
 pub mod trainer;

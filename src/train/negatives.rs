@@ -7,8 +7,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-use super::texts::Replies;
-use crate::corpus::exchange::Exchange;
+use crate::dialogue::{Exchange, Replies};
 use crate::error::{Error, Result};
 use crate::files;
 
@@ -137,7 +136,7 @@ impl Negatives {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::corpus::exchange::Turn;
+    use crate::dialogue::Turn;
 
     fn exchange(id: usize, reply: &str, bad: &[&str]) -> Exchange {
         Exchange {

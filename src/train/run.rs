@@ -7,11 +7,13 @@ use std::path::{Path, PathBuf};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::checkpoint::{self, State};
+use super::checkpoint::State;
+use super::settings::Data;
 use super::task::{Trainee, Validation};
-use crate::chart;
+use super::{checkpoint, curve};
 use crate::error::{Error, IoContext, Result};
 use crate::files;
+use crate::hf::checkpoint::weights_file;
 
 /// What to do about a training that is there already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -240,7 +242,7 @@ impl Run {
     /// # Errors
     /// The picture cannot be drawn or written.
     pub fn draw(&self) -> Result<()> {
-        chart::loss::draw(&self.rows, &self.title, &self.folder.join("loss.png"))
+        curve::draw(&self.rows, &self.title, &self.folder.join("loss.png"))
     }
 
     /// Marks the run as finished and writes its card; the checkpoint has served.
@@ -295,6 +297,50 @@ fn lock(folder: &Path) -> Result<File> {
 /// Whether the training in a run folder is not finished, though it has kept a model.
 pub fn is_unfinished(folder: &Path) -> bool {
     folder.join(SETTINGS).exists() && folder.join("model").exists() && !Run::is_finished(folder)
+}
+
+/// What the run in `folder` was trained on, if its settings are there and say so.
+pub fn trained_on(folder: &Path) -> Option<Data> {
+    #[derive(Deserialize)]
+    struct Begun {
+        data: Data,
+    }
+    let begun: Result<Begun> = files::read_json(&folder.join(SETTINGS));
+    begun.ok().map(|begun| begun.data)
+}
+
+/// A trained model's folder, and the file of its weights.
+pub struct Trained {
+    /// The folder.
+    pub folder: PathBuf,
+    /// The weights in it.
+    pub weights: PathBuf,
+}
+
+/// The bi-encoder that `train-bi` keeps in the folder `model`.
+///
+/// # Errors
+/// [`Error::NotMade`] where there is none, with the command that makes it or goes on making it.
+pub fn require_bi_encoder(model: &Path) -> Result<Trained> {
+    let begun = || {
+        let run = model.parent();
+        run.is_some_and(|run| checkpoint::exists(&run.join("checkpoint")))
+    };
+    match weights_file(model) {
+        Some(weights) => Ok(Trained {
+            folder: model.to_path_buf(),
+            weights,
+        }),
+        None => Err(Error::NotMade {
+            what: "bi-encoder",
+            path: model.to_path_buf(),
+            command: if begun() {
+                "homer train-bi --resume"
+            } else {
+                "homer train-bi"
+            },
+        }),
+    }
 }
 
 /// Whether a folder holds anything that was trained.

@@ -1,7 +1,5 @@
 //! What a user may choose about a training; the defaults are the recipe.
 
-use std::path::Path;
-
 use serde::{Deserialize, Serialize};
 
 use super::batches::Batches;
@@ -9,10 +7,10 @@ use super::cross_task::Loss;
 use super::mining::Mining;
 use super::schedule::{Schedule, Wishes};
 use super::trainer::Plan;
-use crate::corpus::exchange::Dataset;
+use crate::corpus::dataset::Dataset;
+use crate::dialogue;
 use crate::error::{Error, Result};
-use crate::files;
-use crate::model::tensors::Precision;
+use crate::hf::tensors::Precision;
 
 /// What both trainings take.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -194,18 +192,8 @@ impl Data {
 
     /// Hash of what is trained and validated on.
     pub fn fingerprint(dataset: &Dataset) -> String {
-        super::texts::fingerprint(&[&dataset.train, &dataset.valid])
+        dialogue::fingerprint(&[&dataset.train, &dataset.valid])
     }
-}
-
-/// What the run in `folder` was trained on, if its settings are there and say so.
-pub fn trained_on(folder: &Path) -> Option<Data> {
-    #[derive(Deserialize)]
-    struct Begun {
-        data: Data,
-    }
-    let begun: Result<Begun> = files::read_json(&folder.join("settings.json"));
-    begun.ok().map(|begun| begun.data)
 }
 
 impl<S> Resolved<S> {

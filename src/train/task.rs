@@ -2,18 +2,18 @@
 //! bi-encoder and the cross-encoder.
 
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 
 use candle_core::Tensor;
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, Result};
-use crate::eval::metrics::Standing;
+use crate::error::Result;
+use crate::hf::checkpoint::Precision;
 use crate::model::bi_encoder::BiEncoder;
-use crate::model::checkpoint::Precision;
 use crate::model::cross_encoder::CrossEncoder;
-use crate::model::encoder::Encoder;
-use crate::model::head::Head;
+use crate::nn::encoder::Encoder;
+use crate::nn::head::Head;
+use crate::stats::rank::Standing;
 
 /// A model that can be trained and kept.
 pub trait Trainee {
@@ -113,19 +113,8 @@ pub trait Task {
     /// Judges the model on the validation exchanges.
     ///
     /// # Errors
-    /// [`Error::Interrupted`] soon after `interrupt` is set, or a tensor operation fails.
+    /// [`crate::error::Error::Interrupted`] soon after `interrupt` is set, or a tensor operation fails.
     fn validate(&self, interrupt: &AtomicBool) -> Result<Validation>;
-}
-
-/// [`Error::Interrupted`] once `interrupt` is set.
-///
-/// # Errors
-/// That one, nothing saved.
-pub fn go_on(interrupt: &AtomicBool) -> Result<()> {
-    if interrupt.load(Ordering::Relaxed) {
-        return Err(Error::Interrupted { saved: false });
-    }
-    Ok(())
 }
 
 /// The expected reciprocal rank of candidate `truth`, ties broken at random, as `eval` counts it.

@@ -3,14 +3,16 @@
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
-use super::batches::{Batches, Stream, derive};
+use super::batches::Batches;
 use super::checkpoint::State;
-use super::optimizer::{AdamW, clip, read};
 use super::run::{Outcome, Row, Run};
 use super::schedule::Schedule;
-use super::task::{Task, Validation, go_on};
+use super::task::{Task, Validation};
 use crate::error::{Error, Result};
-use crate::model::tensors::Precision;
+use crate::hf::tensors::Precision;
+use crate::nn::optimizer::{AdamW, clip, read};
+use crate::seed::{Stream, derive};
+use crate::watch::go_on;
 
 /// How to train.
 #[derive(Debug, Clone, Copy)]

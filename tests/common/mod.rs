@@ -1,10 +1,10 @@
 //! What the tests of the encoders share.
 
 use candle_core::{DType, Device, Tensor};
-use homer::model::device::Compute;
-use homer::model::encoder::Encoder;
-use homer::model::folder::make_encoder;
-use homer::model::weights::Weights;
+use homer::hf::folder::make_encoder;
+use homer::nn::device::Compute;
+use homer::nn::encoder::Encoder;
+use homer::nn::weights::Weights;
 
 /// The fast and the plain encoder with these weights, by name.
 pub fn encoders(weights: &Weights) -> [(&'static str, Box<dyn Encoder>); 2] {

@@ -1,0 +1,118 @@
+//! What `prepare` writes and everything else reads: exchanges and the pool of replies.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::columns::Columns;
+use super::split::Split;
+use crate::dialogue::Exchange;
+use crate::error::{Error, Result};
+use crate::files;
+
+/// A distinct reply of the character: what the index holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reply {
+    /// The text.
+    pub text: String,
+    /// The exchanges that it answers, by id; empty for a line that answers nobody.
+    pub exchanges: Vec<usize>,
+}
+
+/// The distinct texts, in order, with the exchanges that each answers.
+pub(super) fn pool<'a>(texts: impl IntoIterator<Item = (&'a str, Option<usize>)>) -> Vec<Reply> {
+    let mut places: HashMap<&str, usize> = HashMap::new();
+    let mut replies: Vec<Reply> = Vec::new();
+    for (text, exchange) in texts {
+        let place = *places.entry(text).or_insert_with(|| {
+            replies.push(Reply {
+                text: text.to_owned(),
+                exchanges: Vec::new(),
+            });
+            replies.len() - 1
+        });
+        replies[place].exchanges.extend(exchange);
+    }
+    replies
+}
+
+/// How the dataset was made.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct DatasetSettings {
+    /// The file that was read, as given.
+    pub source: String,
+    /// The character.
+    pub character: String,
+    /// The seed of the split and of the bad replies.
+    pub seed: u64,
+    /// The columns that were read.
+    #[serde(default)]
+    pub columns: Option<Columns>,
+    /// The encoding that the user named; without, UTF-8 or what the byte order mark says.
+    #[serde(default)]
+    pub encoding: Option<String>,
+    /// Turns before the query that are kept, at most.
+    #[serde(default)]
+    pub context_turns: usize,
+    /// Good replies an exchange, at most.
+    #[serde(default)]
+    pub good: usize,
+    /// Bad replies an exchange, at most.
+    #[serde(default)]
+    pub bad: usize,
+    /// How exchanges were divided.
+    #[serde(default)]
+    pub split: Split,
+}
+
+/// What `prepare` writes, read back.
+#[derive(Debug, Clone)]
+pub struct Dataset {
+    /// How it was made.
+    pub settings: DatasetSettings,
+    /// For training.
+    pub train: Vec<Exchange>,
+    /// For choosing.
+    pub valid: Vec<Exchange>,
+    /// For reporting, once.
+    pub test: Vec<Exchange>,
+    /// Every distinct reply of the character, in the order of the source.
+    pub pool: Vec<Reply>,
+}
+
+impl Dataset {
+    /// Reads the folder that `prepare` wrote.
+    ///
+    /// # Errors
+    /// [`Error::NotMade`] where there is none; a malformed file, with its line.
+    pub fn load(folder: &Path) -> Result<Self> {
+        if !folder.join("settings.json").is_file() {
+            return Err(Error::NotMade {
+                what: "prepared dialogue",
+                path: folder.to_path_buf(),
+                command: "homer prepare SCRIPT.csv",
+            });
+        }
+        let part = |name: &str| files::read_jsonl(&folder.join(name));
+        Ok(Self {
+            settings: files::read_json(&folder.join("settings.json"))?,
+            train: part("train.jsonl")?,
+            valid: part("valid.jsonl")?,
+            test: part("test.jsonl")?,
+            pool: files::read_jsonl(&folder.join("pool.jsonl"))?,
+        })
+    }
+
+    /// Every exchange, in the order of the source.
+    pub fn exchanges(&self) -> Vec<&Exchange> {
+        let mut all: Vec<&Exchange> = self
+            .train
+            .iter()
+            .chain(&self.valid)
+            .chain(&self.test)
+            .collect();
+        all.sort_by_key(|exchange| exchange.id);
+        all
+    }
+}

@@ -1,0 +1,69 @@
+//! A turn, and an exchange of turns.
+
+use serde::{Deserialize, Serialize};
+
+use crate::fingerprint::Fnv;
+
+/// Neighbouring lines of one speaker in one scene, joined.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Turn {
+    /// Who speaks; empty where the source does not say.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub speaker: String,
+    /// What is said.
+    pub text: String,
+}
+
+/// One answer of the character, with what it answers and what surrounds it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Exchange {
+    /// Position among all exchanges, in the order of the source.
+    pub id: usize,
+    /// The scene that it comes from, counted from 0; for ready pairs, the row.
+    pub scene: usize,
+    /// The turns before the query, oldest first.
+    pub context: Vec<Turn>,
+    /// The turn that is answered.
+    pub query: Turn,
+    /// The character's answer.
+    pub reply: String,
+    /// Who speaks in the next turns, and what they say.
+    pub close_replies: Vec<Turn>,
+    /// The character's replies to the most similar other queries, by TF-IDF.
+    pub good_replies: Vec<String>,
+    /// A seeded draw from the character's replies to dissimilar queries.
+    pub bad_replies: Vec<String>,
+}
+
+impl Exchange {
+    /// The distinct speakers of the close replies, in order of appearance.
+    pub fn companions(&self) -> Vec<&str> {
+        let mut names: Vec<&str> = Vec::new();
+        for turn in &self.close_replies {
+            if !names.contains(&turn.speaker.as_str()) {
+                names.push(&turn.speaker);
+            }
+        }
+        names
+    }
+}
+
+/// A hash (FNV-1a) of all that training reads, by which `--resume` knows that it goes on with the
+/// same exchanges.
+pub fn fingerprint(parts: &[&[Exchange]]) -> String {
+    let mut hash = Fnv::default();
+    let mut add = |text: &str| {
+        hash.add(text.as_bytes());
+        hash.add(&[0xff]);
+    };
+    for part in parts {
+        for exchange in *part {
+            exchange.context.iter().for_each(|turn| add(&turn.text));
+            add(&exchange.query.text);
+            add(&exchange.reply);
+            exchange.bad_replies.iter().for_each(|reply| add(reply));
+        }
+        add("\u{1}");
+    }
+    hash.to_string()
+}

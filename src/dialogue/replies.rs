@@ -1,0 +1,64 @@
+//! Distinct replies by number.
+
+use std::collections::HashMap;
+
+use crate::text::heard::heard;
+
+/// Distinct replies, numbered in order of appearance; the same reply is one that is
+/// [`heard`] alike.
+#[derive(Debug, Clone, Default)]
+pub struct Replies {
+    /// The first text of each.
+    pub texts: Vec<String>,
+    numbers: HashMap<String, u32>,
+}
+
+impl Replies {
+    /// The number of a reply, a new one if it was not seen before.
+    pub fn number(&mut self, text: &str) -> u32 {
+        let next = self.texts.len() as u32;
+        let number = *self.numbers.entry(heard(text)).or_insert(next);
+        if number == next {
+            self.texts.push(text.to_owned());
+        }
+        number
+    }
+
+    /// The number of a reply that was seen before.
+    pub fn find(&self, text: &str) -> Option<u32> {
+        self.numbers.get(&heard(text)).copied()
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.texts.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.texts.is_empty()
+    }
+
+    /// The texts, borrowed.
+    pub fn as_strs(&self) -> Vec<&str> {
+        self.texts.iter().map(String::as_str).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn case_and_punctuation_make_no_other_reply() {
+        let mut replies = Replies::default();
+        let numbers: Vec<u32> = ["Pie!", "More tea?", "…pie.", "...", "!!", "more  TEA"]
+            .iter()
+            .map(|text| replies.number(text))
+            .collect();
+        assert_eq!(numbers, [0, 1, 0, 2, 3, 1]);
+        assert_eq!(replies.texts, ["Pie!", "More tea?", "...", "!!"]);
+        assert_eq!(replies.find("PIE"), Some(0));
+        assert_eq!(replies.find("cake"), None);
+    }
+}

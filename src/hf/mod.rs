@@ -1,0 +1,15 @@
+//! Hugging Face folders: models and tokenizers in and out.
+//!
+//! - [`folder`]: a model folder as it is opened; [`export`]: as it is written.
+//! - [`checkpoint`], [`tensors`]: the weights in it, by every name that they go by.
+//! - [`tokenizer`]: text to tokens. [`hub`]: folders that are not here yet.
+//! - [`testing`]: tiny folders to test with.
+
+pub mod checkpoint;
+pub mod export;
+pub mod folder;
+pub mod hub;
+pub mod tensors;
+#[doc(hidden)]
+pub mod testing;
+pub mod tokenizer;

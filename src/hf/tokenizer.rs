@@ -1,0 +1,371 @@
+//! Text to tokens, as the models see it.
+//!
+//! Sequences are put together here, token by token, rather than by the tokenizer's own template:
+//! what is dropped when a sequence is too long depends on which part of a conversation it is.
+
+mod cut;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use rayon::prelude::*;
+use serde_json::{Value, json};
+use tokenizers::decoders::wordpiece::WordPiece as WordPieceDecoder;
+use tokenizers::models::wordpiece::WordPiece;
+use tokenizers::normalizers::bert::BertNormalizer;
+use tokenizers::pre_tokenizers::bert::BertPreTokenizer;
+use tokenizers::processors::bert::BertProcessing;
+use tokenizers::{AddedToken, Model as _};
+
+use crate::dialogue::Query;
+use crate::error::{Error, IoContext, Result};
+use crate::files;
+use crate::nn::packed::Tokens;
+
+/// A query's tokens, and those of the turn before it where there is one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QueryTokens {
+    /// The turn to answer.
+    pub text: Tokens,
+    /// The turn before it.
+    pub context: Option<Tokens>,
+}
+
+/// The tokenizer of a model folder.
+#[derive(Debug, Clone)]
+pub struct Tokenizer {
+    inner: tokenizers::Tokenizer,
+    /// `[CLS]`, begins every sequence.
+    cls: u32,
+    /// `[SEP]`, ends every part of it.
+    sep: u32,
+    /// `tokenizer_config.json` as it was read, written back with the trained model.
+    settings: Value,
+    /// `vocab.txt` as it was read, where there was one.
+    vocab: Option<String>,
+}
+
+/// The special tokens that every BERT vocabulary holds, with their names in Hugging Face's files.
+const SPECIAL: [(&str, &str); 4] = [
+    ("unk_token", "[UNK]"),
+    ("sep_token", "[SEP]"),
+    ("pad_token", "[PAD]"),
+    ("cls_token", "[CLS]"),
+];
+
+/// `[MASK]` is special too, but a model can do without.
+const MASK: (&str, &str) = ("mask_token", "[MASK]");
+
+impl Tokenizer {
+    /// Reads `tokenizer.json`, else builds a WordPiece tokenizer from `vocab.txt`.
+    ///
+    /// # Errors
+    /// Neither file is there or readable, or `[CLS]`, `[SEP]`, `[PAD]` or `[UNK]` is not in it.
+    pub fn load(folder: &Path) -> Result<Self> {
+        let settings_path = folder.join("tokenizer_config.json");
+        let settings = if settings_path.exists() {
+            // An object and nothing else: what is saved later is added to it.
+            Value::Object(files::read_json(&settings_path)?)
+        } else {
+            json!({})
+        };
+        let vocab_path = folder.join("vocab.txt");
+        let vocab = if vocab_path.exists() {
+            Some(read_text(&vocab_path)?)
+        } else {
+            None
+        };
+        let path = folder.join("tokenizer.json");
+        if path.exists() {
+            let bytes = fs::read(&path).at("read", &path)?;
+            let inner = tokenizers::Tokenizer::from_bytes(&bytes)
+                .map_err(|source| wrong(&path, format!("not a tokenizer: {source}")))?;
+            return Self::new(inner, settings, vocab).map_err(|what| wrong(&path, what));
+        }
+        let Some(vocab) = vocab else {
+            return Err(wrong(
+                folder,
+                "no tokenizer.json and no vocab.txt in it\n  \
+                 copy one of them from where the encoder came from",
+            ));
+        };
+        Self::from_lines(vocab, settings).map_err(|what| wrong(&vocab_path, what))
+    }
+
+    /// A WordPiece tokenizer of `words`, whose ids are their positions; upper and lower case are
+    /// the same to it.
+    ///
+    /// # Errors
+    /// A special token is missing among `words`.
+    pub fn from_vocab(words: &[String]) -> Result<Self> {
+        let lines: String = words.iter().map(|word| format!("{word}\n")).collect();
+        Self::from_lines(lines, json!({})).map_err(Error::Setting)
+    }
+
+    /// BERT's tokenizer, from a vocabulary with one token a line.
+    fn from_lines(vocab: String, mut settings: Value) -> std::result::Result<Self, String> {
+        let flag = |key: &str| settings[key].as_bool();
+        let lowercase = flag("do_lower_case").unwrap_or(true);
+        let normalizer = BertNormalizer::new(
+            true,
+            flag("tokenize_chinese_chars").unwrap_or(true),
+            flag("strip_accents"),
+            lowercase,
+        );
+        let model = WordPiece::read_bytes(vocab.as_bytes())
+            .and_then(|words| WordPiece::builder().vocab(words).build())
+            .map_err(|source| source.to_string())?;
+        let id = |name: &str| model.token_to_id(name).ok_or_else(|| no_token(name));
+        let template = BertProcessing::new(
+            ("[SEP]".into(), id("[SEP]")?),
+            ("[CLS]".into(), id("[CLS]")?),
+        );
+        let mut inner = tokenizers::Tokenizer::new(model);
+        inner
+            .with_normalizer(Some(normalizer))
+            .map_err(|source| source.to_string())?
+            .with_pre_tokenizer(Some(BertPreTokenizer))
+            .with_post_processor(Some(template))
+            .with_decoder(Some(WordPieceDecoder::default()));
+        settings["do_lower_case"] = lowercase.into();
+        Self::new(inner, settings, Some(vocab))
+    }
+
+    /// Makes sure of what homer relies on: no padding, no truncation, and special tokens that
+    /// are never read out of what people say.
+    fn new(
+        mut inner: tokenizers::Tokenizer,
+        settings: Value,
+        vocab: Option<String>,
+    ) -> std::result::Result<Self, String> {
+        inner.with_padding(None);
+        inner
+            .with_truncation(None)
+            .map_err(|source| source.to_string())?;
+        let mut special = Vec::new();
+        for (_, name) in SPECIAL {
+            inner.token_to_id(name).ok_or_else(|| no_token(name))?;
+            special.push(AddedToken::from(name, true));
+        }
+        if inner.token_to_id(MASK.1).is_some() {
+            special.push(AddedToken::from(MASK.1, true));
+        }
+        inner
+            .add_special_tokens(special)
+            .map_err(|source| source.to_string())?;
+        inner.set_encode_special_tokens(true);
+        let id = |name: &str| inner.token_to_id(name).ok_or_else(|| no_token(name));
+        Ok(Self {
+            cls: id("[CLS]")?,
+            sep: id("[SEP]")?,
+            inner,
+            settings,
+            vocab,
+        })
+    }
+
+    /// Number of entries in the vocabulary.
+    pub fn entries(&self) -> usize {
+        self.inner.get_vocab_size(true)
+    }
+
+    /// `[CLS] query [SEP]` and, of the newest turn before it that has words, `[CLS] turn [SEP]`,
+    /// each at most `max` tokens; what is cut is cut from the beginning.
+    ///
+    /// # Errors
+    /// `max` leaves no room for a token, or the tokenizer fails.
+    pub fn query(&self, query: Query<'_>, max: usize) -> Result<QueryTokens> {
+        let room = room(max, 2)?;
+        let newest = |ids: &[u32]| self.assemble(&ids[ids.len().saturating_sub(room)..], None);
+        Ok(QueryTokens {
+            text: newest(&self.words(query.text)?),
+            context: self.before(query)?.map(|words| newest(&words)),
+        })
+    }
+
+    /// `[CLS] text [SEP]`, at most `max` tokens; what is cut is cut from the end.
+    ///
+    /// # Errors
+    /// As [`Tokenizer::query`].
+    pub fn text(&self, text: &str, max: usize) -> Result<Tokens> {
+        let room = room(max, 2)?;
+        let ids = self.words(text)?;
+        Ok(self.assemble(&ids[..ids.len().min(room)], None))
+    }
+
+    /// `[CLS] turn before [SEP] query [SEP] reply [SEP]`, at most `max` tokens, types 0 and 1. When it is
+    /// too long, the reply keeps its beginning, half of the room or all that the query leaves,
+    /// and the query with its context keeps its newest tokens.
+    ///
+    /// # Errors
+    /// As [`Tokenizer::query`].
+    pub fn pair(&self, query: Query<'_>, reply: &str, max: usize) -> Result<Tokens> {
+        self.join(&self.turns(query)?, &self.words(reply)?, max)
+    }
+
+    /// [`Tokenizer::pair`] of a query's [`Tokenizer::turns`] and a reply's [`Tokenizer::words`],
+    /// for those who read the same texts again and again.
+    ///
+    /// # Errors
+    /// `max` leaves no room for a token.
+    pub fn join(&self, turns: &[u32], reply: &[u32], max: usize) -> Result<Tokens> {
+        let room = room(max, 3)?;
+        let for_reply = room.saturating_sub(turns.len()).max(room / 2);
+        let reply = &reply[..reply.len().min(for_reply)];
+        let turns = newest(turns, room - reply.len(), self.sep);
+        Ok(self.assemble(turns, Some(reply)))
+    }
+
+    /// [`Tokenizer::query`] of many, in their order, on all cores.
+    ///
+    /// # Errors
+    /// As [`Tokenizer::query`].
+    pub fn queries(&self, queries: &[Query<'_>], max: usize) -> Result<Vec<QueryTokens>> {
+        let tokens = queries.par_iter().map(|&query| self.query(query, max));
+        tokens.collect()
+    }
+
+    /// [`Tokenizer::text`] of many, in their order, on all cores.
+    ///
+    /// # Errors
+    /// As [`Tokenizer::text`].
+    pub fn texts(&self, texts: &[&str], max: usize) -> Result<Vec<Tokens>> {
+        texts.par_iter().map(|text| self.text(text, max)).collect()
+    }
+
+    /// [`Tokenizer::pair`] of many, in their order, on all cores.
+    ///
+    /// # Errors
+    /// As [`Tokenizer::pair`].
+    pub fn pairs(&self, pairs: &[(Query<'_>, &str)], max: usize) -> Result<Vec<Tokens>> {
+        let tokens = pairs
+            .par_iter()
+            .map(|&(query, reply)| self.pair(query, reply, max));
+        tokens.collect()
+    }
+
+    /// Writes the tokenizer's files to a model folder, for a model that reads at most
+    /// `max_length` tokens.
+    ///
+    /// # Errors
+    /// A file cannot be written.
+    pub fn save(&self, folder: &Path, max_length: usize) -> Result<()> {
+        let path = folder.join("tokenizer.json");
+        let text = self
+            .inner
+            .to_string(true)
+            .map_err(|source| wrong(&path, source.to_string()))?;
+        write_text(path, &text)?;
+
+        let mut special = json!({});
+        for (key, name) in SPECIAL.into_iter().chain([MASK]) {
+            if self.inner.token_to_id(name).is_some() {
+                special[key] = name.into();
+            }
+        }
+        let mut settings = self.settings.clone();
+        if settings["tokenizer_class"].as_str().is_none() {
+            settings["tokenizer_class"] = "BertTokenizer".into();
+        }
+        settings["model_max_length"] = max_length.into();
+        if let (Some(settings), Some(special)) = (settings.as_object_mut(), special.as_object()) {
+            settings.shift_remove("name_or_path");
+            for (key, name) in special {
+                settings.entry(key).or_insert(name.clone());
+            }
+        }
+        files::write_json(&folder.join("tokenizer_config.json"), &settings)?;
+        files::write_json(&folder.join("special_tokens_map.json"), &special)?;
+        match &self.vocab {
+            Some(vocab) => write_text(folder.join("vocab.txt"), vocab),
+            None => Ok(()),
+        }
+    }
+
+    /// The ids of a text's words, with no special token.
+    ///
+    /// # Errors
+    /// The tokenizer fails.
+    pub fn words(&self, text: &str) -> Result<Vec<u32>> {
+        self.inner
+            .encode_fast(text, false)
+            .map(|encoding| encoding.get_ids().to_vec())
+            .map_err(|source| Error::Setting(format!("cannot tokenize {text:?}: {source}")))
+    }
+
+    /// The ids of the newest turn before the query that has words, if there is one, `[SEP]`, and the
+    /// query.
+    ///
+    /// # Errors
+    /// The tokenizer fails.
+    pub fn turns(&self, query: Query<'_>) -> Result<Vec<u32>> {
+        let mut ids = self.before(query)?.unwrap_or_default();
+        if !ids.is_empty() {
+            ids.push(self.sep);
+        }
+        ids.extend(self.words(query.text)?);
+        Ok(ids)
+    }
+
+    /// The ids of the newest turn before the query that has words. Older turns are not read: they
+    /// cost as much time and tell nothing.
+    fn before(&self, query: Query<'_>) -> Result<Option<Vec<u32>>> {
+        let mut before = query.context.iter().rev().map(|turn| self.words(turn));
+        let turn = before.find(|words| !words.as_ref().is_ok_and(Vec::is_empty));
+        turn.transpose()
+    }
+
+    /// `[CLS] first [SEP]`, and of segment 1 `second [SEP]`.
+    fn assemble(&self, first: &[u32], second: Option<&[u32]>) -> Tokens {
+        let mut ids = vec![self.cls];
+        ids.extend_from_slice(first);
+        ids.push(self.sep);
+        let mut types = vec![0; ids.len()];
+        if let Some(second) = second {
+            ids.extend_from_slice(second);
+            ids.push(self.sep);
+            types.resize(ids.len(), 1);
+        }
+        Tokens { ids, types }
+    }
+}
+
+/// The last `room` tokens, less a separator that would come first.
+fn newest(ids: &[u32], room: usize, sep: u32) -> &[u32] {
+    match &ids[ids.len().saturating_sub(room)..] {
+        [first, rest @ ..] if *first == sep => rest,
+        kept => kept,
+    }
+}
+
+/// Tokens left beside `special` ones.
+fn room(max: usize, special: usize) -> Result<usize> {
+    max.checked_sub(special).filter(|&n| n > 0).ok_or_else(|| {
+        Error::Setting(format!(
+            "a longest sequence of {max} tokens leaves no room for text\n  allow at least {}",
+            special + 1
+        ))
+    })
+}
+
+fn no_token(name: &str) -> String {
+    format!("{name} is not in its vocabulary: homer needs a tokenizer of the BERT family")
+}
+
+fn wrong(path: &Path, what: impl Into<String>) -> Error {
+    Error::Model {
+        path: path.to_path_buf(),
+        what: what.into(),
+    }
+}
+
+fn read_text(path: &Path) -> Result<String> {
+    fs::read_to_string(path).at("read", path)
+}
+
+fn write_text(path: PathBuf, text: &str) -> Result<()> {
+    use std::io::Write;
+    files::write_atomic(&path, |out| {
+        out.write_all(text.as_bytes()).at("write", &path)
+    })
+}

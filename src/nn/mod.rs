@@ -1,0 +1,21 @@
+//! The encoder and what it computes with, down to the kernels. Knows tensors, and nothing of files,
+//! text or trainings.
+//!
+//! - [`encoder`]: the one face of both encoders. [`fast`] is written out by hand for the CPU, on
+//!   [`kernels`]; [`plain`] is in candle operations, for any device. [`head`]: what scores pairs.
+//! - [`config`], [`weights`]: a model's shape, and its values by name.
+//! - [`packed`]: sequences end to end, without padding, as an encoder takes them.
+//! - [`dropout`], [`optimizer`]: what training needs of them. [`device`]: where all that happens.
+
+pub mod config;
+pub mod device;
+pub mod dropout;
+pub mod encoder;
+pub mod fast;
+pub mod head;
+pub mod kernels;
+pub mod optimizer;
+pub mod packed;
+mod padding;
+pub mod plain;
+pub mod weights;

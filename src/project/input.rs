@@ -1,0 +1,57 @@
+//! Which script is meant when none is named.
+
+use std::fs;
+use std::path::PathBuf;
+
+use super::Project;
+use crate::builtin::{Builtin, SAMPLE_SCRIPT};
+use crate::corpus::read::data;
+use crate::error::{IoContext, Result};
+
+/// The one CSV or TSV that the user put into `data/`, else the sample script: the one there, or
+/// the one that comes with homer.
+///
+/// # Errors
+/// There is none at all, or several of the user's: then they are listed.
+pub fn default_input(project: &Project, builtin: &Builtin) -> Result<PathBuf> {
+    let folder = project.data();
+    let mut scripts: Vec<PathBuf> = Vec::new();
+    if folder.is_dir() {
+        for entry in fs::read_dir(&folder).at("read", &folder)? {
+            let path = entry.at("read", &folder)?.path();
+            let table = path.extension().is_some_and(|extension| {
+                extension.eq_ignore_ascii_case("csv") || extension.eq_ignore_ascii_case("tsv")
+            });
+            if table && path.is_file() {
+                scripts.push(path);
+            }
+        }
+    }
+    scripts.sort();
+    let sample = folder.join(SAMPLE_SCRIPT);
+    let own: Vec<&PathBuf> = scripts.iter().filter(|path| **path != sample).collect();
+    match own.as_slice() {
+        [script] => Ok((*script).clone()),
+        [] if sample.is_file() => Ok(sample),
+        [] => builtin.sample_script().ok_or_else(|| {
+            data(
+                &folder,
+                None,
+                "there is no script here",
+                "name one: `homer prepare SCRIPT.csv`",
+            )
+        }),
+        several => {
+            let names: Vec<String> = several
+                .iter()
+                .map(|path| path.display().to_string())
+                .collect();
+            Err(data(
+                &folder,
+                None,
+                format!("there are several scripts here: {}", names.join(", ")),
+                format!("say which: `homer prepare {}`", names[0]),
+            ))
+        }
+    }
+}

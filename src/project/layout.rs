@@ -1,0 +1,69 @@
+//! Where a persona's files are: every command finds what the one before it wrote.
+
+use std::path::{Path, PathBuf};
+
+/// Name of the pool in the folder of the exchanges.
+pub const POOL: &str = "pool.jsonl";
+
+/// The folder that a persona lives in (`-C DIR`, else the working folder).
+#[derive(Debug, Clone)]
+pub struct Project {
+    root: PathBuf,
+}
+
+impl Project {
+    /// A project in `root`; nothing is read or made yet.
+    pub fn new(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into() }
+    }
+
+    /// The folder itself.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The user's scripts.
+    pub fn data(&self) -> PathBuf {
+        self.root.join("data")
+    }
+
+    /// What `prepare` writes: exchanges, pool, report.
+    pub fn exchanges(&self) -> PathBuf {
+        self.data().join("exchanges")
+    }
+
+    /// What training writes.
+    pub fn runs(&self) -> PathBuf {
+        self.root.join("runs")
+    }
+
+    /// Whether a persona of its own was begun here: a bi-encoder, or an index.
+    pub fn has_persona(&self) -> bool {
+        self.bi_encoder().exists() || self.index().exists()
+    }
+
+    /// The run of `train-bi`.
+    pub fn bi_encoder(&self) -> PathBuf {
+        self.runs().join("bi-encoder")
+    }
+
+    /// The bi-encoder that `train-bi` keeps.
+    pub fn bi_encoder_model(&self) -> PathBuf {
+        self.bi_encoder().join("model")
+    }
+
+    /// The run of `train-cross`.
+    pub fn cross_encoder(&self) -> PathBuf {
+        self.runs().join("cross-encoder")
+    }
+
+    /// The cross-encoder that `train-cross` keeps.
+    pub fn cross_encoder_model(&self) -> PathBuf {
+        self.cross_encoder().join("model")
+    }
+
+    /// What `build-index` writes.
+    pub fn index(&self) -> PathBuf {
+        self.runs().join("index")
+    }
+}

@@ -1,0 +1,121 @@
+//! A persona from what training and `build-index` left on disk.
+
+use super::verdict::CrossVerdict;
+use super::{POOL, Project};
+use crate::builtin::Builtin;
+use crate::chat::persona::{Fusion, Persona, Rerank};
+use crate::chat::stages::Indexed;
+use crate::error::{Error, Result};
+use crate::fingerprint;
+use crate::hf::checkpoint::weights_file;
+use crate::index::Index;
+use crate::model::bi_encoder::BiEncoder;
+use crate::model::cross_encoder::CrossEncoder;
+use crate::nn::device::Compute;
+use crate::train::run::require_bi_encoder;
+
+impl Persona {
+    /// The project's own persona as soon as one was begun there, else the built-in one. A folder
+    /// that does not exist has none: it is more likely a slip of the pen than an empty project.
+    ///
+    /// # Errors
+    /// As [`Persona::load`].
+    pub fn find(
+        project: &Project,
+        builtin: &Builtin,
+        compute: &Compute,
+        rerank: bool,
+    ) -> Result<Self> {
+        let own = project.has_persona() || !project.root().is_dir();
+        match builtin.persona().filter(|_| !own).map(Project::new) {
+            Some(persona) => Ok(Self {
+                built_in: true,
+                ..Self::load(&persona, compute, rerank)?
+            }),
+            None => Self::load(project, compute, rerank),
+        }
+    }
+
+    /// Opens what training and `build-index` made; without `rerank` the cross-encoder is left out.
+    /// A persona without a cross-encoder answers by the bi-encoder alone.
+    ///
+    /// # Errors
+    /// [`Error::NotMade`] names the command that makes what is missing; a damaged model or index;
+    /// an index of another bi-encoder.
+    pub fn load(project: &Project, compute: &Compute, rerank: bool) -> Result<Self> {
+        let model = require_bi_encoder(&project.bi_encoder_model())?;
+        let bi_encoder = fingerprint::of_file(&model.weights)?;
+        // Each reads a tokenizer, which takes as long as embedding the question.
+        let (encoder, reranker) = rayon::join(
+            || BiEncoder::load(&model.folder, compute),
+            || match rerank {
+                true => load_reranker(project, &bi_encoder, compute),
+                false => Ok(Reranker::default()),
+            },
+        );
+        let (encoder, reranker) = (encoder?, reranker?);
+        let index = Index::open(&project.index())?;
+        let source = index.manifest().source.clone();
+        if source.bi_encoder != bi_encoder {
+            return Err(Error::Model {
+                path: project.index(),
+                what: format!(
+                    "built with another bi-encoder than the one in {}\n  \
+                     make the index anew with `homer build-index`",
+                    model.folder.display()
+                ),
+            });
+        }
+        let pool = project.exchanges().join(POOL);
+        let outdated = pool.is_file() && source.pool != fingerprint::of_file(&pool)?;
+        Ok(Self {
+            character: source.character,
+            folder: std::path::absolute(project.root()).ok(),
+            built_in: false,
+            context_turns: source.context_turns,
+            calibrated: source.calibration.map(|found| found.min_score),
+            outdated,
+            unjudged: reranker.unjudged,
+            reranker: reranker
+                .used
+                .map(|(cross, fusion)| (Box::new(cross) as Box<dyn Rerank>, fusion)),
+            retriever: Box::new(Indexed { encoder, index }),
+        })
+    }
+}
+
+/// A cross-encoder and its weight, if it is of use; and whether there is one that nobody has judged.
+#[derive(Default)]
+struct Reranker {
+    used: Option<(CrossEncoder, Fusion)>,
+    unjudged: bool,
+}
+
+fn load_reranker(project: &Project, bi_encoder: &str, compute: &Compute) -> Result<Reranker> {
+    let model = project.cross_encoder_model();
+    if weights_file(&model).is_none() {
+        return Ok(Reranker::default());
+    }
+    let settings = CrossVerdict::read(project)?;
+    Ok(Reranker {
+        unjudged: !settings.is_judged(bi_encoder),
+        used: match settings.in_use(bi_encoder) {
+            Some(fusion) => Some((CrossEncoder::load(&model, compute)?, fusion)),
+            None => None,
+        },
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_project_names_the_first_command() {
+        let folder = tempfile::tempdir().unwrap();
+        let Err(error) = Persona::load(&Project::new(folder.path()), &Compute::Fast, true) else {
+            panic!("a persona out of nothing");
+        };
+        assert!(error.to_string().contains("homer train-bi"), "{error}");
+    }
+}

@@ -1,0 +1,142 @@
+//! What to test on: a part of the prepared dialogue, or a file of its own.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+
+use super::Project;
+use crate::corpus::dataset::Dataset;
+use crate::corpus::prepare;
+use crate::corpus::prepare::Options;
+use crate::dialogue::Exchange;
+use crate::error::{Error, Result};
+use crate::files;
+use crate::train::run::trained_on;
+use crate::train::settings::Data;
+
+/// Where the exchanges come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// The validation part of the prepared dialogue.
+    Valid,
+    /// Its test part.
+    Test,
+    /// A file in one of `prepare`'s shapes: exchanges (`.jsonl`), a script or ready pairs.
+    File(PathBuf),
+}
+
+/// Exchanges to test on.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TestSet {
+    /// Who answers.
+    pub character: String,
+    /// What it is, in words.
+    pub name: String,
+    /// The exchanges.
+    pub exchanges: Vec<Exchange>,
+    /// Of a file's, how many training has seen, query and reply alike.
+    pub trained_on: usize,
+    /// Of a part's dataset, [`Data::fingerprint`].
+    pub fingerprint: Option<String>,
+}
+
+impl TestSet {
+    /// The models of `project` that were trained on another split or dialogue, by the name of their
+    /// run: they may have seen what is tested. Of a file nothing is known.
+    pub fn strangers(&self, project: &Project) -> Vec<&'static str> {
+        let runs = [
+            ("bi-encoder", project.bi_encoder()),
+            ("cross-encoder", project.cross_encoder()),
+        ];
+        let other = |folder: &Path| {
+            let data = trained_on(folder);
+            data.is_some_and(|data| {
+                self.fingerprint
+                    .as_ref()
+                    .is_some_and(|own| *own != data.fingerprint)
+            })
+        };
+        let others = runs.iter().filter(|(_, folder)| other(folder));
+        others.map(|(name, _)| *name).collect()
+    }
+
+    /// Reads what `source` says; of a script, the exchanges of `character`, else of the prepared
+    /// dialogue's.
+    ///
+    /// # Errors
+    /// Nothing was prepared; the file cannot be used; there is no exchange.
+    pub fn load(project: &Project, source: &Source, character: Option<&str>) -> Result<Self> {
+        let (set, path) = match source {
+            Source::File(path) => {
+                // Models can be tested where their dialogue is not.
+                let dataset = match Dataset::load(&project.exchanges()) {
+                    Err(Error::NotMade { .. }) => None,
+                    other => Some(other?),
+                };
+                (of_file(path, dataset.as_ref(), character)?, path.clone())
+            }
+            part => {
+                let folder = project.exchanges();
+                (of_part(part, Dataset::load(&folder)?), folder)
+            }
+        };
+        if set.exchanges.is_empty() {
+            return Err(Error::Data {
+                path,
+                row: None,
+                what: format!("{} is empty: there is nothing to test on", set.name),
+                help: "prepare a longer script, or test on a file: `homer eval --test FILE`".into(),
+            });
+        }
+        Ok(set)
+    }
+}
+
+fn of_part(part: &Source, dataset: Dataset) -> TestSet {
+    let fingerprint = Some(Data::fingerprint(&dataset));
+    let (what, exchanges) = match part {
+        Source::Valid => ("validation", dataset.valid),
+        _ => ("test", dataset.test),
+    };
+    TestSet {
+        character: dataset.settings.character,
+        name: format!("the {what} part of {}", dataset.settings.source),
+        exchanges,
+        trained_on: 0,
+        fingerprint,
+    }
+}
+
+fn of_file(path: &Path, dataset: Option<&Dataset>, character: Option<&str>) -> Result<TestSet> {
+    let settings = dataset.map(|dataset| &dataset.settings);
+    let own = settings.map(|settings| settings.character.clone());
+    let lines = path
+        .extension()
+        .is_some_and(|extension| extension.eq_ignore_ascii_case("jsonl"));
+    let (character, exchanges) = if lines {
+        (own.unwrap_or_default(), files::read_jsonl(path)?)
+    } else {
+        let mut options = Options::new(path);
+        options.character = character.map(str::to_owned).or(own);
+        if let Some(settings) = settings {
+            options.context_turns = settings.context_turns;
+        }
+        prepare::exchanges(&options)?
+    };
+    Ok(TestSet {
+        character,
+        name: path.display().to_string(),
+        trained_on: dataset.map_or(0, |dataset| common(&dataset.train, &exchanges)),
+        fingerprint: None,
+        exchanges,
+    })
+}
+
+/// How many of `tested` are in `train`, query and reply alike.
+fn common(train: &[Exchange], tested: &[Exchange]) -> usize {
+    let pair = |one: &'_ Exchange| (one.query.text.clone(), one.reply.clone());
+    let seen: HashSet<(String, String)> = train.iter().map(pair).collect();
+    tested
+        .iter()
+        .filter(|one| seen.contains(&pair(one)))
+        .count()
+}
