@@ -1,18 +1,16 @@
 //! A character that answers: two stages behind traits, and what they make of a question.
 
-use std::collections::HashSet;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::choose::{Choice, MinScore, choose};
-use crate::dialogue::Query;
+use super::decide::{Choice, MinScore, choose};
+use crate::dialogue::{Query, Said};
 use crate::error::{Error, Result};
 use crate::index::{Entry, Origin};
-use crate::text::heard::heard;
 
 /// The first stage: finds candidates among all replies.
-pub trait Retrieve {
+pub trait Retrieve: Send + Sync {
     /// The `count` replies that fit best, best first, with their scores.
     ///
     /// # Errors
@@ -21,7 +19,7 @@ pub trait Retrieve {
 }
 
 /// The second stage: reads query and reply together.
-pub trait Rerank {
+pub trait Rerank: Send + Sync {
     /// A score for each reply; higher is better.
     ///
     /// # Errors
@@ -29,7 +27,7 @@ pub trait Rerank {
     fn rerank(&self, query: Query<'_>, replies: &[&str]) -> Result<Vec<f32>>;
 }
 
-/// How the two stages' scores become one: `bi · retrieval + cross · rerank`.
+/// How the two stages' scores become one, see [`Fusion::score`].
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Fusion {
     /// Weight of the bi-encoder's cosine.
@@ -48,7 +46,14 @@ impl Default for Fusion {
     }
 }
 
-/// A character that answers.
+impl Fusion {
+    /// `bi · retrieval + cross · rerank`.
+    pub fn score(self, retrieval: f32, rerank: f32) -> f32 {
+        self.bi * retrieval + self.cross * rerank
+    }
+}
+
+/// A character that answers. It can be shared between threads.
 pub struct Persona {
     /// Who speaks.
     pub character: String,
@@ -143,48 +148,28 @@ impl Persona {
         &context[context.len().saturating_sub(self.context_turns)..]
     }
 
-    /// Answers `question`, said after `context` (oldest first), of which it minds the newest turns
-    /// only. What was said, in the question, the context or by `said`, is not said again, however
-    /// it is written, unless nothing else is left.
+    /// The first half of an answer: the `count` replies that fit `query` best, best first, with their
+    /// origins. What was `said` is left out, however it is written, unless nothing else is left.
     ///
     /// # Errors
-    /// A model or the index fails; `min_score` is automatic and the index was not calibrated.
-    pub fn answer(
-        &self,
-        context: &[String],
-        question: &str,
-        said: &[&str],
-        choice: &Choice,
-    ) -> Result<Answer> {
-        let min_score = self.min_score(choice.min_score)?;
-        let query = Query {
-            context: self.minds(context),
-            text: question,
-        };
-        let said: HashSet<String> = said
-            .iter()
-            .copied()
-            .chain(context.iter().map(String::as_str))
-            .chain([question])
-            .map(heard)
-            .collect();
-        let fresh = |(entry, _): &&(Entry, f32)| !said.contains(&heard(&entry.text));
+    /// A model or the index fails.
+    pub fn retrieve(&self, query: Query<'_>, said: &Said, count: usize) -> Result<Vec<Candidate>> {
+        let fresh = |(entry, _): &&(Entry, f32)| !said.contains(&entry.text);
         // What was said may stand in the index in several spellings: look further until there are
         // enough others.
-        let mut count = choice.top_k.saturating_add(said.len());
+        let mut asked = count.saturating_add(said.len());
         let found = loop {
-            let found = self.retriever.retrieve(query, count)?;
-            let enough = found.iter().filter(fresh).count() >= choice.top_k;
-            if enough || found.len() < count {
+            let found = self.retriever.retrieve(query, asked)?;
+            let enough = found.iter().filter(fresh).count() >= count;
+            if enough || found.len() < asked {
                 break found;
             }
-            count = count.saturating_mul(4);
+            asked = asked.saturating_mul(4);
         };
         let repeats = !found.iter().any(|one| fresh(&one));
-        let mut candidates: Vec<Candidate> = found
-            .iter()
-            .filter(|one| repeats || fresh(one))
-            .take(choice.top_k)
+        let candidates = found.iter().filter(|one| repeats || fresh(one));
+        Ok(candidates
+            .take(count)
             .enumerate()
             .map(|(rank, (entry, score))| Candidate {
                 reply: entry.text.clone(),
@@ -195,12 +180,56 @@ impl Persona {
                 origin: entry.origin.clone(),
                 exchanges: entry.exchanges.clone(),
             })
-            .collect();
+            .collect())
+    }
+
+    /// The second half of an answer: puts the candidates in order, by the cross-encoder where there
+    /// is one in use, and chooses.
+    ///
+    /// # Errors
+    /// A model fails; `min_score` is automatic and the index was not calibrated.
+    pub fn decide(
+        &self,
+        query: Query<'_>,
+        mut candidates: Vec<Candidate>,
+        choice: &Choice,
+    ) -> Result<Answer> {
+        let min_score = self.min_score(choice.min_score)?;
         if let Some((reranker, fusion)) = &self.reranker {
             rerank(reranker.as_ref(), *fusion, query, &mut candidates)?;
         }
         let chosen = choose(&candidates, min_score, choice.temperature, choice.seed);
         Ok(Answer { candidates, chosen })
+    }
+
+    /// Answers `question`, said after `context` (oldest first), of which it minds the newest turns
+    /// only: [`Persona::retrieve`], then [`Persona::decide`]. What was said, in the question, the
+    /// context or by `said`, is not said again, unless nothing else is left.
+    ///
+    /// # Errors
+    /// As those two.
+    pub fn answer(
+        &self,
+        context: &[String],
+        question: &str,
+        said: &[&str],
+        choice: &Choice,
+    ) -> Result<Answer> {
+        // An impossible choice is refused before anything is embedded.
+        self.min_score(choice.min_score)?;
+        let query = Query {
+            context: self.minds(context),
+            text: question,
+        };
+        let context = context.iter().map(String::as_str);
+        let said: Said = said
+            .iter()
+            .copied()
+            .chain(context)
+            .chain([question])
+            .collect();
+        let candidates = self.retrieve(query, &said, choice.top_k)?;
+        self.decide(query, candidates, choice)
     }
 
     fn min_score(&self, wanted: MinScore) -> Result<Option<f32>> {
@@ -229,7 +258,7 @@ fn rerank(
     let scores = reranker.rerank(query, &replies)?;
     for (candidate, score) in candidates.iter_mut().zip(scores) {
         candidate.rerank = Some(score);
-        candidate.score = fusion.bi * candidate.retrieval + fusion.cross * score;
+        candidate.score = fusion.score(candidate.retrieval, score);
     }
     candidates.sort_by(|a, b| b.score.total_cmp(&a.score));
     Ok(())
@@ -279,6 +308,40 @@ mod tests {
         persona
             .answer(&["before".into()], "What?", said, choice)
             .unwrap()
+    }
+
+    #[test]
+    fn a_persona_goes_to_any_thread() {
+        fn shared<T: Send + Sync>() {}
+        shared::<Persona>();
+        let persona = persona(Some(Fusion::default()));
+        let answers = std::thread::scope(|scope| {
+            let ask = || ask(&persona, &[], &Choice::default());
+            [scope.spawn(ask), scope.spawn(ask)].map(|thread| thread.join().unwrap())
+        });
+        assert_eq!(answers[0], answers[1]);
+    }
+
+    #[test]
+    fn the_halves_of_an_answer_are_the_answer() {
+        let persona = persona(Some(Fusion::default()));
+        let context = ["before".to_owned()];
+        let query = Query {
+            context: &context,
+            text: "What?",
+        };
+        let said: Said = ["never"].into_iter().collect();
+        let candidates = persona.retrieve(query, &said, 2).unwrap();
+        let found: Vec<&str> = candidates.iter().map(|one| one.reply.as_str()).collect();
+        assert_eq!(found, ["Hm.", "Mm, pie!"]);
+        assert!(candidates.iter().all(|one| one.rerank.is_none()));
+        let choice = Choice {
+            top_k: 2,
+            ..Choice::default()
+        };
+        let decided = persona.decide(query, candidates, &choice).unwrap();
+        assert_eq!(decided.text(), Some("Mm, pie!"));
+        assert_eq!(decided, ask(&persona, &["never"], &choice));
     }
 
     #[test]

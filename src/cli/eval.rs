@@ -2,7 +2,7 @@
 
 use std::io::Write;
 use std::path::PathBuf;
-use std::rc::Rc;
+use std::sync::Arc;
 
 use clap::ValueEnum;
 
@@ -75,7 +75,7 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<()> {
     let set = TestSet::load(&project, &source, args.character.as_deref())?;
     global.note_unfinished(&project.bi_encoder(), "train-bi");
     global.note_unfinished(&project.cross_encoder(), "train-cross");
-    let cases = Rc::new(Cases::new(&set.exchanges, args.queries as usize, args.seed));
+    let cases = Arc::new(Cases::new(&set.exchanges, args.queries as usize, args.seed));
     let systems = lineup(&project, &compute, &cases, |what| {
         eprintln!("embedding with {what}");
     })?;

@@ -3,7 +3,9 @@
 mod exchange;
 mod query;
 mod replies;
+mod said;
 
 pub use exchange::{Exchange, Turn, fingerprint};
 pub use query::{Query, context, queries};
 pub use replies::Replies;
+pub use said::Said;

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::Exchange;
 use crate::text::heard::heard;
 
 /// Distinct replies, numbered in order of appearance; the same reply is one that is
@@ -27,6 +28,13 @@ impl Replies {
     /// The number of a reply that was seen before.
     pub fn find(&self, text: &str) -> Option<u32> {
         self.numbers.get(&heard(text)).copied()
+    }
+
+    /// The numbers of the replies that repeat the query of an exchange or a turn of its context: nobody
+    /// says again what was just said.
+    pub fn said(&self, exchange: &Exchange) -> impl Iterator<Item = u32> {
+        let turns = exchange.context.iter().chain([&exchange.query]);
+        turns.filter_map(|turn| self.find(&turn.text))
     }
 
     /// How many there are.

@@ -1,13 +1,10 @@
 //! What every system is asked: the queries, the pool of replies, and the random distractors.
 
-use std::collections::HashMap;
-
 use rand::SeedableRng;
 use rand::seq::index;
 use rand_chacha::ChaCha8Rng;
 
-use crate::dialogue::{Exchange, Query};
-use crate::text::heard::heard;
+use crate::dialogue::{Exchange, Query, Replies};
 
 /// Candidates of the larger of the two draws, the true reply among them.
 pub const MANY: usize = 100;
@@ -69,14 +66,8 @@ impl Cases {
     /// At most `most` of `exchanges`, drawn at random, against the distinct replies of all of them.
     /// The seed decides this draw and that of the distractors.
     pub fn new(exchanges: &[Exchange], most: usize, seed: u64) -> Self {
-        let mut places: HashMap<String, usize> = HashMap::new();
-        let mut pool = Vec::new();
-        for exchange in exchanges {
-            places.entry(heard(&exchange.reply)).or_insert_with(|| {
-                pool.push(exchange.reply.clone());
-                pool.len() - 1
-            });
-        }
+        let mut pool = Replies::default();
+        let truths: Vec<u32> = exchanges.iter().map(|e| pool.number(&e.reply)).collect();
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let mut chosen: Vec<usize> = if exchanges.len() <= most {
             (0..exchanges.len()).collect()
@@ -87,7 +78,7 @@ impl Cases {
         let distractors = [MANY, FEW].into_iter().find(|&size| size <= pool.len());
         let cases = chosen.into_iter().enumerate().map(|(number, place)| {
             let exchange = &exchanges[place];
-            let truth = places[&heard(&exchange.reply)];
+            let truth = truths[place] as usize;
             let others = distractors.map_or(0, |size| size - 1);
             let drawn = index::sample(&mut rng, pool.len() - 1, others);
             Case {
@@ -96,12 +87,7 @@ impl Cases {
                 context: exchange.context.iter().map(|t| t.text.clone()).collect(),
                 text: exchange.query.text.clone(),
                 truth,
-                said: exchange
-                    .context
-                    .iter()
-                    .chain([&exchange.query])
-                    .filter_map(|turn| places.get(&heard(&turn.text)).copied())
-                    .collect(),
+                said: pool.said(exchange).map(|said| said as usize).collect(),
                 distractors: drawn
                     .into_iter()
                     .map(|other| other + usize::from(other >= truth))
@@ -110,7 +96,7 @@ impl Cases {
         });
         Self {
             cases: cases.collect(),
-            pool,
+            pool: pool.texts,
             available: exchanges.len(),
         }
     }

@@ -29,7 +29,7 @@ impl Scored {
             .bi
             .iter()
             .zip(&self.cross)
-            .map(|(bi, cross)| fusion.bi * bi + fusion.cross * cross)
+            .map(|(&bi, &cross)| fusion.score(bi, cross))
             .collect();
         let standing = Standing::of(&fused, |place| Some(place) == self.right);
         standing.map_or(0.0, |standing| standing.reciprocal_rank())

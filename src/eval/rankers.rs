@@ -8,7 +8,7 @@ use crate::text::bm25::Bm25;
 use crate::text::tfidf::TfIdf;
 
 /// A system to be evaluated.
-pub trait Ranker {
+pub trait Ranker: Send + Sync {
     /// A score for each of `candidates` (places in the pool); higher is better.
     ///
     /// # Errors

@@ -1,181 +1,128 @@
-//! Retrieve, rerank, choose, by the code that answers in `ask`: a [`Persona`] whose index is the
-//! pool of the cases.
+//! Retrieve and rerank over the pool of the cases, as a persona does it.
 
-use std::cell::RefCell;
 use std::collections::HashMap;
-use std::rc::Rc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::cases::{Case, Cases};
 use super::rankers::Ranker;
-use crate::chat::persona::{Fusion, Persona, Rerank, Retrieve};
-use crate::chat::{Answer, Choice};
-use crate::dialogue::Query;
+use crate::chat::Choice;
+use crate::chat::persona::{Fusion, Rerank};
 use crate::error::Result;
-use crate::index::Entry;
 
 /// Both stages over a pool, with what the second has scored so far: it is slow, and several systems
 /// ask it about the same pairs.
 pub struct Stages {
     retriever: Box<dyn Ranker>,
     reranker: Option<Box<dyn Rerank>>,
-    cases: Rc<Cases>,
-    places: HashMap<String, usize>,
-    reranked: RefCell<HashMap<(usize, usize), f32>>,
+    cases: Arc<Cases>,
+    /// Scores by case and place in the pool.
+    reranked: Mutex<HashMap<(usize, usize), f32>>,
 }
 
 impl Stages {
     /// Stages over the pool of `cases`; `retriever` scores the candidates of the first.
     pub fn new(
-        cases: Rc<Cases>,
+        cases: Arc<Cases>,
         retriever: Box<dyn Ranker>,
         reranker: Option<Box<dyn Rerank>>,
-    ) -> Rc<Self> {
-        let texts = cases.pool.iter().cloned();
-        Rc::new(Self {
+    ) -> Arc<Self> {
+        Arc::new(Self {
             retriever,
             reranker,
-            places: texts
-                .enumerate()
-                .map(|(place, text)| (text, place))
-                .collect(),
-            reranked: RefCell::default(),
             cases,
+            reranked: Mutex::default(),
         })
     }
-}
 
-/// What is asked at the moment.
-#[derive(Default)]
-struct Asked {
-    case: usize,
-    candidates: Vec<usize>,
-}
-
-/// A persona's first stage: the best of the candidates at hand.
-struct First {
-    stages: Rc<Stages>,
-    asked: Rc<RefCell<Asked>>,
-    with_truth: bool,
-}
-
-impl Retrieve for First {
-    fn retrieve(&self, _: Query<'_>, count: usize) -> Result<Vec<(Entry, f32)>> {
-        let asked = self.asked.borrow();
-        let cases = &self.stages.cases;
-        let case = &cases.cases[asked.case];
-        let scores = self.stages.retriever.scores(case, &asked.candidates)?;
-        let mut found: Vec<(usize, f32)> = asked.candidates.iter().copied().zip(scores).collect();
-        found.sort_by(|a, b| b.1.total_cmp(&a.1));
-        if self.with_truth {
-            let added = found.iter().copied().find(|one| one.0 == case.truth);
-            found.truncate(Choice::default().top_k);
-            found.extend(added.filter(|added| found.iter().all(|one| one.0 != added.0)));
-        } else {
-            found.truncate(count);
-        }
-        let entry = |place: usize| Entry {
-            text: cases.pool[place].clone(),
-            origin: None,
-            exchanges: Vec::new(),
+    /// The second stage's scores of the replies at `places`; pairs that were scored before are not
+    /// scored again. `None` where there is no second stage.
+    fn rerank(&self, case: &Case, places: &[usize]) -> Result<Option<Vec<f32>>> {
+        let Some(reranker) = &self.reranker else {
+            return Ok(None);
         };
-        let entries = found
-            .into_iter()
-            .map(|(place, score)| (entry(place), score));
-        Ok(entries.collect())
-    }
-}
-
-/// A persona's second stage: scores pairs that nobody has scored yet.
-struct Second {
-    stages: Rc<Stages>,
-    asked: Rc<RefCell<Asked>>,
-}
-
-impl Rerank for Second {
-    fn rerank(&self, query: Query<'_>, replies: &[&str]) -> Result<Vec<f32>> {
-        let case = self.asked.borrow().case;
-        let mut known = self.stages.reranked.borrow_mut();
-        let key = |reply: &str| (case, self.stages.places[reply]);
-        let new: Vec<&str> = replies
-            .iter()
-            .copied()
-            .filter(|reply| !known.contains_key(&key(reply)))
-            .collect();
-        if let Some(reranker) = &self.stages.reranker
-            && !new.is_empty()
-        {
-            let scores = reranker.rerank(query, &new)?;
-            known.extend(new.iter().map(|reply| key(reply)).zip(scores));
+        // Scores that stand there are whole, whoever failed since.
+        let mut known = self.reranked.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = |place: usize| (case.number, place);
+        let mut new = places.to_vec();
+        new.retain(|&place| !known.contains_key(&key(place)));
+        if !new.is_empty() {
+            let replies: Vec<&str> = new
+                .iter()
+                .map(|&place| self.cases.pool[place].as_str())
+                .collect();
+            let scores = reranker.rerank(case.query(), &replies)?;
+            known.extend(new.iter().map(|&place| key(place)).zip(scores));
         }
-        Ok(replies.iter().map(|reply| known[&key(reply)]).collect())
+        let scores = places.iter().map(|&place| known.get(&key(place)).copied());
+        Ok(scores.collect())
     }
 }
 
 /// What a persona makes of the candidates: those that it considered stand above the others, which
 /// stay in the first stage's order.
 pub struct Staged {
-    stages: Rc<Stages>,
-    asked: Rc<RefCell<Asked>>,
-    persona: Persona,
-    choice: Choice,
+    stages: Arc<Stages>,
+    fusion: Option<Fusion>,
+    with_truth: bool,
 }
 
 impl Staged {
     /// Answers as `ask` does by default, with this use of the second stage; `None` leaves it out.
-    pub fn new(stages: &Rc<Stages>, fusion: Option<Fusion>) -> Self {
-        Self::build(stages, fusion, false)
+    pub fn new(stages: &Arc<Stages>, fusion: Option<Fusion>) -> Self {
+        Self {
+            stages: stages.clone(),
+            fusion,
+            with_truth: false,
+        }
     }
 
     /// The same, with the true reply added to the candidates where the first stage missed it: how
     /// good the second stage is by itself.
-    pub fn with_truth(stages: &Rc<Stages>, fusion: Option<Fusion>) -> Self {
-        Self::build(stages, fusion, true)
-    }
-
-    fn build(stages: &Rc<Stages>, fusion: Option<Fusion>, with_truth: bool) -> Self {
-        let asked = Rc::<RefCell<Asked>>::default();
-        let first = First {
-            stages: stages.clone(),
-            asked: asked.clone(),
-            with_truth,
-        };
-        let second = Second {
-            stages: stages.clone(),
-            asked: asked.clone(),
-        };
-        let fusion = fusion.filter(|_| stages.reranker.is_some());
-        let second = fusion.map(|fusion| (Box::new(second) as Box<dyn Rerank>, fusion));
-        let mut choice = Choice::default();
-        // Room for the true reply.
-        choice.top_k += usize::from(with_truth);
+    pub fn with_truth(stages: &Arc<Stages>, fusion: Option<Fusion>) -> Self {
         Self {
-            stages: stages.clone(),
-            asked,
-            persona: Persona::new("", first, second, None),
-            choice,
+            with_truth: true,
+            ..Self::new(stages, fusion)
         }
     }
 
-    /// Places of the candidates that were considered, with their final scores.
-    fn considered(&self, answer: &Answer) -> Vec<(usize, f32)> {
-        let candidates = answer.candidates.iter();
-        candidates
-            .map(|one| (self.stages.places[&one.reply], one.score))
-            .collect()
+    /// The places that a persona considers, out of `candidates` with their `first` scores, and the
+    /// scores that decide.
+    fn considered(
+        &self,
+        case: &Case,
+        candidates: &[usize],
+        first: &[f32],
+    ) -> Result<Vec<(usize, f32)>> {
+        let mut found: Vec<(usize, f32)> = candidates
+            .iter()
+            .copied()
+            .zip(first.iter().copied())
+            .collect();
+        found.sort_by(|a, b| b.1.total_cmp(&a.1));
+        // As in `Persona::retrieve`: nothing that was just said, unless nothing else is left.
+        let fresh = |(place, _): &(usize, f32)| !case.said.contains(place);
+        if found.iter().any(fresh) {
+            found.retain(fresh);
+        }
+        let missed = found.split_off(found.len().min(Choice::default().top_k));
+        if self.with_truth {
+            found.extend(missed.into_iter().find(|one| one.0 == case.truth));
+        }
+        if let Some(fusion) = self.fusion {
+            let places: Vec<usize> = found.iter().map(|one| one.0).collect();
+            let second = self.stages.rerank(case, &places)?.unwrap_or_default();
+            for (one, second) in found.iter_mut().zip(second) {
+                one.1 = fusion.score(one.1, second);
+            }
+        }
+        Ok(found)
     }
 }
 
 impl Ranker for Staged {
     fn scores(&self, case: &Case, candidates: &[usize]) -> Result<Vec<f32>> {
-        *self.asked.borrow_mut() = Asked {
-            case: case.number,
-            candidates: candidates.to_vec(),
-        };
-        let answer = self
-            .persona
-            .answer(&case.context, &case.text, &[], &self.choice)?;
-        let considered = self.considered(&answer);
         let first = self.stages.retriever.scores(case, candidates)?;
+        let considered = self.considered(case, candidates, &first)?;
         Ok(stack(candidates, &first, &considered))
     }
 }
@@ -215,7 +162,11 @@ fn stack(candidates: &[usize], first: &[f32], considered: &[(usize, f32)]) -> Ve
 mod tests {
     use super::super::cases::tests::exchanges;
     use super::*;
-    use crate::chat::choose::MinScore;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use crate::chat::persona::{Persona, Retrieve};
+    use crate::dialogue::Query;
+    use crate::index::Entry;
     use crate::stats::rank::Standing;
 
     /// The first stage's score falls with the place in the pool.
@@ -228,21 +179,21 @@ mod tests {
     }
 
     /// The second stage knows one good reply, and counts the pairs that it was asked about.
-    struct Knows(&'static str, Rc<RefCell<usize>>);
+    struct Knows(&'static str, Arc<AtomicUsize>);
 
     impl Rerank for Knows {
         fn rerank(&self, query: Query<'_>, replies: &[&str]) -> Result<Vec<f32>> {
             assert_eq!(query.context, ["before"]);
-            *self.1.borrow_mut() += replies.len();
+            self.1.fetch_add(replies.len(), Ordering::Relaxed);
             let score = |reply: &&str| f32::from(u8::from(*reply == self.0));
             Ok(replies.iter().map(score).collect())
         }
     }
 
-    fn stages(knows: &'static str) -> (Rc<Cases>, Rc<Stages>, Rc<RefCell<usize>>) {
+    fn stages(knows: &'static str) -> (Arc<Cases>, Arc<Stages>, Arc<AtomicUsize>) {
         let replies: Vec<String> = (0..120).map(|i| format!("reply {i}")).collect();
-        let cases = Rc::new(Cases::new(&exchanges(&replies), 1000, 1));
-        let asked = Rc::new(RefCell::new(0));
+        let cases = Arc::new(Cases::new(&exchanges(&replies), 1000, 1));
+        let asked = Arc::new(AtomicUsize::new(0));
         let reranker = Box::new(Knows(knows, asked.clone()));
         let stages = Stages::new(cases.clone(), Box::new(ByPlace), Some(reranker));
         (cases, stages, asked)
@@ -290,9 +241,32 @@ mod tests {
         assert_eq!(standing(&added, &cases, 3).tied, 49);
     }
 
+    /// The first stage of a persona over the same pool.
+    struct Pool(Arc<Cases>);
+
+    impl Retrieve for Pool {
+        fn retrieve(&self, _: Query<'_>, count: usize) -> Result<Vec<(Entry, f32)>> {
+            let entry = |(place, text): (usize, &String)| {
+                let entry = Entry {
+                    text: text.clone(),
+                    ..Entry::default()
+                };
+                (entry, -(place as f32))
+            };
+            Ok(self
+                .0
+                .pool
+                .iter()
+                .take(count)
+                .enumerate()
+                .map(entry)
+                .collect())
+        }
+    }
+
     #[test]
     fn it_says_what_the_persona_says() {
-        let (cases, stages, _) = stages("reply 30");
+        let (cases, stages, asked) = stages("reply 30");
         let fusion = Fusion {
             bi: 1.0,
             cross: 12.5,
@@ -302,17 +276,29 @@ mod tests {
         let scores = ranker.scores(&cases.cases[5], &all).unwrap();
         let mut order = all.clone();
         order.sort_by(|&a, &b| scores[b].total_cmp(&scores[a]));
-        assert_eq!(ranker.choice.min_score, MinScore::None);
+        let second = Box::new(Knows("reply 30", asked)) as Box<dyn Rerank>;
+        let persona = Persona::new("", Pool(cases.clone()), Some((second, fusion)), None);
         let case = &cases.cases[5];
-        let answer = ranker
-            .persona
-            .answer(&case.context, &case.text, &[], &ranker.choice);
-        let answer = answer.unwrap();
+        let answer = persona
+            .answer(&case.context, &case.text, &[], &Choice::default())
+            .unwrap();
         assert_eq!(answer.text(), Some("reply 0"));
+        assert_eq!(answer.candidates.len(), 50);
         for (candidate, place) in answer.candidates.iter().zip(&order) {
             assert_eq!(candidate.reply, cases.pool[*place]);
         }
         assert_eq!(order[18], 30);
+    }
+
+    #[test]
+    fn what_was_just_said_makes_room_for_the_next() {
+        let mut replies: Vec<String> = (0..60).map(|i| format!("reply {i}")).collect();
+        replies[1] = "Before!".into();
+        let cases = Arc::new(Cases::new(&exchanges(&replies), 1000, 1));
+        let knows = Knows("reply 50", Arc::default());
+        let stages = Stages::new(cases.clone(), Box::new(ByPlace), Some(Box::new(knows)));
+        let ranker = Staged::new(&stages, Some(Fusion::default()));
+        assert_eq!(standing(&ranker, &cases, 50).rank(), 1.0);
     }
 
     #[test]
@@ -328,11 +314,11 @@ mod tests {
             }),
         );
         one.scores(&cases.cases[80], &all).unwrap();
-        assert_eq!(*asked.borrow(), 50);
+        assert_eq!(asked.load(Ordering::Relaxed), 50);
         other.scores(&cases.cases[80], &all).unwrap();
-        assert_eq!(*asked.borrow(), 51);
+        assert_eq!(asked.load(Ordering::Relaxed), 51);
         one.scores(&cases.cases[81], &all).unwrap();
-        assert_eq!(*asked.borrow(), 101);
+        assert_eq!(asked.load(Ordering::Relaxed), 101);
     }
 
     #[test]

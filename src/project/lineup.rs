@@ -1,7 +1,7 @@
 //! The systems that a project can be evaluated with: what needs no model, and what was trained.
 
 use std::path::PathBuf;
-use std::rc::Rc;
+use std::sync::Arc;
 
 use serde::Deserialize;
 
@@ -29,7 +29,7 @@ use crate::{files, fingerprint};
 pub fn lineup(
     project: &Project,
     compute: &Compute,
-    cases: &Rc<Cases>,
+    cases: &Arc<Cases>,
     mut progress: impl FnMut(&str),
 ) -> Result<Lineup> {
     let mut lineup = Lineup::default();
@@ -92,7 +92,7 @@ impl Lineup {
     /// `fitted` on validation, and what `ask` makes of both by `default`.
     fn stages(
         &mut self,
-        cases: &Rc<Cases>,
+        cases: &Arc<Cases>,
         bi: Box<dyn Ranker>,
         cross: Option<Box<dyn Rerank>>,
         fitted: Option<Fusion>,

@@ -53,11 +53,10 @@ impl Pairs {
         let contexts: Vec<_> = exchanges.iter().map(dialogue::context).collect();
         let mut replies = Replies::default();
         let truth = exchanges.iter().map(|e| replies.number(&e.reply)).collect();
-        let said = |e: &Exchange| {
-            let turns = e.context.iter().chain([&e.query]);
-            turns.filter_map(|turn| replies.find(&turn.text)).collect()
-        };
-        let said = exchanges.iter().map(said).collect();
+        let said = exchanges
+            .iter()
+            .map(|e| replies.said(e).collect())
+            .collect();
         Ok(Self {
             said,
             queries: tokenizer.queries(&dialogue::queries(exchanges, &contexts), max)?,
