@@ -2,12 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
+pub use crate::remedy::{Remedy, Setting, Step};
+
 /// The library's result.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// Every error says what is wrong, where, and, where we know it, what to do. The cause, if it has
-/// one, is its source: print the chain.
+/// Every error says what is wrong and where; [`Error::remedy`] is what to do about it, where that is
+/// known. The cause, if it has one, is its source: print the chain.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum Error {
     /// The operating system refused a file.
     #[error("cannot {action} {}", path.display())]
@@ -20,7 +23,7 @@ pub enum Error {
         source: std::io::Error,
     },
     /// The user's data cannot be used as it is.
-    #[error("{}{}: {what}\n  {help}", path.display(), row.map(|r| format!(", row {r}")).unwrap_or_default())]
+    #[error("{}{}: {what}", path.display(), row.map(|r| format!(", row {r}")).unwrap_or_default())]
     Data {
         /// The file.
         path: PathBuf,
@@ -29,40 +32,89 @@ pub enum Error {
         /// What is wrong.
         what: String,
         /// What to do about it.
-        help: String,
+        remedy: Remedy,
     },
     /// A model folder, a checkpoint or an index cannot be used.
     #[error("{}: {what}", path.display())]
     Model {
         /// The folder or file.
         path: PathBuf,
-        /// What is wrong, and what to do.
+        /// What is wrong.
         what: String,
+        /// What to do about it.
+        remedy: Remedy,
     },
-    /// What a command needs has not been made yet.
-    #[error("there is no {what} in {}\n  make it with `{command}`", path.display())]
+    /// What is needed has not been made yet.
+    #[error("there is no {what} in {}", path.display())]
     NotMade {
-        /// "bi-encoder", "index", "exchanges", …
+        /// "bi-encoder", "index", "prepared dialogue", …
         what: &'static str,
         /// Where it was looked for.
         path: PathBuf,
-        /// The command that makes it.
-        command: &'static str,
+        /// What makes it, or goes on making it.
+        remedy: Remedy,
     },
-    /// Something trained stands where this would be written.
-    #[error("{} exists already\n  {help}", path.display())]
+    /// Something stands where this would be written.
+    #[error("{} exists already", path.display())]
     Exists {
         /// The folder.
         path: PathBuf,
         /// How to go on.
-        help: String,
+        remedy: Remedy,
     },
-    /// A setting that makes no sense.
-    #[error("{0}")]
-    Setting(String),
-    /// The hub could not give what was asked.
-    #[error("{0}")]
-    Hub(String),
+    /// A choice that makes no sense.
+    #[error("{what}")]
+    Setting {
+        /// What is wrong with it.
+        what: String,
+        /// What to choose instead.
+        remedy: Remedy,
+    },
+    /// Too few exchanges, replies or texts for what was asked.
+    #[error("{what}")]
+    TooFew {
+        /// How many there are, and for what they are too few.
+        what: String,
+        /// What to do about it.
+        remedy: Remedy,
+    },
+    /// There is no training to go on with.
+    #[error("there is no run to resume in {}", path.display())]
+    NoRun {
+        /// The run's folder.
+        path: PathBuf,
+    },
+    /// The training is finished: there is nothing to go on with.
+    #[error("the run in {} is finished: there is nothing to resume", path.display())]
+    Finished {
+        /// The run's folder.
+        path: PathBuf,
+    },
+    /// Another training writes to the same folder.
+    #[error("another training writes to {}", path.display())]
+    Busy {
+        /// The run's folder.
+        path: PathBuf,
+    },
+    /// A training was begun with other exchanges than it is to go on with.
+    #[error("the exchanges have changed since this run was begun: it cannot be resumed")]
+    OtherExchanges,
+    /// No GPU can be computed on.
+    #[error("{what}")]
+    Gpu {
+        /// Why.
+        what: String,
+        /// What to do about it.
+        remedy: Remedy,
+    },
+    /// An encoder could not be had.
+    #[error("{what}")]
+    Hub {
+        /// Which, what was tried, and why it failed.
+        what: String,
+        /// How to go on.
+        remedy: Remedy,
+    },
     /// A chart could not be drawn.
     #[error("cannot draw {}: {what}", path.display())]
     Chart {
@@ -71,10 +123,10 @@ pub enum Error {
         /// The drawing library's own words.
         what: String,
     },
-    /// Training left the numbers.
+    /// Training left the numbers. What was saved before stands.
     #[error(
-        "training diverged after step {step}: the loss or its gradient is no number any more\n  \
-             what was saved before stands; train anew with `--force` and a smaller `--lr` (it was {lr}) or a longer `--warmup`"
+        "training diverged after step {step}, at a learning rate of {lr}: the loss or its gradient is \
+         no number any more"
     )]
     Diverged {
         /// Steps taken before.
@@ -82,19 +134,86 @@ pub enum Error {
         /// The learning rate at its peak.
         lr: f64,
     },
-    /// Ctrl-C.
+    /// The work was told to stop, see [`crate::watch::Watch::stop`].
     #[error("interrupted")]
     Interrupted {
         /// Whether there is a checkpoint of this run to go on from.
         saved: bool,
     },
-    /// An error inside candle, with what was being done.
+    /// The library was called in a way that cannot work: a programmer's error.
+    #[error("{0}")]
+    Misuse(String),
+    /// A tensor operation failed.
     #[error("a tensor operation failed")]
-    Candle(#[from] candle_core::Error),
+    Tensor(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl Error {
+    /// What to do about it, where that is known.
+    pub fn remedy(&self) -> Remedy {
+        match self {
+            Self::Data { remedy, .. }
+            | Self::Model { remedy, .. }
+            | Self::NotMade { remedy, .. }
+            | Self::Exists { remedy, .. }
+            | Self::Setting { remedy, .. }
+            | Self::TooFew { remedy, .. }
+            | Self::Gpu { remedy, .. }
+            | Self::Hub { remedy, .. } => remedy.clone(),
+            Self::NoRun { .. } => Remedy::Begin,
+            Self::Busy { .. } => "wait for it, or stop it first".into(),
+            Self::OtherExchanges | Self::Finished { .. } => Remedy::Restart,
+            Self::Diverged { .. } => Remedy::Either(vec![
+                Remedy::Change(Setting::LearningRate, "a smaller"),
+                Remedy::Change(Setting::Warmup, "a longer"),
+            ]),
+            Self::Io { .. }
+            | Self::Chart { .. }
+            | Self::Interrupted { .. }
+            | Self::Misuse(_)
+            | Self::Tensor(_) => Remedy::None,
+        }
+    }
+
+    /// A choice that makes no sense, and what to choose instead.
+    pub(crate) fn setting(what: impl Into<String>, remedy: impl Into<Remedy>) -> Self {
+        Self::Setting {
+            what: what.into(),
+            remedy: remedy.into(),
+        }
+    }
+
+    /// Too few of something, and what to do about it.
+    pub(crate) fn too_few(what: impl Into<String>, remedy: impl Into<Remedy>) -> Self {
+        Self::TooFew {
+            what: what.into(),
+            remedy: remedy.into(),
+        }
+    }
+
+    /// What is wrong with a model's file or folder, and what to do about it.
+    pub(crate) fn model(
+        path: impl AsRef<Path>,
+        what: impl Into<String>,
+        remedy: impl Into<Remedy>,
+    ) -> Self {
+        Self::Model {
+            path: path.as_ref().to_path_buf(),
+            what: what.into(),
+            remedy: remedy.into(),
+        }
+    }
+}
+
+#[doc(hidden)]
+impl From<candle_core::Error> for Error {
+    fn from(error: candle_core::Error) -> Self {
+        Self::Tensor(Box::new(error))
+    }
 }
 
 /// Adds the path and the action to an I/O result.
-pub trait IoContext<T> {
+pub(crate) trait IoContext<T> {
     /// `action` is a verb that fits "cannot … PATH".
     fn at(self, action: &'static str, path: impl AsRef<Path>) -> Result<T>;
 }

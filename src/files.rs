@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io::{BufWriter, Write};
 use std::path::Path;
 
-use crate::error::{Error, IoContext, Result};
+use crate::error::{Error, IoContext, Remedy, Result};
 
 /// Writes `path` through a temporary file beside it, renamed into place when `fill` succeeds.
 ///
@@ -97,9 +97,9 @@ pub fn write_json(path: &Path, value: &impl serde::Serialize) -> Result<()> {
 /// The file cannot be read, or is not what is expected.
 pub fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T> {
     let bytes = fs::read(path).at("read", path)?;
-    serde_json::from_slice(&bytes).map_err(|source| Error::Model {
-        path: path.to_path_buf(),
-        what: format!("not the JSON that homer expects: {source}"),
+    serde_json::from_slice(&bytes).map_err(|source| {
+        let what = format!("not the JSON that homer expects: {source}");
+        Error::model(path, what, Remedy::None)
     })
 }
 
@@ -136,7 +136,7 @@ pub fn read_jsonl<T: serde::de::DeserializeOwned>(path: &Path) -> Result<Vec<T>>
                 path: path.to_path_buf(),
                 row: Some(number as u64 + 1),
                 what: format!("not what homer wrote there: {source}"),
-                help: "write it anew with the command that made it".into(),
+                remedy: "make it anew, as it was made".into(),
             })
         })
         .collect()
@@ -156,7 +156,7 @@ mod tests {
         replace_folder(&folder, write("one")).unwrap();
         let failed = replace_folder(&folder, |new| {
             write("two")(new)?;
-            Err(Error::Setting("no".into()))
+            Err(Error::Misuse("no".into()))
         });
         assert!(failed.is_err());
         assert_eq!(fs::read_to_string(folder.join("a")).unwrap(), "one");

@@ -32,6 +32,7 @@ pub mod index;
 pub mod model;
 pub mod nn;
 pub mod project;
+mod remedy;
 #[cfg(test)]
 mod rooms;
 pub mod seed;

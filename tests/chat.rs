@@ -156,6 +156,49 @@ fn text(bytes: &[u8]) -> String {
 }
 
 #[test]
+fn status_says_what_is_there_and_what_comes_next() {
+    let dir = Dir::empty();
+    let status = || -> Value { serde_json::from_str(&dir.says(&["status", "--json"])).unwrap() };
+    let next = |command: &str| {
+        let said = status()["next"].as_str().unwrap().to_owned();
+        assert!(
+            said.starts_with("homer -C ") && said.ends_with(command),
+            "{said}"
+        );
+        assert!(dir.says(&["status"]).ends_with(&format!("next: {said}\n")));
+    };
+    next(" prepare SCRIPT.csv");
+    assert!(status()["dialogue"].is_null() && status()["index"].is_null());
+    dir.prepare(REPLIES);
+    next(" train-bi");
+    assert_eq!(
+        status()["dialogue"]["exchanges"],
+        json!([REPLIES - 24, 24, 0])
+    );
+    dir.train(1);
+    next(" train-cross");
+    dir.train_cross(2);
+    next(" build-index");
+    assert_eq!(status()["reranks"], true);
+    dir.index();
+    next("?\"");
+    assert_eq!(status()["index"]["replies"], REPLIES);
+    // Another bi-encoder makes the index old, and another dialogue everything.
+    dir.train(2);
+    next(" build-index");
+    assert!(dir.says(&["status"]).contains("out of date"));
+    let settings = json!({"data": {
+        "source": "other.csv", "character": "Rufus", "train": 9, "valid": 9, "fingerprint": "x",
+    }});
+    let run = dir.path().join("runs/bi-encoder");
+    fs::write(run.join("settings.json"), settings.to_string()).unwrap();
+    fs::write(run.join("done.json"), "{}").unwrap();
+    next(" train-bi --force");
+    assert_eq!(status()["bi_encoder"]["source"], "other.csv");
+    assert_eq!(status()["bi_encoder"]["current"], false);
+}
+
+#[test]
 fn the_command_that_is_missing_is_named() {
     let dir = Dir::empty();
     assert!(dir.fails(&["build-index"], 1).contains(" prepare"));
@@ -476,7 +519,7 @@ fn an_index_of_another_bi_encoder_is_refused_until_it_is_built_again() {
     dir.train(2);
     let error = dir.fails(&["ask", "Well?"], 1);
     assert!(
-        error.contains("another bi-encoder") && error.contains("homer build-index"),
+        error.contains("another bi-encoder") && error.contains(" build-index`"),
         "{error}"
     );
     dir.index();
@@ -512,7 +555,7 @@ fn a_damaged_index_is_an_error_that_says_what_to_do() {
         fs::write(&file, &bytes[..bytes.len() / 2]).unwrap();
         let error = dir.fails(&["ask", "Well?"], 1);
         assert!(
-            error.contains(name) && error.contains("homer build-index"),
+            error.contains(name) && error.contains(" build-index`"),
             "{error}"
         );
     }

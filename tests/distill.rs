@@ -10,7 +10,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use homer::distill::train::Recipe;
-use homer::distill::{Options, Progress, distill, texts};
+use homer::distill::{Options, distill, texts};
 use homer::hf::checkpoint::Precision;
 use homer::hf::export::save_bi_encoder;
 use homer::hf::testing::{tiny_config, tiny_vocab};
@@ -19,6 +19,7 @@ use homer::model::bi_encoder::BiEncoder;
 use homer::nn::config::Family;
 use homer::nn::device::Compute;
 use homer::nn::weights::{Values, Weights, encoder_specs};
+use homer::watch::{Unit, Watch};
 
 const WORDS: [&str; 6] = ["the", "sea", "soup", "##s", "zeppelin", "ship"];
 
@@ -105,27 +106,42 @@ fn load(folder: &Path) -> BiEncoder {
     BiEncoder::load(folder, &Compute::Fast).unwrap()
 }
 
+/// Counts the texts that were embedded.
+#[derive(Default)]
+struct Ear {
+    embedding: bool,
+    embedded: u64,
+}
+
+impl Watch for Ear {
+    fn stage(&mut self, what: &str, _: u64, _: Unit) {
+        self.embedding = what == "embedding";
+    }
+
+    fn advance(&mut self, done: u64) {
+        if self.embedding {
+            assert!(done > self.embedded);
+            self.embedded = done;
+        }
+    }
+}
+
 #[test]
 fn a_student_gets_closer_to_its_teacher() {
     for family in [Family::Bert, Family::DistilBert] {
         let home = Home::new(family);
         let teacher = load(&home.path("large"));
         let scenes = texts::read(&home.path("script.csv")).unwrap();
-        let mut embedded = 0;
+        let mut ear = Ear::default();
         let (student, report) = distill(
             &teacher,
             &[scenes],
             &options(113, 12),
             &Compute::Fast,
-            |progress| {
-                if let Progress::Embedding { done, of } = progress {
-                    assert!(done > embedded && done <= of);
-                    embedded = done;
-                }
-            },
+            &mut ear,
         )
         .unwrap();
-        assert_eq!(embedded, report.texts.iter().sum::<usize>());
+        assert_eq!(ear.embedded, report.texts.iter().sum::<usize>() as u64);
         let [before, after] = report.cosine;
         assert!(after > before + 0.1 && after > 0.8, "{before} {after}");
         assert_eq!(report.layers, [1]);
@@ -156,7 +172,7 @@ fn keeping_everything_keeps_the_embeddings() {
         intermediate: None,
         ..options(10_000, 1)
     };
-    let (_, report) = distill(&teacher, &[scenes], &all, &Compute::Fast, |_| {}).unwrap();
+    let (_, report) = distill(&teacher, &[scenes], &all, &Compute::Fast, &mut ()).unwrap();
     assert!(report.cosine[0] > 0.999_99, "{report:?}");
 }
 

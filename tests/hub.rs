@@ -9,11 +9,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
+use homer::error::Error;
 use homer::hf::checkpoint::Checkpoint;
 use homer::hf::hub::{HubEnv, resolve_in};
 use homer::hf::testing::tiny_encoder_folder;
 use homer::hf::tokenizer::Tokenizer;
 use homer::nn::config::{Config, Family};
+use homer::watch::{Unit, Watch};
 
 const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
 
@@ -161,7 +163,7 @@ fn env(cache: &Path, endpoint: &str) -> HubEnv {
 }
 
 fn resolve(env: &HubEnv, encoder: &str) -> Result<PathBuf, String> {
-    resolve_in(env, encoder, &mut |_| {}).map_err(|error| error.to_string())
+    resolve_in(env, encoder, &mut ()).map_err(|error| format!("{error}\n{}", error.remedy()))
 }
 
 /// An endpoint where nobody listens.
@@ -230,22 +232,50 @@ fn a_cache_laid_out_like_the_hubs_needs_no_network() {
     assert_eq!(resolve(&env, "org/tiny").unwrap(), snapshot);
 }
 
+/// How far each stage came, of what.
+#[derive(Default)]
+struct Ear(BTreeMap<String, (u64, u64)>, String);
+
+impl Watch for Ear {
+    fn stage(&mut self, what: &str, total: u64, unit: Unit) {
+        assert_eq!(unit, Unit::Bytes);
+        self.0.insert(what.to_owned(), (0, total));
+        self.1 = what.to_owned();
+    }
+
+    fn advance(&mut self, done: u64) {
+        self.0.get_mut(&self.1).unwrap().0 = done;
+    }
+}
+
+#[test]
+fn a_download_that_is_to_stop_fetches_nothing() {
+    struct Stop;
+    impl Watch for Stop {
+        fn stop(&self) -> bool {
+            true
+        }
+    }
+    let (model, cache) = (model(), tempfile::tempdir().unwrap());
+    let hub = Hub::of(model.path());
+    let stopped = resolve_in(&env(cache.path(), &hub.endpoint), "org/tiny", &mut Stop);
+    assert!(matches!(stopped, Err(Error::Interrupted { saved: false })));
+    assert_eq!(hub.requests(), 0);
+}
+
 #[test]
 fn a_download_is_told_and_kept() {
     let (model, cache) = (model(), tempfile::tempdir().unwrap());
     let hub = Hub::of(model.path());
     let env = env(cache.path(), &hub.endpoint);
-    let mut last = BTreeMap::new();
-    let folder = resolve_in(&env, "org/tiny", &mut |progress| {
-        last.insert(progress.file.to_owned(), (progress.done, progress.total));
-    })
-    .unwrap();
+    let mut ear = Ear::default();
+    let folder = resolve_in(&env, "org/tiny", &mut ear).unwrap();
     assert_usable(&folder);
     assert!(folder.starts_with(cache.path().join("models--org--tiny/snapshots")));
     let length = fs::metadata(model.path().join("model.safetensors"))
         .unwrap()
         .len();
-    assert_eq!(last["model.safetensors"], (length, length));
+    assert_eq!(ear.0["downloading model.safetensors"], (length, length));
     for name in ["config.json", "tokenizer.json", "tokenizer_config.json"] {
         assert_eq!(
             fs::read(folder.join(name)).unwrap(),
@@ -286,7 +316,7 @@ fn a_model_that_is_not_there() {
         "{error}"
     );
     assert!(error.contains("models--org--huge"), "{error}");
-    assert!(error.contains("--encoder path/to/folder"), "{error}");
+    assert!(error.contains("path/to/folder"), "{error}");
 
     fs::remove_file(model.path().join("model.safetensors")).unwrap();
     let hub = Hub::of(model.path());

@@ -233,7 +233,7 @@ fn scene_columns_divide_a_script_without_empty_rows() {
         .assert()
         .success()
         .stdout(
-            contains("nothing is left for validation and test").and(contains("--scene-column")),
+            contains("nothing is left for validation and test").and(contains("name the columns")),
         );
 }
 

@@ -2,12 +2,11 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use candle_core::{DType, Device};
 use homer::corpus::dataset::{Dataset, DatasetSettings};
 use homer::dialogue::{Exchange, Turn};
-use homer::error::{Error, Result};
+use homer::error::{Error, Remedy, Result, Setting};
 use homer::files;
 use homer::hf::testing::tiny_encoder_folder;
 use homer::model::bi_encoder::BiEncoder;
@@ -20,12 +19,12 @@ use homer::train::bi::train_bi;
 use homer::train::bi_task::{BiTask, Options};
 use homer::train::cross::train_cross;
 use homer::train::cross_task::{self, CrossTask, Material};
-use homer::train::job::{self, Job};
+use homer::train::job::Training;
 use homer::train::losses::Ranking;
 use homer::train::run::{Outcome, Row, Run, Start};
 use homer::train::settings::{BiSettings, CrossSettings};
 use homer::train::task::Task;
-use homer::train::trainer::Observer;
+use homer::watch::{Unit, Watch};
 
 const THINGS: [&str; 24] = [
     "moon", "river", "bread", "ladder", "violin", "pepper", "winter", "candle", "engine", "garden",
@@ -121,23 +120,11 @@ impl Bench {
         run: &str,
         start: Start,
         settings: &BiSettings,
-        watch: &mut Watch,
+        watch: &mut Ear,
     ) -> Result<Outcome> {
-        let folder = self.path(run);
-        let encoder = job::kept(&folder, start).unwrap_or_else(|| self.path("encoder"));
-        let interrupt = std::sync::Arc::clone(&watch.interrupt);
-        train_bi(
-            settings,
-            &encoder,
-            &self.dataset,
-            &mut Job {
-                folder: &folder,
-                start,
-                compute: &self.compute,
-                observer: watch,
-                interrupt: &interrupt,
-            },
-        )
+        let training = Training::begin(&self.path(run), start, settings)?;
+        let encoder = training.kept().unwrap_or_else(|| self.path("encoder"));
+        train_bi(&training, &encoder, &self.dataset, &self.compute, watch)
     }
 
     fn cross(
@@ -145,24 +132,18 @@ impl Bench {
         run: &str,
         start: Start,
         settings: &CrossSettings,
-        watch: &mut Watch,
+        watch: &mut Ear,
     ) -> Result<Outcome> {
-        let folder = self.path(run);
+        let training = Training::begin(&self.path(run), start, settings)?;
         let bi = self.path("bi/model");
-        let encoder = job::kept(&folder, start).unwrap_or_else(|| bi.clone());
-        let interrupt = std::sync::Arc::clone(&watch.interrupt);
+        let encoder = training.kept().unwrap_or_else(|| bi.clone());
         train_cross(
-            settings,
+            &training,
             &encoder,
             &bi,
             &self.dataset,
-            &mut Job {
-                folder: &folder,
-                start,
-                compute: &self.compute,
-                observer: watch,
-                interrupt: &interrupt,
-            },
+            &self.compute,
+            watch,
         )
     }
 
@@ -183,13 +164,14 @@ impl Bench {
 
 /// Presses Ctrl-C when a step is taken.
 #[derive(Default)]
-struct Watch {
-    interrupt: std::sync::Arc<AtomicBool>,
+struct Ear {
     at: Option<u64>,
+    training: bool,
+    stop: bool,
     notes: Vec<String>,
 }
 
-impl Watch {
+impl Ear {
     fn at(step: u64) -> Self {
         Self {
             at: Some(step),
@@ -198,20 +180,26 @@ impl Watch {
     }
 }
 
-impl Observer for Watch {
+impl Watch for Ear {
+    fn stage(&mut self, what: &str, _: u64, _: Unit) {
+        self.training = what == "training";
+    }
+
+    fn advance(&mut self, done: u64) {
+        self.stop = self.training && self.at == Some(done);
+    }
+
     fn note(&mut self, message: &str) {
         self.notes.push(message.into());
     }
 
-    fn stepped(&mut self, row: &Row) {
-        if self.at == Some(row.step) {
-            self.interrupt.store(true, Ordering::Relaxed);
-        }
+    fn stop(&self) -> bool {
+        self.stop
     }
 }
 
-fn never() -> Watch {
-    Watch::default()
+fn never() -> Ear {
+    Ear::default()
 }
 
 fn bi_settings() -> BiSettings {
@@ -295,10 +283,7 @@ fn the_bi_encoder_learns_and_the_model_that_learned_is_kept() {
         let tokenizer = after.tokenizer.clone();
         let Dataset { train, valid, .. } = &bench.dataset;
         let task = BiTask::new(after, &tokenizer, train, valid, options(&settings)).unwrap();
-        assert_eq!(
-            task.validate(&AtomicBool::new(false)).unwrap(),
-            outcome.best
-        );
+        assert_eq!(task.validate(&()).unwrap(), outcome.best);
 
         for file in [
             "README.md",
@@ -360,10 +345,7 @@ fn the_cross_encoder_learns_and_its_head_is_kept() {
     };
     let tokenizer = model.tokenizer.clone();
     let task = CrossTask::new(model, tokenizer, train, &valid, options).unwrap();
-    assert_eq!(
-        task.validate(&AtomicBool::new(false)).unwrap(),
-        outcome.best
-    );
+    assert_eq!(task.validate(&()).unwrap(), outcome.best);
 }
 
 #[test]
@@ -377,7 +359,7 @@ fn a_resumed_bi_encoder_is_the_same_to_the_byte() {
         .unwrap();
     // In the middle of nowhere, before a validation, after the last step.
     for (run, at) in [("a", 3), ("b", 4), ("c", 10)] {
-        let stopped = bench.bi(run, Start::Fresh, &settings, &mut Watch::at(at));
+        let stopped = bench.bi(run, Start::Fresh, &settings, &mut Ear::at(at));
         assert!(matches!(stopped, Err(Error::Interrupted { saved: true })));
         // What a crash would have left behind the checkpoint is dropped.
         let path = bench.path(run).join("metrics.jsonl");
@@ -409,7 +391,7 @@ fn a_resumed_cross_encoder_is_the_same_to_the_byte() {
     bench
         .cross("whole", Start::Fresh, &settings, &mut never())
         .unwrap();
-    let stopped = bench.cross("a", Start::Fresh, &settings, &mut Watch::at(6));
+    let stopped = bench.cross("a", Start::Fresh, &settings, &mut Ear::at(6));
     assert!(matches!(stopped, Err(Error::Interrupted { saved: true })));
     // The mined negatives are the run's own by now: another bi-encoder changes nothing.
     let mut other = bi_settings();
@@ -473,20 +455,19 @@ fn nothing_trained_is_overwritten_unasked() {
     let bench = Bench::new(Family::DistilBert);
     let mut settings = bi_settings();
     settings.common.steps = Some(2);
-    let says = |outcome: Result<Outcome>, words: &str| {
-        let error = outcome.unwrap_err().to_string();
-        assert!(error.contains(words), "{error}");
+    let says = |outcome: Result<Outcome>, remedy: Remedy| {
+        assert_eq!(outcome.unwrap_err().remedy(), remedy);
     };
     says(
         bench.bi("bi", Start::Resume, &settings, &mut never()),
-        "no run to resume",
+        Remedy::Begin,
     );
     bench
-        .bi("bi", Start::Fresh, &settings, &mut Watch::at(1))
+        .bi("bi", Start::Fresh, &settings, &mut Ear::at(1))
         .unwrap_err();
     says(
         bench.bi("bi", Start::Fresh, &settings, &mut never()),
-        "--resume",
+        Remedy::ResumeOrRestart,
     );
     bench
         .bi("bi", Start::Resume, &settings, &mut never())
@@ -494,12 +475,11 @@ fn nothing_trained_is_overwritten_unasked() {
     let first = bench.bytes("bi/model/model.safetensors");
     says(
         bench.bi("bi", Start::Fresh, &settings, &mut never()),
-        "--force",
+        Remedy::Restart,
     );
-    says(
-        bench.bi("bi", Start::Resume, &settings, &mut never()),
-        "nothing to resume",
-    );
+    let finished = bench.bi("bi", Start::Resume, &settings, &mut never());
+    assert!(matches!(finished, Err(Error::Finished { .. })));
+    says(finished, Remedy::Restart);
     assert!(first == bench.bytes("bi/model/model.safetensors"));
 
     // A training that cannot even start leaves the old one where it is.
@@ -521,7 +501,7 @@ fn nothing_trained_is_overwritten_unasked() {
     settings.common.steps = Some(9);
     for _ in 0..2 {
         bench
-            .bi("bi", Start::Force, &settings, &mut Watch::at(1))
+            .bi("bi", Start::Force, &settings, &mut Ear::at(1))
             .unwrap_err();
     }
     assert!(first == bench.bytes("bi.old/model/model.safetensors"));
@@ -537,7 +517,7 @@ fn two_trainings_do_not_write_to_one_folder() {
     settings.common.steps = Some(2);
     for start in [Start::Fresh, Start::Force] {
         let error = bench.bi("bi", start, &settings, &mut never()).unwrap_err();
-        assert!(error.to_string().contains("another training"), "{error}");
+        assert!(matches!(error, Error::Busy { .. }), "{error}");
     }
     drop(first);
     bench
@@ -550,13 +530,13 @@ fn other_exchanges_cannot_be_resumed_with() {
     let mut bench = Bench::new(Family::DistilBert);
     let settings = bi_settings();
     bench
-        .bi("bi", Start::Fresh, &settings, &mut Watch::at(2))
+        .bi("bi", Start::Fresh, &settings, &mut Ear::at(2))
         .unwrap_err();
     bench.dataset.train[3].reply.push('!');
     let error = bench
         .bi("bi", Start::Resume, &settings, &mut never())
         .unwrap_err();
-    assert!(error.to_string().contains("have changed"), "{error}");
+    assert!(matches!(error, Error::OtherExchanges), "{error}");
 }
 
 #[test]
@@ -572,7 +552,8 @@ fn a_loss_that_is_no_number_stops_the_training_and_says_so() {
             .bi("bi", Start::Fresh, &settings, &mut never())
             .unwrap_err();
         assert!(matches!(error, Error::Diverged { .. }), "{error}");
-        assert!(error.to_string().contains("--lr"));
+        let smaller = Remedy::Change(Setting::LearningRate, "a smaller");
+        assert!(matches!(error.remedy(), Remedy::Either(all) if all.contains(&smaller)));
         // What was saved is from before the first step.
         let state: serde_json::Value =
             files::read_json(&bench.path("bi/checkpoint/state.json")).unwrap();

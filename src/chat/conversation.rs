@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::path::Path;
 
-use crate::error::{Error, IoContext, Result};
+use crate::error::{Error, IoContext, Remedy, Result};
 use crate::files;
 
 /// Exchanges that are context to the next question.
@@ -61,7 +61,7 @@ impl Conversation {
         if path.exists() {
             return Err(Error::Exists {
                 path: path.to_path_buf(),
-                help: "give another name: nothing is overwritten".into(),
+                remedy: "give another name: nothing is overwritten".into(),
             });
         }
         // A slip of the pen in the path should not make folders.
@@ -69,10 +69,8 @@ impl Conversation {
             .parent()
             .filter(|folder| !folder.as_os_str().is_empty());
         if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
-            return Err(Error::Setting(format!(
-                "there is no folder {}",
-                folder.display()
-            )));
+            let what = format!("there is no folder {}", folder.display());
+            return Err(Error::setting(what, Remedy::None));
         }
         files::write_atomic(path, |out| {
             for (question, answer) in &self.said {

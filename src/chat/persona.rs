@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::decide::{Choice, MinScore, choose};
 use crate::dialogue::{Query, Said};
-use crate::error::{Error, Result};
+use crate::error::{Error, Remedy, Result, Setting};
 use crate::index::{Entry, Origin};
 
 /// The first stage: finds candidates among all replies.
@@ -237,10 +237,9 @@ impl Persona {
             MinScore::None => Ok(None),
             MinScore::Cosine(least) => Ok(Some(least)),
             MinScore::Auto => self.calibrated.map(Some).ok_or_else(|| {
-                Error::Setting(
-                    "--min-score auto: there were too few validation exchanges to calibrate on\n  \
-                     give a cosine, for example `--min-score 0.3`"
-                        .into(),
+                Error::setting(
+                    "no least score was calibrated: there were too few validation exchanges",
+                    Remedy::choose_like(Setting::MinScore, "0.3"),
                 )
             }),
         }
@@ -448,6 +447,7 @@ mod tests {
 
         let uncalibrated = Persona::new("Rufus", Lines(vec!["Hm."]), None, None);
         let refused = uncalibrated.answer(&[], "What?", &[], &with(MinScore::Auto));
-        assert!(refused.unwrap_err().to_string().contains("--min-score"));
+        let remedy = refused.unwrap_err().remedy();
+        assert_eq!(remedy, Remedy::choose_like(Setting::MinScore, "0.3"));
     }
 }

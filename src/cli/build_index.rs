@@ -4,14 +4,12 @@ use std::time::Instant;
 
 use indicatif::HumanCount;
 
-use homer::corpus::dataset::Dataset;
 use homer::index::blend::QUERY_WEIGHT;
-use homer::nn::device::Compute;
-use homer::project::build_index::build_index;
-use homer::watch::go_on;
+use homer::project::build_index;
+use homer::project::build_index::IndexSettings;
 
-use super::training::on_interrupt;
-use super::{Global, progress};
+use super::Global;
+use super::progress::Display;
 
 /// Embed every reply of the character, so that `ask` and `repl` find them
 ///
@@ -32,19 +30,13 @@ pub struct Args {
 }
 
 pub fn run(args: Args, global: &Global) -> anyhow::Result<()> {
-    let compute = Compute::choose(args.gpu)?;
     let project = global.project();
-    let dataset = Dataset::load(&project.exchanges())?;
-    global.note_unfinished(&project.bi_encoder(), "train-bi");
-    let interrupt = on_interrupt()?;
+    let settings = IndexSettings {
+        query_weight: args.query_weight,
+        gpu: args.gpu,
+    };
     let start = Instant::now();
-    let bar = progress::bar(dataset.pool.len() as u64, "replies");
-    let built = build_index(&project, &compute, &dataset, args.query_weight, |done| {
-        bar.set_position(done as u64);
-        go_on(interrupt)
-    });
-    bar.finish_and_clear();
-    let manifest = built?;
+    let manifest = build_index(&project, &settings, &mut Display::new(global)?)?;
     eprintln!(
         "{} replies of {}, {} numbers each, in {:.1} s: {}",
         HumanCount(manifest.replies as u64),

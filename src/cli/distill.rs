@@ -4,18 +4,19 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context, bail};
-use indicatif::{HumanBytes, HumanCount, ProgressBar};
+use indicatif::{HumanBytes, HumanCount};
 
-use homer::distill::train::{Event, Recipe};
-use homer::distill::{Options, Progress, distill, texts};
-use homer::error::Error;
+use homer::distill::train::Recipe;
+use homer::distill::{Options, distill, texts};
+use homer::error::{Error, Remedy, Setting};
 use homer::hf::checkpoint::weights_file;
-use homer::hf::tensors;
+use homer::hf::{hub, tensors};
 use homer::model::bi_encoder::BiEncoder;
 use homer::nn::device::Compute;
 
+use super::progress::Display;
 use super::training::{self, Precision};
-use super::{progress, quoted};
+use super::{Global, quoted};
 
 /// Make a small encoder from a large one, for personas small enough to send to a friend
 ///
@@ -82,13 +83,12 @@ pub struct Args {
 }
 
 /// Distils, and says what came of it.
-pub fn run(args: &Args) -> anyhow::Result<()> {
+pub fn run(args: &Args, global: &Global) -> anyhow::Result<()> {
     let compute = Compute::choose(args.gpu)?;
     if args.out.exists() {
         bail!(Error::Exists {
             path: args.out.clone(),
-            help: "homer distill writes a new folder: name another --out, or move this one away"
-                .into(),
+            remedy: Remedy::Change(Setting::Out, "another").or("move this one away"),
         });
     }
     let sources = args
@@ -96,7 +96,8 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         .iter()
         .map(|path| texts::read(path))
         .collect::<Result<Vec<_>, _>>()?;
-    let folder = training::encoder(&args.encoder)?;
+    let mut watch = Display::new(global)?;
+    let folder = hub::resolve(&args.encoder, &mut watch)?;
     let teacher = BiEncoder::load(&folder, &compute)?;
     let options = Options {
         layers: args.layers,
@@ -111,14 +112,8 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         },
     };
     let start = Instant::now();
-    let mut bar: Option<(&'static str, ProgressBar)> = None;
-    let outcome = distill(&teacher, &sources, &options, &compute, |progress| {
-        show(&mut bar, progress);
-    });
-    if let Some((_, bar)) = bar {
-        bar.finish_and_clear();
-    }
-    let (student, report) = outcome?;
+    let (student, report) = distill(&teacher, &sources, &options, &compute, &mut watch)?;
+    drop(watch);
     student.save(&args.out, tensors::Precision::from(args.precision))?;
 
     eprintln!(
@@ -160,34 +155,4 @@ fn size(folder: &Path) -> anyhow::Result<u64> {
     let data =
         std::fs::metadata(&file).with_context(|| format!("cannot read {}", file.display()))?;
     Ok(data.len())
-}
-
-fn show(bar: &mut Option<(&'static str, ProgressBar)>, progress: Progress) {
-    let (stage, length) = match progress {
-        Progress::Embedding { of, .. } => ("embedding", of as u64),
-        Progress::Training(Event::Stepped { steps, .. }) => ("training", steps),
-        Progress::Training(Event::Measured { epoch, cosine }) => {
-            let line = format!("epoch {epoch:>3}  cosine on held-out lines {cosine:.4}");
-            match bar {
-                Some((_, bar)) => bar.suspend(|| eprintln!("{line}")),
-                None => eprintln!("{line}"),
-            }
-            return;
-        }
-    };
-    if bar.as_ref().is_none_or(|(now, _)| *now != stage) {
-        if let Some((_, old)) = bar.take() {
-            old.finish_and_clear();
-        }
-        *bar = Some((stage, progress::bar(length, stage)));
-    }
-    let Some((_, bar)) = bar else { return };
-    match progress {
-        Progress::Embedding { done, .. } => bar.set_position(done as u64),
-        Progress::Training(Event::Stepped { step, loss, .. }) => {
-            bar.set_position(step);
-            bar.set_message(format!("loss {loss:.4}"));
-        }
-        Progress::Training(Event::Measured { .. }) => {}
-    }
 }

@@ -10,8 +10,10 @@ mod man;
 mod persona;
 mod prepare;
 mod progress;
+mod remedy;
 mod repl;
 mod repl_command;
+mod status;
 mod train_bi;
 mod train_cross;
 mod training;
@@ -23,9 +25,8 @@ use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
-use homer::error::Error;
+use homer::error::{Error, Remedy};
 use homer::project::Project;
-use homer::train::run::is_unfinished;
 
 /// Turn a dialogue script into a character you can talk to.
 #[derive(Parser)]
@@ -49,7 +50,7 @@ pub struct Global {
         global = true,
         hide_default_value = true
     )]
-    directory: PathBuf,
+    pub(super) directory: PathBuf,
 }
 
 impl Global {
@@ -63,17 +64,6 @@ impl Global {
         match self.directory.to_str() {
             Some(".") => format!("homer {command}"),
             _ => format!("homer -C {} {command}", quoted(&self.directory)),
-        }
-    }
-
-    /// Says if the model in the folder of a run is only the best so far.
-    fn note_unfinished(&self, run: &Path, command: &str) {
-        if is_unfinished(run) {
-            eprintln!(
-                "homer: the training in {} is not finished: this goes by its best model so far; `{}` goes on",
-                run.display(),
-                self.command(&format!("{command} --resume"))
-            );
         }
     }
 
@@ -111,6 +101,7 @@ enum Command {
     Ask(ask::Args),
     Repl(repl::Args),
     Eval(eval::Args),
+    Status(status::Args),
     Distill(distill::Args),
     Completions(completions::Args),
     Man(man::Args),
@@ -138,7 +129,8 @@ pub fn run() -> ExitCode {
         Command::Ask(args) => ask::run(args, &cli.global),
         Command::Repl(args) => repl::run(args, &cli.global),
         Command::Eval(args) => eval::run(args, &cli.global),
-        Command::Distill(args) => distill::run(&args),
+        Command::Status(args) => status::run(&args, &cli.global),
+        Command::Distill(args) => distill::run(&args, &cli.global),
         Command::Completions(args) => completions::run(args),
         Command::Man(args) => man::run(args),
     });
@@ -149,17 +141,11 @@ pub fn run() -> ExitCode {
             if let Some(usage) = error.downcast_ref::<clap::Error>() {
                 usage.exit();
             }
-            match error.downcast_ref() {
-                Some(Error::NotMade {
-                    what,
-                    path,
-                    command,
-                }) => eprintln!(
-                    "homer: there is no {what} in {}\n  make it with `{}`",
-                    path.display(),
-                    cli.global.command(command.trim_start_matches("homer "))
-                ),
-                _ => eprintln!("homer: {error:#}"),
+            eprintln!("homer: {error:#}");
+            if let Some(error) = error.downcast_ref::<Error>()
+                && error.remedy() != Remedy::None
+            {
+                eprintln!("  {}", remedy::render(&error.remedy(), &cli.global));
             }
             ExitCode::FAILURE
         }

@@ -2,6 +2,7 @@
 
 use homer::builtin::Builtin;
 use homer::chat::{Choice, MinScore, Persona};
+use homer::corpus::dataset::Dataset;
 use homer::nn::device::Compute;
 
 use super::Global;
@@ -48,7 +49,7 @@ impl PersonaArgs {
             );
         }
         let persona = persona?;
-        if persona.built_in && project.exchanges().join("settings.json").is_file() {
+        if persona.built_in && Dataset::is_there(&project.exchanges()) {
             eprintln!(
                 "homer: the dialogue here is prepared, but nobody was trained on it yet (next: {}); \
                  until then the built-in persona answers",

@@ -9,11 +9,13 @@ use encoding_rs::Encoding;
 
 use homer::builtin::{Builtin, SAMPLE_SCRIPT};
 use homer::corpus::columns::Named;
-use homer::corpus::prepare::{Options, list_characters, prepare};
+use homer::corpus::prepare::{Options, list_characters};
 use homer::corpus::{read, report, split};
 use homer::project::input::default_input;
+use homer::project::prepare;
 
 use super::Global;
+use super::progress::Display;
 
 /// Read a script (or ready question/answer pairs) and write the character's exchanges
 #[derive(clap::Args)]
@@ -148,9 +150,9 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<()> {
         }),
         seed: args.seed,
     };
-    let sample = options.input.ends_with(SAMPLE_SCRIPT);
-    let kind = if sample { "the sample script, " } else { "" };
-    eprintln!("reading {kind}{}", options.input.display());
+    if options.input.ends_with(SAMPLE_SCRIPT) {
+        eprintln!("this is the sample script");
+    }
     let mut out = std::io::stdout().lock();
     if args.list_characters {
         let speakers = list_characters(&options)?;
@@ -158,9 +160,8 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<()> {
         write!(out, "{}", report::table(&speakers))?;
         return Ok(());
     }
-    let folder = project.exchanges();
-    let report = prepare(&options, &folder)?;
-    eprintln!("wrote {}\n", folder.display());
+    let report = prepare(&project, &options, &mut Display::new(global)?)?;
+    eprintln!("wrote {}\n", project.exchanges().display());
     write!(out, "{report}")?;
     out.flush()?;
     if report.train < 2 || report.valid == 0 {

@@ -1,15 +1,14 @@
 //! `homer train-bi`.
 
 use homer::builtin;
-use homer::corpus::dataset::Dataset;
-use homer::nn::device::Compute;
-use homer::train::bi::train_bi;
-use homer::train::job::{self, Job};
-use homer::train::run::{Run, Start};
-use homer::train::settings::{BiSettings, Common, Resolved};
+use homer::error::Step;
+use homer::project::train_bi;
+use homer::train::run::Start;
+use homer::train::settings::{BiSettings, Common};
 
 use super::Global;
-use super::training::{self, Display, Existing, Shared, Sizes};
+use super::progress::Display;
+use super::training::{self, Existing, Shared, Sizes};
 
 /// Train the bi-encoder, which finds candidates among all replies
 #[derive(clap::Args)]
@@ -95,45 +94,21 @@ impl Args {
 /// Trains, and says how it went.
 pub fn run(args: &Args, global: &Global) -> anyhow::Result<()> {
     let project = global.project();
-    let folder = project.bi_encoder();
     let start = args.existing.start();
-    Run::check(&folder, start)?;
-    let settings = match start {
-        Start::Resume => Run::settings::<Resolved<BiSettings>>(&folder)?.settings,
-        _ => args.settings(),
-    };
-    let compute = Compute::choose(settings.common.gpu)?;
-    let dataset = Dataset::load(&project.exchanges())?;
-    let encoder = match job::kept(&folder, start) {
-        Some(model) => model,
-        None => training::encoder(&settings.encoder)?,
-    };
-    eprintln!(
-        "training a bi-encoder from {} on {} exchanges of {}, in {}",
-        settings.encoder,
-        dataset.train.len(),
-        dataset.settings.character,
-        folder.display()
-    );
-    if settings.encoder == builtin::ENCODER {
+    if start != Start::Resume && args.own.encoder == builtin::ENCODER {
         eprintln!("{}", training::OTHER_ENCODERS);
     }
-    let mut display = Display::default();
     let outcome = train_bi(
-        &settings,
-        &encoder,
-        &dataset,
-        &mut Job {
-            folder: &folder,
-            start,
-            compute: &compute,
-            observer: &mut display,
-            interrupt: training::on_interrupt()?,
-        },
+        &project,
+        &args.settings(),
+        start,
+        &mut Display::new(global)?,
     );
-    display.clear();
+    let outcome = outcome.map_err(|error| training::stopped(error, global, Step::TrainBi))?;
+    training::report(&outcome, &project.bi_encoder());
     let next = "train-cross (or build-index, to answer without it)";
-    training::report(outcome, &folder, global, "train-bi", next)
+    eprintln!("next: {}", global.command(next));
+    Ok(())
 }
 
 #[cfg(test)]

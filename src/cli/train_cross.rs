@@ -2,21 +2,17 @@
 
 use clap::ValueEnum;
 
-use homer::corpus::dataset::Dataset;
-use homer::error::Error;
-use homer::fingerprint;
-use homer::nn::device::Compute;
-use homer::project::Project;
-use homer::project::verdict::{self, CrossVerdict};
-use homer::train::cross::train_cross;
+use homer::error::Step;
+use homer::project::train_cross;
+use homer::project::train_cross::Judged;
 use homer::train::cross_task;
-use homer::train::job::{self, Job};
 use homer::train::mining::Mining;
-use homer::train::run::{Run, Start, require_bi_encoder};
-use homer::train::settings::{Common, CrossSettings, Resolved};
+use homer::train::run::Start;
+use homer::train::settings::{Common, CrossSettings};
 
-use super::training::{self, Display, Existing, Shared, Sizes};
-use super::{Global, progress};
+use super::Global;
+use super::progress::Display;
+use super::training::{self, Existing, Shared, Sizes};
 
 /// Train the cross-encoder, which puts the best candidates in order
 #[derive(clap::Args)]
@@ -121,101 +117,21 @@ impl Args {
     }
 }
 
-/// Trains, and says how it went.
+/// Trains, and says how it went, and whether it helps.
 pub fn run(args: &Args, global: &Global) -> anyhow::Result<()> {
     let project = global.project();
-    let folder = project.cross_encoder();
     let start = args.existing.start();
-    if start == Start::Resume && Run::is_finished(&folder) && !is_judged(&project)? {
-        // The training ended, and then something else did before the verdict was written.
-        let settings = Run::settings::<Resolved<CrossSettings>>(&folder)?.settings;
-        let compute = Compute::choose(settings.common.gpu)?;
-        let dataset = Dataset::load(&project.exchanges())?;
-        return judge(&project, &compute, &dataset, settings.common.seed);
-    }
-    Run::check(&folder, start)?;
-    let settings = match start {
-        Start::Resume => Run::settings::<Resolved<CrossSettings>>(&folder)?.settings,
-        _ => args.settings(),
-    };
-    let compute = Compute::choose(settings.common.gpu)?;
-    let dataset = Dataset::load(&project.exchanges())?;
-    let bi_encoder = project.bi_encoder_model();
-    let encoder = match (job::kept(&folder, start), &settings.encoder) {
-        (Some(model), _) => model,
-        (None, Some(name)) => training::encoder(name)?,
-        (None, None) => {
-            require_bi_encoder(&bi_encoder)?;
-            global.note_unfinished(&project.bi_encoder(), "train-bi");
-            bi_encoder.clone()
-        }
-    };
-    eprintln!(
-        "training a cross-encoder from {} on {} exchanges of {}, in {}",
-        settings
-            .encoder
-            .as_deref()
-            .unwrap_or("the tuned bi-encoder"),
-        dataset.train.len(),
-        dataset.settings.character,
-        folder.display()
-    );
-    if settings.encoder.is_none() {
+    if start != Start::Resume && args.own.encoder.is_none() {
         eprintln!("{}", training::OTHER_ENCODERS);
     }
-    let mut display = Display::default();
-    let outcome = train_cross(
-        &settings,
-        &encoder,
-        &bi_encoder,
-        &dataset,
-        &mut Job {
-            folder: &folder,
-            start,
-            compute: &compute,
-            observer: &mut display,
-            interrupt: training::on_interrupt()?,
-        },
+    let judged = train_cross(
+        &project,
+        &args.settings(),
+        start,
+        &mut Display::new(global)?,
     );
-    display.clear();
-    if outcome.is_ok() {
-        judge(&project, &compute, &dataset, settings.common.seed).map_err(|error| {
-            match error.downcast_ref() {
-                Some(Error::Interrupted { .. }) => anyhow::anyhow!(
-                    "interrupted: the cross-encoder is trained, but nobody knows yet whether it helps\n  \
-                     judge it with `{}`",
-                    global.command("train-cross --resume")
-                ),
-                _ => error,
-            }
-        })?;
-    }
-    training::report(outcome, &folder, global, "train-cross", "build-index")
-}
-
-/// Whether the cross-encoder was judged beside the bi-encoder that is there.
-fn is_judged(project: &Project) -> anyhow::Result<bool> {
-    let trained = require_bi_encoder(&project.bi_encoder_model())?;
-    let bi_encoder = fingerprint::of_file(&trained.weights)?;
-    Ok(CrossVerdict::read(project)?.is_judged(&bi_encoder))
-}
-
-/// Says whether reranking helps on validation; where it does not, `ask` will not rerank.
-fn judge(project: &Project, compute: &Compute, dataset: &Dataset, seed: u64) -> anyhow::Result<()> {
-    let bar = progress::bar(0, "reranking");
-    let fit = verdict::judge(
-        project,
-        compute,
-        &dataset.valid,
-        seed,
-        training::on_interrupt()?,
-        |done, total| {
-            bar.set_length(total as u64);
-            bar.set_position(done as u64);
-        },
-    );
-    bar.finish_and_clear();
-    let fit = fit?;
+    let Judged { outcome, fit } =
+        judged.map_err(|error| training::stopped(error, global, Step::TrainCross))?;
     let verdict = if fit.helps() {
         "reranking helps, and `ask` will rerank"
     } else {
@@ -225,6 +141,8 @@ fn judge(project: &Project, compute: &Compute, dataset: &Dataset, seed: u64) -> 
         "on validation, MRR {:.4} by the bi-encoder alone, {:.4} reranked (gain {:+.4}, 95% from {:+.4} to {:+.4}): {verdict}",
         fit.before.mean, fit.after.mean, fit.gain.mean, fit.gain.low, fit.gain.high
     );
+    training::report(&outcome, &project.cross_encoder());
+    eprintln!("next: {}", global.command("build-index"));
     Ok(())
 }
 

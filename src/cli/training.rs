@@ -1,22 +1,18 @@
-//! What `train-bi` and `train-cross` share: arguments, progress, Ctrl-C, what they print.
+//! What `train-bi` and `train-cross` share: arguments, and what they print.
 
-use std::path::{Path, PathBuf};
-use std::sync::Once;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::path::Path;
 
 use clap::ValueEnum;
 use clap::builder::RangedU64ValueParser;
-use indicatif::ProgressBar;
 
 use homer::builtin::{self, Builtin};
-use homer::error::Error;
-use homer::hf::{hub, tensors};
-use homer::train::run::{Outcome, Row, Start};
+use homer::error::{Error, Remedy, Step};
+use homer::hf::tensors;
+use homer::train::run::{Outcome, Run, Start};
 use homer::train::settings::{BiSettings, Common};
-use homer::train::task::Validation;
-use homer::train::trainer::{Observer, Verdict};
 
-use super::{Global, progress};
+use super::Global;
+use super::remedy::render;
 
 #[derive(clap::Args)]
 pub struct Existing {
@@ -152,140 +148,22 @@ pub fn default_encoder() -> String {
 pub const OTHER_ENCODERS: &str = "for a larger model, start from `--encoder distilbert-base-uncased` \
     (downloaded once); `--gpu` computes on a GPU, in a build that has one";
 
-/// The folder of the encoder that was asked for, downloaded if need be.
-pub fn encoder(name: &str) -> anyhow::Result<PathBuf> {
-    let mut bar: Option<(String, ProgressBar)> = None;
-    let folder = hub::resolve(name, &mut |progress| {
-        if bar.as_ref().is_none_or(|(file, _)| file != progress.file) {
-            let new = progress::download(progress.total, progress.file);
-            bar = Some((progress.file.to_owned(), new));
+/// What an error of a training means to whoever trains: one that was stopped goes on.
+pub fn stopped(error: Error, global: &Global, step: Step) -> anyhow::Error {
+    match error {
+        Error::Interrupted { saved: true } => {
+            let on = render(&Remedy::Resume(step), global);
+            anyhow::anyhow!("interrupted, and saved\n  {on}")
         }
-        if let Some((_, bar)) = &bar {
-            bar.set_position(progress.done);
+        Error::Interrupted { saved: false } => {
+            anyhow::anyhow!("interrupted before the first step")
         }
-    });
-    if let Some((_, bar)) = bar {
-        bar.finish_and_clear();
-    }
-    Ok(folder?)
-}
-
-static INTERRUPT: AtomicBool = AtomicBool::new(false);
-
-/// From now on the first Ctrl-C asks the work to stop, the second stops the program. May be asked for
-/// again.
-pub fn on_interrupt() -> anyhow::Result<&'static AtomicBool> {
-    static HANDLER: Once = Once::new();
-    let mut outcome = Ok(());
-    HANDLER.call_once(|| {
-        outcome = ctrlc::set_handler(|| {
-            if INTERRUPT.swap(true, Ordering::Relaxed) {
-                std::process::exit(130);
-            }
-            eprintln!("\nstopping as soon as it can; Ctrl-C again leaves at once");
-        });
-    });
-    outcome?;
-    Ok(&INTERRUPT)
-}
-
-/// Draws how a training goes.
-#[derive(Default)]
-pub struct Display {
-    bar: Option<ProgressBar>,
-    stage: &'static str,
-    steps: u64,
-}
-
-impl Display {
-    fn bar(&mut self, stage: &'static str, length: u64) -> &ProgressBar {
-        if self.stage != stage {
-            self.clear();
-            self.stage = stage;
-        }
-        self.bar.get_or_insert_with(|| progress::bar(length, stage))
-    }
-
-    /// Removes the bar.
-    pub fn clear(&mut self) {
-        if let Some(bar) = self.bar.take() {
-            bar.finish_and_clear();
-        }
-    }
-
-    fn say(&self, line: &str) {
-        match &self.bar {
-            Some(bar) => bar.suspend(|| eprintln!("{line}")),
-            None => eprintln!("{line}"),
-        }
+        error => error.into(),
     }
 }
 
-impl Observer for Display {
-    fn note(&mut self, message: &str) {
-        self.say(message);
-    }
-
-    fn preparing(&mut self, what: &'static str, done: usize, total: usize) {
-        let bar = self.bar(what, total as u64);
-        bar.set_length(total as u64);
-        bar.set_position(done as u64);
-    }
-
-    fn started(&mut self, step: u64, steps: u64) {
-        self.steps = steps;
-        let bar = self.bar("training", steps);
-        bar.set_position(step);
-        bar.reset_eta();
-        if step > 0 {
-            self.say(&format!("going on after step {step} of {steps}"));
-        }
-    }
-
-    fn stepped(&mut self, row: &Row) {
-        let (loss, speed) = (row.loss, row.examples_per_second);
-        let bar = self.bar("training", self.steps);
-        bar.set_position(row.step);
-        bar.set_message(format!(
-            "loss {:.3}  {:.0} examples/s",
-            loss.unwrap_or_default(),
-            speed.unwrap_or_default()
-        ));
-    }
-
-    fn validated(&mut self, step: u64, validation: &Validation, verdict: Verdict) {
-        let remark = match verdict {
-            Verdict::Baseline => "  (before training)",
-            Verdict::Best => "  (best so far, kept)",
-            Verdict::Worse => "",
-        };
-        self.say(&format!(
-            "step {step:>5}/{}  validation loss {:.4}  MRR {:.4}{remark}",
-            self.steps, validation.loss, validation.mrr
-        ));
-    }
-}
-
-/// Says how a training ended, and what comes next.
-pub fn report(
-    outcome: Result<Outcome, Error>,
-    folder: &Path,
-    global: &Global,
-    command: &str,
-    next: &str,
-) -> anyhow::Result<()> {
-    let outcome = match outcome {
-        Ok(outcome) => outcome,
-        Err(Error::Interrupted { saved: true }) => anyhow::bail!(
-            "interrupted, and saved in {}\n  go on with `{}`",
-            folder.display(),
-            global.command(&format!("{command} --resume"))
-        ),
-        Err(Error::Interrupted { saved: false }) => {
-            anyhow::bail!("interrupted before the first step")
-        }
-        Err(error) => return Err(error.into()),
-    };
+/// Says how a training ended.
+pub fn report(outcome: &Outcome, folder: &Path) {
     let Outcome { baseline, best, .. } = outcome;
     if outcome.steps < outcome.planned {
         eprintln!(
@@ -299,15 +177,13 @@ pub fn report(
         best.mrr,
         outcome.best_step,
         outcome.seconds / 60.0,
-        folder.join("model").display()
+        Run::model_of(folder).display()
     );
     if best.mrr < baseline.mrr {
         eprintln!(
             "warning: the encoder was better before this training\n  \
              look at {}; try a smaller `--lr`, or more exchanges",
-            folder.join("loss.png").display()
+            Run::curve_of(folder).display()
         );
     }
-    eprintln!("next: {}", global.command(next));
-    Ok(())
 }

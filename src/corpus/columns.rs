@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::read::{Source, data};
-use crate::error::{Error, Result};
+use crate::error::{Error, Remedy, Result, Setting};
 
 /// Column names that the user gave; what is not given is recognised.
 #[derive(Debug, Clone, Default)]
@@ -124,9 +124,10 @@ impl Columns {
             let text = find(&named.text, &TEXT)?;
             if let (Some(speaker), Some(text)) = (&speaker, &text) {
                 if speaker == text {
-                    return Err(Error::Setting(format!(
-                        "column \"{text}\" cannot hold both the speaker and the text"
-                    )));
+                    return Err(Error::setting(
+                        format!("column \"{text}\" cannot hold both the speaker and the text"),
+                        Remedy::choose([Setting::SpeakerColumn, Setting::TextColumn]),
+                    ));
                 }
                 return Ok(Self::Script {
                     speaker: speaker.clone(),
@@ -141,9 +142,10 @@ impl Columns {
             let reply = find(&named.reply, &REPLY)?;
             if let (Some(query), Some(reply)) = (&query, &reply) {
                 if query == reply {
-                    return Err(Error::Setting(format!(
-                        "column \"{reply}\" cannot hold both the query and the reply"
-                    )));
+                    return Err(Error::setting(
+                        format!("column \"{reply}\" cannot hold both the query and the reply"),
+                        Remedy::choose([Setting::QueryColumn, Setting::ReplyColumn]),
+                    ));
                 }
                 return Ok(Self::Pairs {
                     query: query.clone(),
@@ -206,24 +208,25 @@ fn unrecognised(source: &Source, found: &[(&str, Option<String>)]) -> Error {
         .filter(|(_, column)| column.is_none())
         .map(|(role, _)| *role)
         .collect();
-    let help = match missing.as_slice() {
+    let [script, pairs] = [
+        [Setting::SpeakerColumn, Setting::TextColumn],
+        [Setting::QueryColumn, Setting::ReplyColumn],
+    ];
+    let remedy = match missing.as_slice() {
         // Half of a shape is there: say which column would make it whole.
-        [one] => format!("name the one that holds the {one}: --{one}-column NAME"),
-        ["query" | "reply", "query" | "reply"] | ["speaker" | "text", "speaker" | "text"] => {
-            format!(
-                "name them: --{}-column NAME --{}-column NAME",
-                missing[0], missing[1]
-            )
-        }
-        _ => "name them: --speaker-column and --text-column for a script, \
-              --query-column and --reply-column for ready pairs"
-            .into(),
+        ["speaker"] => Remedy::choose([Setting::SpeakerColumn]),
+        ["text"] => Remedy::choose([Setting::TextColumn]),
+        ["query"] => Remedy::choose([Setting::QueryColumn]),
+        ["reply"] => Remedy::choose([Setting::ReplyColumn]),
+        ["speaker", "text"] => Remedy::choose(script),
+        ["query", "reply"] => Remedy::choose(pairs),
+        _ => Remedy::choose(script).or(Remedy::choose(pairs)),
     };
     data(
         source.path(),
         None,
         format!("cannot tell which column is what among: {}", list(source)),
-        help,
+        remedy,
     )
 }
 
@@ -318,37 +321,34 @@ mod tests {
 
     #[test]
     fn what_is_missing_is_named() {
-        let message =
-            |header: &str, named: &Named| recognise(header, named).unwrap_err().to_string();
+        let refused = |header: &str, named: &Named| {
+            let error = recognise(header, named).unwrap_err();
+            (error.to_string(), error.remedy())
+        };
         let none = Named::default();
-        let text = message("foo,,bar", &none);
-        assert!(
-            text.contains("foo, (unnamed), bar") && text.contains("--speaker-column"),
-            "{text}"
-        );
+        let (text, remedy) = refused("foo,,bar", &none);
+        assert!(text.contains("foo, (unnamed), bar"), "{text}");
+        let script = Remedy::choose([Setting::SpeakerColumn, Setting::TextColumn]);
+        let pairs = Remedy::choose([Setting::QueryColumn, Setting::ReplyColumn]);
+        assert_eq!(remedy, script.or(pairs));
         let named = Named {
             text: Some("nope".into()),
             ..Named::default()
         };
-        let text = message("speaker,line", &named);
-        assert!(
-            text.contains("no column \"nope\"") && text.contains("speaker, line"),
-            "{text}"
-        );
+        let (text, remedy) = refused("speaker,line", &named);
+        assert!(text.contains("no column \"nope\""), "{text}");
+        assert!(remedy.to_string().contains("speaker, line"), "{remedy}");
         let named = Named {
             text: Some("said".into()),
             ..Named::default()
         };
-        let text = message("x,said", &named);
-        assert!(text.contains("--speaker-column NAME"), "{text}");
+        let (_, remedy) = refused("x,said", &named);
+        assert_eq!(remedy, Remedy::choose([Setting::SpeakerColumn]));
         let named = Named {
             reply: Some("x".into()),
             ..Named::default()
         };
-        let text = message("x,said", &named);
-        assert!(
-            text.contains("holds the query: --query-column NAME"),
-            "{text}"
-        );
+        let (_, remedy) = refused("x,said", &named);
+        assert_eq!(remedy, Remedy::choose([Setting::QueryColumn]));
     }
 }

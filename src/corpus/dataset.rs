@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::columns::Columns;
 use super::split::Split;
 use crate::dialogue::Exchange;
-use crate::error::{Error, Result};
+use crate::error::{Error, Remedy, Result, Step};
 use crate::files;
 
 /// A distinct reply of the character: what the index holds.
@@ -81,26 +81,42 @@ pub struct Dataset {
     pub pool: Vec<Reply>,
 }
 
+/// How the dataset was made.
+pub const SETTINGS: &str = "settings.json";
+/// Exchanges for training, a line each.
+pub const TRAIN: &str = "train.jsonl";
+/// Exchanges for choosing.
+pub const VALID: &str = "valid.jsonl";
+/// Exchanges for reporting.
+pub const TEST: &str = "test.jsonl";
+/// Every distinct reply.
+pub const POOL: &str = "pool.jsonl";
+
 impl Dataset {
+    /// Whether there is a dataset in `folder`.
+    pub fn is_there(folder: &Path) -> bool {
+        folder.join(SETTINGS).is_file()
+    }
+
     /// Reads the folder that `prepare` wrote.
     ///
     /// # Errors
     /// [`Error::NotMade`] where there is none; a malformed file, with its line.
     pub fn load(folder: &Path) -> Result<Self> {
-        if !folder.join("settings.json").is_file() {
+        if !Self::is_there(folder) {
             return Err(Error::NotMade {
                 what: "prepared dialogue",
                 path: folder.to_path_buf(),
-                command: "homer prepare SCRIPT.csv",
+                remedy: Remedy::Make(Step::Prepare),
             });
         }
         let part = |name: &str| files::read_jsonl(&folder.join(name));
         Ok(Self {
-            settings: files::read_json(&folder.join("settings.json"))?,
-            train: part("train.jsonl")?,
-            valid: part("valid.jsonl")?,
-            test: part("test.jsonl")?,
-            pool: files::read_jsonl(&folder.join("pool.jsonl"))?,
+            settings: files::read_json(&folder.join(SETTINGS))?,
+            train: part(TRAIN)?,
+            valid: part(VALID)?,
+            test: part(TEST)?,
+            pool: files::read_jsonl(&folder.join(POOL))?,
         })
     }
 

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use super::dataset::DatasetSettings;
+use super::dataset::{DatasetSettings, SETTINGS};
 use crate::error::{Error, Result};
 use crate::files;
 
@@ -16,12 +16,12 @@ pub(super) fn check_replaceable(folder: &Path) -> Result<()> {
         Ok(mut entries) => entries.next().is_none(),
         Err(error) => error.kind() == std::io::ErrorKind::NotFound,
     };
-    if free || files::read_json::<DatasetSettings>(&folder.join("settings.json")).is_ok() {
+    if free || files::read_json::<DatasetSettings>(&folder.join(SETTINGS)).is_ok() {
         return Ok(());
     }
     Err(Error::Exists {
         path: folder.to_path_buf(),
-        help: "homer did not write it, so homer leaves it alone: move it away first".into(),
+        remedy: "homer did not write it, so homer leaves it alone: move it away first".into(),
     })
 }
 
@@ -36,7 +36,7 @@ mod tests {
         check_replaceable(&folder).unwrap();
         fs::create_dir(&folder).unwrap();
         check_replaceable(&folder).unwrap();
-        fs::write(folder.join("settings.json"), "{\"volume\": 11}").unwrap();
+        fs::write(folder.join(SETTINGS), "{\"volume\": 11}").unwrap();
         assert!(matches!(
             check_replaceable(&folder),
             Err(Error::Exists { .. })

@@ -9,7 +9,7 @@ use super::report::{Count, Lengths, MOST_FREQUENT, Report, ScriptFigures};
 use super::script::Script;
 use super::split::{Part, Split};
 use crate::dialogue::Exchange;
-use crate::error::{Error, Result};
+use crate::error::{Error, Remedy, Result, Setting};
 
 /// What ready pairs call their character when the user does not.
 const UNNAMED: &str = "the character";
@@ -54,10 +54,10 @@ impl Material {
                 label,
             } => {
                 if options.split == Some(Split::Scene) {
-                    return Err(Error::Setting(
+                    return Err(Error::setting(
                         "ready pairs have no scenes, and neighbouring rows share their context: \
-                         they are split contiguously; leave --split away"
-                            .into(),
+                         they are split contiguously",
+                        Remedy::Leave(Setting::Split),
                     ));
                 }
                 let label = label.as_deref();
@@ -80,8 +80,7 @@ impl Material {
                     "{} never answers anybody: every turn of theirs ({}) opens a scene",
                     character.name, character.turns
                 ),
-                "pick somebody else with --character; \
-                 `homer prepare --list-characters` shows who answers",
+                Remedy::choose_like(Setting::Character, "somebody else").or(Remedy::ListCharacters),
             ));
         }
         let skipped = script.skipped();
@@ -174,8 +173,7 @@ fn notes(valid: usize, test: usize) -> Vec<String> {
     };
     vec![format!(
         "nothing is left for {empty}, because the exchanges stand in too few scenes, and scenes are \
-         never divided. Separate scenes by empty rows, or name the columns that change with them: \
-         --scene-column NAME."
+         never divided. Separate scenes by empty rows, or name the columns that change with them."
     )]
 }
 

@@ -7,7 +7,7 @@
 use super::columns::place;
 use super::read::{Row, Source, data};
 use crate::dialogue::{Exchange, Turn};
-use crate::error::{Error, Result};
+use crate::error::{Error, Remedy, Result, Setting};
 use crate::text::clean::clean;
 
 /// What the file's rows gave.
@@ -63,7 +63,11 @@ impl Pairs {
                     "no row has a query (\"{query}\") and a reply (\"{reply}\"): {} incomplete, {} labelled 0",
                     pairs.incomplete, pairs.others
                 ),
-                "name the right columns with --query-column, --reply-column and --label-column",
+                Remedy::choose([
+                    Setting::QueryColumn,
+                    Setting::ReplyColumn,
+                    Setting::LabelColumn,
+                ]),
             ));
         }
         Ok(pairs)

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use encoding_rs::Encoding;
 
 use super::columns::{Columns, Named};
-use super::dataset::DatasetSettings;
+use super::dataset::{DatasetSettings, POOL, SETTINGS, TEST, TRAIN, VALID};
 use super::material::Material;
 use super::read::{Source, data};
 use super::report::Report;
@@ -14,7 +14,7 @@ use super::script::Script;
 use super::split::{Part, Split, split};
 use super::{folder, pick, picture};
 use crate::dialogue::Exchange;
-use crate::error::{IoContext, Result};
+use crate::error::{IoContext, Remedy, Result, Setting};
 use crate::files;
 
 /// Which script, and what to make of it.
@@ -89,16 +89,16 @@ pub fn prepare(options: &Options, folder: &Path) -> Result<Report> {
     let report = material.report(&source, &parts);
     files::replace_folder(folder, |new| {
         for (name, part) in [
-            ("train.jsonl", Part::Train),
-            ("valid.jsonl", Part::Valid),
-            ("test.jsonl", Part::Test),
+            (TRAIN, Part::Train),
+            (VALID, Part::Valid),
+            (TEST, Part::Test),
         ] {
             let of_part = material.exchanges.iter().zip(&parts);
             let of_part = of_part.filter(|(_, own)| **own == part);
             files::write_jsonl(&new.join(name), of_part.map(|(exchange, _)| exchange))?;
         }
-        files::write_jsonl(&new.join("pool.jsonl"), &material.pool)?;
-        files::write_json(&new.join("settings.json"), &settings)?;
+        files::write_jsonl(&new.join(POOL), &material.pool)?;
+        files::write_json(&new.join(SETTINGS), &settings)?;
         files::write_json(&new.join("report.json"), &report)?;
         let text = new.join("report.txt");
         files::write_atomic(&text, |out| {
@@ -141,7 +141,7 @@ pub fn list_characters(options: &Options) -> Result<Vec<Speaker>> {
             source.path(),
             None,
             "these are ready pairs: they do not say who speaks",
-            "if it is a script, name its columns with --speaker-column and --text-column",
+            Remedy::choose([Setting::SpeakerColumn, Setting::TextColumn]),
         )),
     }
 }

@@ -7,7 +7,7 @@ use csv::StringRecord;
 use encoding_rs::{Encoding, UTF_8};
 
 use super::records::{Records, detect_delimiter};
-use crate::error::{Error, IoContext, Result};
+use crate::error::{Error, IoContext, Remedy, Result, Setting};
 use crate::text::mojibake;
 
 /// The encoding that a label names (`windows-1252`, `latin1`, `utf-16le`, `shift_jis`, …).
@@ -16,9 +16,10 @@ use crate::text::mojibake;
 /// An unknown label; see <https://encoding.spec.whatwg.org/#names-and-labels>.
 pub fn encoding(label: &str) -> Result<&'static Encoding> {
     Encoding::for_label(label.as_bytes()).ok_or_else(|| {
-        Error::Setting(format!(
-            "unknown encoding \"{label}\"; try windows-1252, iso-8859-15, utf-16le, shift_jis or gbk"
-        ))
+        Error::setting(
+            format!("unknown encoding \"{label}\""),
+            "try windows-1252, iso-8859-15, utf-16le, shift_jis or gbk",
+        )
     })
 }
 
@@ -61,7 +62,7 @@ impl Source {
                 path,
                 None,
                 "no such file",
-                "check the path; `homer prepare` without one takes the script in data/",
+                "check the path; where none is given, the script in data/ is taken",
             ));
         }
         let bytes = fs::read(path).at("read", path)?;
@@ -192,7 +193,8 @@ fn decode(path: &Path, bytes: &[u8], wanted: Option<&'static Encoding>) -> Resul
                 path,
                 None,
                 "this is no text file, or its encoding is another",
-                "export the sheet as CSV (UTF-8), or name the encoding: --encoding utf-16le",
+                Remedy::from("export the sheet as CSV (UTF-8)")
+                    .or(Remedy::choose_like(Setting::Encoding, "utf-16le")),
             ));
         }
         return Ok(text.into_owned());
@@ -202,7 +204,7 @@ fn decode(path: &Path, bytes: &[u8], wanted: Option<&'static Encoding>) -> Resul
             path,
             None,
             format!("the text is not valid {}", encoding.name()),
-            "name the right encoding with --encoding",
+            Remedy::choose([Setting::Encoding]),
         ));
     }
     let valid = std::str::from_utf8(bytes).map_or_else(|error| error.valid_up_to(), str::len);
@@ -211,7 +213,8 @@ fn decode(path: &Path, bytes: &[u8], wanted: Option<&'static Encoding>) -> Resul
         path,
         Some(row_at_end(path, &before)?),
         "the text is not valid UTF-8",
-        "save the file as UTF-8, or name its encoding, for instance --encoding windows-1252",
+        Remedy::from("save the file as UTF-8")
+            .or(Remedy::choose_like(Setting::Encoding, "windows-1252")),
     ))
 }
 
@@ -229,13 +232,13 @@ pub(crate) fn data(
     path: &Path,
     row: Option<u64>,
     what: impl Into<String>,
-    help: impl Into<String>,
+    remedy: impl Into<Remedy>,
 ) -> Error {
     Error::Data {
         path: path.to_path_buf(),
         row,
         what: what.into(),
-        help: help.into(),
+        remedy: remedy.into(),
     }
 }
 

@@ -5,7 +5,7 @@ use super::dataset::{Reply, pool};
 use super::read::{Source, data};
 use super::scenes::{Builder, Said, Scene, Skipped, Speaker};
 use crate::dialogue::{Exchange, Turn};
-use crate::error::Result;
+use crate::error::{Remedy, Result, Setting};
 use crate::text::clean::clean_name;
 
 /// How many turns after a reply are kept with it.
@@ -59,7 +59,7 @@ impl Script {
                 source.path(),
                 None,
                 format!("no row has both a speaker (\"{speaker}\") and words (\"{text}\")"),
-                "name the right columns with --speaker-column and --text-column",
+                Remedy::choose([Setting::SpeakerColumn, Setting::TextColumn]),
             ));
         }
         Ok(Self {
@@ -110,16 +110,15 @@ impl Script {
         found.ok_or_else(|| {
             let wanted = wanted.unwrap_or_default();
             let close = self.suggestions(wanted);
-            let hint = if close.is_empty() {
-                String::new()
-            } else {
-                format!("did you mean {}? ", close.join(" or "))
+            let hint = match close.as_slice() {
+                [] => String::new(),
+                close => format!(": did you mean {}?", close.join(" or ")),
             };
             data(
                 source.path(),
                 None,
-                format!("nobody is called \"{wanted}\""),
-                format!("{hint}`homer prepare --list-characters` shows everybody"),
+                format!("nobody is called \"{wanted}\"{hint}"),
+                Remedy::ListCharacters,
             )
         })
     }
@@ -314,8 +313,8 @@ mod tests {
         let close = message("ada");
         assert!(close.contains("did you mean Ada Byron?"), "{close}");
         assert!(!close.contains("Adam"), "{close}");
-        let far = message("Zebulon");
-        assert!(!far.contains("did you mean"), "{far}");
-        assert!(far.contains("--list-characters"), "{far}");
+        let far = script.character(&source, Some("Zebulon")).unwrap_err();
+        assert!(!far.to_string().contains("did you mean"), "{far}");
+        assert_eq!(far.remedy(), Remedy::ListCharacters);
     }
 }

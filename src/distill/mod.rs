@@ -10,16 +10,17 @@ pub mod texts;
 pub mod train;
 pub mod vocabulary;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Remedy, Result, Setting};
 use crate::hf::folder::make_encoder;
 use crate::hf::tokenizer::Tokenizer;
 use crate::model::bi_encoder::{BiEncoder, embed};
 use crate::nn::device::Compute;
 use crate::nn::packed::Tokens;
+use crate::watch::{Unit, Watch};
 
 use student::Cut;
 use texts::Scene;
-use train::{Event, Lessons, Recipe, Trained};
+use train::{Lessons, Recipe, Trained};
 
 /// What the student is to be.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -51,20 +52,6 @@ impl Default for Options {
             },
         }
     }
-}
-
-/// What a distillation tells as it goes.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Progress {
-    /// The teacher embeds the texts.
-    Embedding {
-        /// Texts so far.
-        done: usize,
-        /// Texts in all.
-        of: usize,
-    },
-    /// The student learns.
-    Training(Event),
 }
 
 /// What was kept, and how well the student does.
@@ -99,15 +86,18 @@ pub fn distill(
     sources: &[Vec<Scene>],
     options: &Options,
     compute: &Compute,
-    mut tell: impl FnMut(Progress),
+    watch: &mut dyn Watch,
 ) -> Result<(BiEncoder, Report)> {
     let weights = teacher.encoder.weights()?;
     let layers_of = weights.config.layers;
     if options.layers == 0 || options.layers > layers_of {
-        return Err(Error::Setting(format!(
-            "the encoder has {layers_of} layers: a student of {} cannot be cut out of it",
-            options.layers
-        )));
+        return Err(Error::setting(
+            format!(
+                "the encoder has {layers_of} layers: a student of {} cannot be cut out of it",
+                options.layers
+            ),
+            Remedy::Change(Setting::Layers, "a smaller"),
+        ));
     }
     let counts = sources
         .iter()
@@ -133,6 +123,7 @@ pub fn distill(
 
     let texts = texts::arrange(&sources.concat(), options.recipe.seed)?;
     let sizes = [texts.train.len(), texts.held_out.len()];
+    watch.stage("embedding", sizes.iter().sum::<usize>() as u64, Unit::Parts);
     let mut embedded = 0;
     let mut lessons = |texts: &[String]| {
         let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
@@ -144,10 +135,8 @@ pub fn distill(
             &read(&teacher.tokenizer)?,
             |more| {
                 embedded += more;
-                tell(Progress::Embedding {
-                    done: embedded,
-                    of: sizes.iter().sum(),
-                });
+                watch.advance(embedded as u64);
+                watch.go_on()
             },
         )?;
         Ok::<_, Error>(Lessons {
@@ -168,7 +157,7 @@ pub fn distill(
         &lessons,
         &held_out,
         &options.recipe,
-        |event| tell(Progress::Training(event)),
+        watch,
     )?;
     encoder.set_weights(&weights)?;
     let report = Report {

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Remedy, Result, Setting};
 use crate::nn::config::{Config, Family};
 use crate::nn::weights::{Layout, Part, Values, Weights};
 
@@ -40,16 +40,22 @@ pub fn cut(teacher: &Weights, cut: &Cut<'_>) -> Result<Weights> {
     } = *cut;
     let old = &teacher.config;
     if intermediate > old.intermediate {
-        return Err(Error::Setting(format!(
-            "feed-forward blocks of {intermediate} are wider than the encoder's: {}",
-            old.intermediate
-        )));
+        return Err(Error::setting(
+            format!(
+                "feed-forward blocks of {intermediate} are wider than the encoder's: {}",
+                old.intermediate
+            ),
+            Remedy::Change(Setting::Intermediate, "a smaller"),
+        ));
     }
     if positions > old.max_positions {
-        return Err(Error::Setting(format!(
-            "a longest sequence of {positions} tokens is more than the encoder reads: {}",
-            old.max_positions
-        )));
+        return Err(Error::setting(
+            format!(
+                "a longest sequence of {positions} tokens is more than the encoder reads: {}",
+                old.max_positions
+            ),
+            Remedy::Change(Setting::MaxLength, "a smaller"),
+        ));
     }
     let (layers_key, intermediate_key) = match old.family {
         Family::Bert => ("num_hidden_layers", "intermediate_size"),
@@ -64,7 +70,7 @@ pub fn cut(teacher: &Weights, cut: &Cut<'_>) -> Result<Weights> {
         let place = kept.iter().position(|&id| u64::from(id) == pad);
         raw["pad_token_id"] = place.map_or(Value::Null, Value::from);
     }
-    let config = Config::from_json(raw).map_err(Error::Setting)?;
+    let config = Config::from_json(raw).map_err(Error::Misuse)?;
 
     let layout = Layout::of(old);
     let hidden = old.hidden;

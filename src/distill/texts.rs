@@ -89,11 +89,13 @@ pub fn arrange(scenes: &[Scene], seed: u64) -> Result<Texts> {
         .filter(|turn| distinct.insert(*turn))
         .collect();
     if turns.len() < 2 {
-        return Err(Error::Setting(format!(
-            "{} distinct lines are too few to learn from and to measure by\n  \
-             give a script, or a file with one sentence a line",
-            turns.len()
-        )));
+        return Err(Error::too_few(
+            format!(
+                "{} distinct lines are too few to learn from and to measure by",
+                turns.len()
+            ),
+            "give a script, or a file with one sentence a line",
+        ));
     }
     let mut held: HashSet<&String> = HashSet::new();
     while held.len() < turns.len().div_ceil(HELD_OUT) {

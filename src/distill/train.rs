@@ -13,6 +13,7 @@ use crate::nn::optimizer::{AdamW, clip, read};
 use crate::nn::packed::{Packed, Tokens};
 use crate::nn::weights::Weights;
 use crate::train::schedule::{Schedule, Wishes};
+use crate::watch::{Unit, Watch};
 
 /// Weight of the similarities within a batch beside the distance to the teacher's vectors.
 const MATCHING: f64 = 10.0;
@@ -53,27 +54,6 @@ pub struct Trained {
     pub best_epoch: usize,
 }
 
-/// What a training tells as it goes.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Event {
-    /// A step was taken.
-    Stepped {
-        /// Steps so far.
-        step: u64,
-        /// Steps in all.
-        steps: u64,
-        /// The step's loss.
-        loss: f64,
-    },
-    /// An epoch ended; 0 is before the first.
-    Measured {
-        /// Its number.
-        epoch: usize,
-        /// Mean cosine on held-out texts.
-        cosine: f64,
-    },
-}
-
 /// Trains `student` on `lessons` and keeps it as it was best on `held_out`.
 ///
 /// # Errors
@@ -83,7 +63,7 @@ pub fn train(
     lessons: &Lessons,
     held_out: &Lessons,
     recipe: &Recipe,
-    mut tell: impl FnMut(Event),
+    watch: &mut dyn Watch,
 ) -> Result<Trained> {
     let count = lessons.sequences.len();
     let wishes = Wishes {
@@ -98,7 +78,8 @@ pub fn train(
     let mut order: Vec<usize> = (0..count).collect();
 
     let cosine = mean_cosine(student, held_out)?;
-    tell(Event::Measured { epoch: 0, cosine });
+    watch.stage("training", schedule.steps, Unit::Parts);
+    measured(watch, 0, cosine);
     let mut trained = Trained {
         weights: student.weights()?,
         cosines: vec![cosine],
@@ -124,21 +105,18 @@ pub fn train(
             student.step(&AdamW::default(), schedule.rate(step), &scale)?;
             let [loss] = read([&loss])?;
             if !loss.is_finite() {
-                return Err(Error::Setting(format!(
-                    "the training diverged in step {}: try a smaller --lr than {}",
-                    step + 1,
-                    recipe.lr
-                )));
+                return Err(Error::Diverged {
+                    step,
+                    lr: recipe.lr,
+                });
             }
             step += 1;
-            tell(Event::Stepped {
-                step,
-                steps: schedule.steps,
-                loss,
-            });
+            watch.advance(step);
+            watch.figures(format_args!("loss {loss:.4}"));
+            watch.go_on()?;
         }
         let cosine = mean_cosine(student, held_out)?;
-        tell(Event::Measured { epoch, cosine });
+        measured(watch, epoch, cosine);
         if cosine > trained.cosines[trained.best_epoch] {
             trained.best_epoch = epoch;
             trained.weights = student.weights()?;
@@ -146,6 +124,12 @@ pub fn train(
         trained.cosines.push(cosine);
     }
     Ok(trained)
+}
+
+fn measured(watch: &mut dyn Watch, epoch: usize, cosine: f64) {
+    watch.note(&format!(
+        "epoch {epoch:>3}  cosine on held-out lines {cosine:.4}"
+    ));
 }
 
 /// The mean of `1 - cosine` to the teacher's vectors, plus the weighted mean squared difference
@@ -174,7 +158,7 @@ pub fn imitation(pooled: &Tensor, targets: &Tensor) -> Result<(Tensor, Tensor)> 
 
 /// Mean cosine of the student's vectors to the teacher's.
 fn mean_cosine(student: &dyn Encoder, lessons: &Lessons) -> Result<f64> {
-    let ours = embed(student, &lessons.sequences, |_| {})?;
+    let ours = embed(student, &lessons.sequences, |_| Ok(()))?;
     let pairs = ours.values.iter().zip(&lessons.targets.values);
     let sum: f64 = pairs.map(|(a, b)| f64::from(a * b)).sum();
     Ok(sum / ours.len() as f64)

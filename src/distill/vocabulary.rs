@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Remedy, Result, Setting};
 use crate::hf::tokenizer::Tokenizer;
 
 /// How often each token occurs in a text.
@@ -65,11 +65,14 @@ pub fn choose(tokenizer: &Tokenizer, texts: &[Counts], size: usize) -> Result<Vo
         }
     }
     if kept.len() > size {
-        return Err(Error::Setting(format!(
-            "a vocabulary of {size} is too small: the special tokens and the single characters \
-             alone are {}",
-            kept.len()
-        )));
+        return Err(Error::setting(
+            format!(
+                "a vocabulary of {size} is too small: the special tokens and the single characters \
+                 alone are {}",
+                kept.len()
+            ),
+            Remedy::Change(Setting::Vocabulary, "a larger"),
+        ));
     }
     let frequent = texts.iter().flat_map(|counts| {
         let mut tokens: Vec<(&u32, &u64)> = counts.iter().collect();

@@ -12,6 +12,7 @@ use super::rankers::Ranker;
 use crate::error::Result;
 use crate::stats::bootstrap::{Estimate, estimate, paired};
 use crate::stats::rank::Standing;
+use crate::watch::{Unit, Watch};
 
 /// What a system makes of one case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -272,15 +273,15 @@ pub struct Answers {
     pub systems: serde_json::Map<String, serde_json::Value>,
 }
 
-/// Puts `cases` to a system; `progress` is told how many are done.
+/// Puts `cases` to a system.
 ///
 /// # Errors
-/// A model fails.
+/// A model fails; [`crate::error::Error::Interrupted`].
 pub fn measure(
     cases: &Cases,
     ranker: &dyn Ranker,
     seed: u64,
-    mut progress: impl FnMut(usize),
+    watch: &mut dyn Watch,
 ) -> Result<Vec<Outcome>> {
     let everything: Vec<usize> = (0..cases.pool.len()).collect();
     let mut outcomes = Vec::with_capacity(cases.cases.len());
@@ -297,7 +298,8 @@ pub fn measure(
             all,
             answer: best(&scores, seed, case.number),
         });
-        progress(outcomes.len());
+        watch.advance(outcomes.len() as u64);
+        watch.go_on()?;
     }
     Ok(outcomes)
 }
@@ -338,22 +340,22 @@ fn best(scores: &[f32], seed: u64, case: usize) -> usize {
     best[rng.random_range(0..best.len())]
 }
 
-/// Puts `cases` to every system. `progress` is told the system's name and how many cases are done.
+/// Puts `cases` to every system.
 ///
 /// # Errors
-/// A model fails.
+/// A model fails; [`crate::error::Error::Interrupted`].
 pub fn evaluate(
     cases: &Cases,
     lineup: &Lineup,
     seed: u64,
-    mut progress: impl FnMut(&str, usize),
+    watch: &mut dyn Watch,
 ) -> Result<(Report, Vec<Answers>)> {
     let mut found: Vec<(&'static str, Vec<Outcome>)> = Vec::new();
     let mut systems = Vec::new();
     for system in &lineup.systems {
-        let outcomes = measure(cases, system.ranker.as_ref(), seed, |done| {
-            progress(&system.name, done);
-        })?;
+        watch.stage("queries", cases.cases.len() as u64, Unit::Parts);
+        watch.figures(format_args!("{}", system.name));
+        let outcomes = measure(cases, system.ranker.as_ref(), seed, watch)?;
         systems.push(Row {
             key: system.key,
             name: system.name.clone(),
@@ -376,9 +378,9 @@ pub fn evaluate(
         });
     let reranking = match &lineup.reranking {
         Some(of) => {
-            let with_truth = measure(cases, of.with_truth.as_ref(), seed, |done| {
-                progress("with the true reply added", done);
-            })?;
+            watch.stage("queries", cases.cases.len() as u64, Unit::Parts);
+            watch.figures(format_args!("with the true reply added"));
+            let with_truth = measure(cases, of.with_truth.as_ref(), seed, watch)?;
             Some(Reranking {
                 candidates: of.candidates,
                 before: Figures::of(outcomes(of.before), seed),

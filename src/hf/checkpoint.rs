@@ -10,7 +10,7 @@ use serde::Deserialize;
 pub use super::tensors::{Precision, write_safetensors};
 
 use super::tensors::{Stored, read_pickle, read_safetensors};
-use crate::error::{Error, Result};
+use crate::error::{Error, Remedy, Result};
 use crate::files;
 use crate::nn::config::{Config, Family};
 use crate::nn::weights::{Spec, Values, Weights, encoder_specs};
@@ -100,10 +100,11 @@ impl Checkpoint {
     /// There are none, or a file is damaged, with its name.
     pub fn open(folder: &Path) -> Result<Self> {
         let Some(path) = weights_file(folder) else {
-            return Err(Error::Model {
-                path: folder.to_path_buf(),
-                what: format!("no weights in it: no {SAFETENSORS} and no {PICKLE}"),
-            });
+            return Err(Error::model(
+                folder,
+                format!("no weights in it: no {SAFETENSORS} and no {PICKLE}"),
+                Remedy::None,
+            ));
         };
         let stored = if path.ends_with(SHARDS) {
             read_shards(folder, &path)?
@@ -213,10 +214,7 @@ impl Checkpoint {
     }
 
     fn error(&self, what: String) -> Error {
-        Error::Model {
-            path: self.path.clone(),
-            what,
-        }
+        Error::model(&self.path, what, Remedy::None)
     }
 }
 
@@ -286,10 +284,11 @@ fn read_shards(folder: &Path, index: &Path) -> Result<Vec<Stored>> {
     let mut tensors = Vec::new();
     for name in names {
         if Path::new(&name).file_name() != Some(name.as_ref()) {
-            return Err(Error::Model {
-                path: index.to_path_buf(),
-                what: format!("{name:?} is not the name of a file beside it"),
-            });
+            return Err(Error::model(
+                index,
+                format!("{name:?} is not the name of a file beside it"),
+                Remedy::None,
+            ));
         }
         tensors.extend(read_safetensors(&folder.join(name))?);
     }

@@ -207,7 +207,7 @@ fn replace_model(folder: &Path, fill: impl FnOnce(&Path) -> Result<()>) -> Resul
     if folder.is_file() || occupied && !folder.join("config.json").exists() {
         return Err(Error::Exists {
             path: folder.to_path_buf(),
-            help: "it is not a model, so homer leaves it alone: move it away first".into(),
+            remedy: "it is not a model, so homer leaves it alone: move it away first".into(),
         });
     }
     files::replace_folder(folder, fill)

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::checkpoint::Checkpoint;
 use super::tokenizer::Tokenizer;
-use crate::error::{Error, Result};
+use crate::error::{Error, Remedy, Result};
 use crate::nn::config::Config;
 use crate::nn::device::Compute;
 use crate::nn::encoder::Encoder;
@@ -30,10 +30,11 @@ impl ModelFolder {
     /// the encoder has embeddings.
     pub fn open(folder: &Path) -> Result<Self> {
         if !folder.is_dir() {
-            return Err(Error::Model {
-                path: folder.to_path_buf(),
-                what: "there is no such model folder".into(),
-            });
+            return Err(Error::model(
+                folder,
+                "there is no such model folder",
+                Remedy::None,
+            ));
         }
         let config = Config::read(&folder.join("config.json"))?;
         let checkpoint = Checkpoint::open(folder)?;
@@ -45,14 +46,15 @@ impl ModelFolder {
         }
         let tokenizer = Tokenizer::load(folder)?;
         if tokenizer.entries() > config.vocab {
-            return Err(Error::Model {
-                path: folder.to_path_buf(),
-                what: format!(
+            return Err(Error::model(
+                folder,
+                format!(
                     "its tokenizer has {} entries, its encoder embeds {}: these files are of two models",
                     tokenizer.entries(),
                     config.vocab
                 ),
-            });
+                Remedy::None,
+            ));
         }
         Ok(Self {
             config,

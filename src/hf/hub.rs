@@ -9,18 +9,8 @@ use hf_hub::{Cache, Repo};
 use super::checkpoint::weights_file;
 use crate::builtin;
 use crate::builtin::Builtin;
-use crate::error::{Error, Result};
-
-/// How far the download of a file is, in bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Progress<'a> {
-    /// The file's name.
-    pub file: &'a str,
-    /// What is here.
-    pub done: u64,
-    /// Its length.
-    pub total: u64,
-}
+use crate::error::{Error, Remedy, Result, Setting};
+use crate::watch::{Unit, Watch};
 
 /// What the environment says about the hub.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,17 +62,15 @@ impl HubEnv {
 /// # Errors
 /// What looks like a path is not a model folder, or the model is not in the cache and cannot be
 /// downloaded; the error says what was tried and how to go on without the internet.
-pub fn resolve(encoder: &str, progress: &mut dyn FnMut(Progress<'_>)) -> Result<PathBuf> {
+pub fn resolve(encoder: &str, watch: &mut dyn Watch) -> Result<PathBuf> {
     if encoder == builtin::ENCODER {
-        return Builtin::find().encoder().ok_or_else(|| {
-            Error::Hub(
-                "the built-in encoder is neither beside the program nor beside its sources\n  \
-                 name another, for example `--encoder distilbert-base-uncased`"
-                    .into(),
-            )
+        return Builtin::find().encoder().ok_or_else(|| Error::Hub {
+            what: "the built-in encoder is neither beside the program nor beside its sources"
+                .into(),
+            remedy: Remedy::choose_like(Setting::Encoder, "distilbert-base-uncased"),
         });
     }
-    resolve_in(&HubEnv::from_process(), encoder, progress)
+    resolve_in(&HubEnv::from_process(), encoder, watch)
 }
 
 /// The folder that `encoder` names, if nothing has to be downloaded for it.
@@ -94,18 +82,14 @@ pub fn local(encoder: &str) -> Option<PathBuf> {
         offline: true,
         ..HubEnv::from_process()
     };
-    resolve_in(&env, encoder, &mut |_| {}).ok()
+    resolve_in(&env, encoder, &mut ()).ok()
 }
 
 /// [`resolve`] in a given environment.
 ///
 /// # Errors
 /// As [`resolve`].
-pub fn resolve_in(
-    env: &HubEnv,
-    encoder: &str,
-    progress: &mut dyn FnMut(Progress<'_>),
-) -> Result<PathBuf> {
+pub fn resolve_in(env: &HubEnv, encoder: &str, watch: &mut dyn Watch) -> Result<PathBuf> {
     let path = Path::new(encoder);
     if path.join("config.json").exists() {
         return Ok(path.to_path_buf());
@@ -122,10 +106,7 @@ pub fn resolve_in(
         None
     };
     if let Some(what) = problem {
-        return Err(Error::Model {
-            path: path.to_path_buf(),
-            what: what.into(),
-        });
+        return Err(Error::model(path, what, Remedy::None));
     }
     if let Some(folder) = cached(env, encoder) {
         return Ok(folder);
@@ -137,7 +118,7 @@ pub fn resolve_in(
             "it is not in the cache with all its files, and HF_HUB_OFFLINE is set",
         ));
     }
-    download(env, encoder, progress)
+    download(env, encoder, watch)
 }
 
 /// Whether it was meant as a path: it begins like one, or the folder that it would be in exists.
@@ -189,7 +170,7 @@ const WELCOME: [&str; 3] = [
     "1_Pooling/config.json",
 ];
 
-fn download(env: &HubEnv, id: &str, tell: &mut dyn FnMut(Progress<'_>)) -> Result<PathBuf> {
+fn download(env: &HubEnv, id: &str, watch: &mut dyn Watch) -> Result<PathBuf> {
     // hf-hub links files by relative paths, for which it must know the whole path.
     let cache = std::path::absolute(&env.cache)
         .map_err(|source| failed(env, id, &format!("no place for the cache: {source}")))?;
@@ -207,12 +188,14 @@ fn download(env: &HubEnv, id: &str, tell: &mut dyn FnMut(Progress<'_>)) -> Resul
     // What can be missing comes first, and the weights last: when they are there, all is.
     let mut folder = PathBuf::new();
     for name in WELCOME {
-        fetch(&repo, name, tell).map_err(|why| why.tell(env, id, name))?;
+        watch.go_on()?;
+        fetch(&repo, name, watch).map_err(|why| why.tell(env, id, name))?;
     }
     for names in NEEDED {
+        watch.go_on()?;
         let mut found = None;
         for name in names {
-            found = fetch(&repo, name, tell).map_err(|why| why.tell(env, id, name))?;
+            found = fetch(&repo, name, watch).map_err(|why| why.tell(env, id, name))?;
             if found.is_some() {
                 break;
             }
@@ -261,14 +244,14 @@ impl Fetch {
 fn fetch(
     repo: &ApiRepo,
     name: &str,
-    tell: &mut dyn FnMut(Progress<'_>),
+    watch: &mut dyn Watch,
 ) -> std::result::Result<Option<PathBuf>, Fetch> {
     let mut total = 0;
     let report = Report {
         file: name,
         done: 0,
         total: &mut total,
-        tell,
+        watch,
     };
     let path = match repo.download_with_progress(name, report) {
         Ok(path) => path,
@@ -294,22 +277,20 @@ struct Report<'a> {
     file: &'a str,
     done: u64,
     total: &'a mut u64,
-    tell: &'a mut dyn FnMut(Progress<'_>),
+    watch: &'a mut dyn Watch,
 }
 
 impl hf_hub::api::Progress for Report<'_> {
     fn init(&mut self, size: usize, _: &str) {
         self.done = 0;
         *self.total = size as u64;
+        let what = format!("downloading {}", self.file);
+        self.watch.stage(&what, *self.total, Unit::Bytes);
     }
 
     fn update(&mut self, size: usize) {
         self.done += size as u64;
-        (self.tell)(Progress {
-            file: self.file,
-            done: self.done,
-            total: *self.total,
-        });
+        self.watch.advance(self.done);
     }
 
     fn finish(&mut self) {}
@@ -322,11 +303,15 @@ fn failed(env: &HubEnv, id: &str, why: &str) -> Error {
     } else {
         format!("\n  tried: {}/{id}", env.endpoint)
     };
-    Error::Hub(format!(
-        "cannot get the encoder {id}: {why}{tried}\n  \
-         cache: {}\n  \
-         to go on without the internet, copy the encoder's folder (config.json, tokenizer.json, \
-         model.safetensors) from another machine and name it: `--encoder path/to/folder`",
-        cache_folder(env, id).display(),
-    ))
+    Error::Hub {
+        what: format!(
+            "cannot get the encoder {id}: {why}{tried}\n  cache: {}",
+            cache_folder(env, id).display(),
+        ),
+        remedy: Remedy::from(
+            "to go on without the internet, copy the encoder's folder (config.json, tokenizer.json, \
+             model.safetensors) from another machine",
+        )
+        .and(Remedy::choose_like(Setting::Encoder, "path/to/folder")),
+    }
 }

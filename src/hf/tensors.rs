@@ -12,7 +12,7 @@ use memmap2::Mmap;
 use safetensors::{Dtype, SafeTensors};
 use serde_json::{Map, Value, json};
 
-use crate::error::{Error, IoContext, Result};
+use crate::error::{Error, IoContext, Remedy, Result, Setting};
 use crate::files;
 use crate::nn::weights::Values;
 
@@ -47,11 +47,12 @@ pub fn read_safetensors(path: &Path) -> Result<Vec<Stored>> {
     // SAFETY: homer replaces files by renaming and never writes into one; whoever else changes
     // the file underneath us gets other numbers.
     let map = Arc::new(unsafe { Mmap::map(&file) }.at("read", path)?);
-    let damaged = |why: String| Error::Model {
-        path: path.to_path_buf(),
-        what: format!(
-            "damaged or incomplete ({why})\n  copy or download it again from where it came from"
-        ),
+    let damaged = |why: String| {
+        Error::model(
+            path,
+            format!("damaged or incomplete ({why})"),
+            "copy or download it again from where it came from",
+        )
     };
     let (header, metadata) =
         SafeTensors::read_metadata(&map).map_err(|source| damaged(source.to_string()))?;
@@ -85,12 +86,11 @@ pub fn read_safetensors(path: &Path) -> Result<Vec<Stored>> {
             | Dtype::U64
             | Dtype::I64 => None,
             other => {
-                return Err(Error::Model {
-                    path: path.to_path_buf(),
-                    what: format!(
-                        "{name} is stored as {other}; homer reads F64, F32, F16 and BF16"
-                    ),
-                });
+                return Err(Error::model(
+                    path,
+                    format!("{name} is stored as {other}; homer reads F64, F32, F16 and BF16"),
+                    Remedy::None,
+                ));
             }
         };
         let shape = info.shape.clone();
@@ -132,12 +132,12 @@ fn convert<const N: usize>(bytes: &[u8], value: impl Fn([u8; N]) -> f32) -> Valu
 /// # Errors
 /// The file cannot be read, is damaged, or was written by a PyTorch older than 1.6.
 pub fn read_pickle(path: &Path) -> Result<Vec<Stored>> {
-    let wrong = |why: String| Error::Model {
-        path: path.to_path_buf(),
-        what: format!(
-            "damaged, or not a state dict in PyTorch's zip format ({why})\n  \
-             copy it again, or convert it to model.safetensors with Python's safetensors"
-        ),
+    let wrong = |why: String| {
+        Error::model(
+            path,
+            format!("damaged, or not a state dict in PyTorch's zip format ({why})"),
+            "copy it again, or convert it to model.safetensors with Python's safetensors",
+        )
     };
     let length = std::fs::metadata(path).at("read", path)?.len();
     let file = PthTensors::new(path, None).map_err(|source| wrong(source.to_string()))?;
@@ -234,12 +234,11 @@ pub fn write_safetensors(path: &Path, tensors: &[Named<'_>], precision: Precisio
 fn half(name: &str, value: f32, path: &Path) -> Result<half::f16> {
     let half = half::f16::from_f32(value);
     if value.is_finite() && !half.is_finite() {
-        return Err(Error::Model {
-            path: path.to_path_buf(),
-            what: format!(
-                "{name} holds {value}, which half precision cannot\n  store it with `--precision f32`"
-            ),
-        });
+        return Err(Error::model(
+            path,
+            format!("{name} holds {value}, which half precision cannot"),
+            Remedy::choose_like(Setting::Precision, "f32"),
+        ));
     }
     Ok(half)
 }

@@ -91,5 +91,5 @@ pub fn tiny_config(family: Family, vocab: usize) -> Result<Config> {
             "pad_token_id": 0,
         }),
     };
-    Config::from_json(raw).map_err(Error::Setting)
+    Config::from_json(raw).map_err(Error::Misuse)
 }

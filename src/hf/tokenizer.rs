@@ -18,7 +18,7 @@ use tokenizers::processors::bert::BertProcessing;
 use tokenizers::{AddedToken, Model as _};
 
 use crate::dialogue::Query;
-use crate::error::{Error, IoContext, Result};
+use crate::error::{Error, IoContext, Remedy, Result, Setting};
 use crate::files;
 use crate::nn::packed::Tokens;
 
@@ -85,8 +85,7 @@ impl Tokenizer {
         let Some(vocab) = vocab else {
             return Err(wrong(
                 folder,
-                "no tokenizer.json and no vocab.txt in it\n  \
-                 copy one of them from where the encoder came from",
+                "no tokenizer.json and no vocab.txt in it: copy one of them from where the encoder came from",
             ));
         };
         Self::from_lines(vocab, settings).map_err(|what| wrong(&vocab_path, what))
@@ -99,7 +98,7 @@ impl Tokenizer {
     /// A special token is missing among `words`.
     pub fn from_vocab(words: &[String]) -> Result<Self> {
         let lines: String = words.iter().map(|word| format!("{word}\n")).collect();
-        Self::from_lines(lines, json!({})).map_err(Error::Setting)
+        Self::from_lines(lines, json!({})).map_err(Error::Misuse)
     }
 
     /// BERT's tokenizer, from a vocabulary with one token a line.
@@ -290,7 +289,7 @@ impl Tokenizer {
         self.inner
             .encode_fast(text, false)
             .map(|encoding| encoding.get_ids().to_vec())
-            .map_err(|source| Error::Setting(format!("cannot tokenize {text:?}: {source}")))
+            .map_err(|source| Error::Misuse(format!("cannot tokenize {text:?}: {source}")))
     }
 
     /// The ids of the newest turn before the query that has words, if there is one, `[SEP]`, and the
@@ -341,10 +340,10 @@ fn newest(ids: &[u32], room: usize, sep: u32) -> &[u32] {
 /// Tokens left beside `special` ones.
 fn room(max: usize, special: usize) -> Result<usize> {
     max.checked_sub(special).filter(|&n| n > 0).ok_or_else(|| {
-        Error::Setting(format!(
-            "a longest sequence of {max} tokens leaves no room for text\n  allow at least {}",
-            special + 1
-        ))
+        Error::setting(
+            format!("a longest sequence of {max} tokens leaves no room for text"),
+            Remedy::choose_like(Setting::MaxLength, format!("{}", special + 1)),
+        )
     })
 }
 
@@ -353,10 +352,7 @@ fn no_token(name: &str) -> String {
 }
 
 fn wrong(path: &Path, what: impl Into<String>) -> Error {
-    Error::Model {
-        path: path.to_path_buf(),
-        what: what.into(),
-    }
+    Error::model(path, what, Remedy::None)
 }
 
 fn read_text(path: &Path) -> Result<String> {

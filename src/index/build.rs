@@ -9,8 +9,9 @@ use super::write::IndexWriter;
 use super::{Entry, Origin};
 use crate::corpus::dataset::Dataset;
 use crate::dialogue::Exchange;
-use crate::error::{Error, Result};
+use crate::error::{Error, Remedy, Result, Step};
 use crate::model::bi_encoder::Embeddings;
+use crate::watch::{Unit, Watch};
 
 /// Replies embedded in one call: enough to keep every core busy, and all the vectors that are in
 /// memory at a time.
@@ -18,20 +19,20 @@ const BATCH: usize = 512;
 
 /// Embeds every distinct reply of the pool with `embed`, batch by batch, with the queries that it
 /// answered at `source.query_weight` (see [`blend`]), and puts the index in its place, instead of
-/// one that was there. `progress` is told how many replies are done, and may end it; an index that
-/// was there then stands.
+/// one that was there. Where `watch` stops it, an index that was there stands.
 ///
 /// # Errors
-/// What `embed` and `progress` return; there is no reply, a vector is unusable, or the folder cannot
+/// What `embed` returns, [`Error::Interrupted`]; there is no reply, a vector is unusable, or the folder cannot
 /// be written.
 pub fn build(
     folder: &Path,
     dataset: &Dataset,
     source: Source,
     mut embed: impl FnMut(&[&str]) -> Result<Embeddings>,
-    mut progress: impl FnMut(usize) -> Result<()>,
+    watch: &mut dyn Watch,
 ) -> Result<Manifest> {
     let pool = &dataset.pool;
+    watch.stage("replies", pool.len() as u64, Unit::Parts);
     let exchanges: HashMap<usize, &Exchange> = dataset
         .exchanges()
         .into_iter()
@@ -82,12 +83,13 @@ pub fn build(
             writer.push(&entry, vector)?;
         }
         done += batch.len();
-        progress(done)?;
+        watch.advance(done as u64);
+        watch.go_on()?;
     }
     let Some(writer) = writer else {
-        return Err(Error::Setting(
-            "the prepared dialogue holds no reply\n  prepare it again with `homer prepare SCRIPT.csv`"
-                .into(),
+        return Err(Error::too_few(
+            "the prepared dialogue holds no reply",
+            Remedy::Remake(Step::Prepare),
         ));
     };
     writer.finish(source)
@@ -170,7 +172,7 @@ mod tests {
     }
 
     fn write(folder: &Path, dataset: &Dataset) -> Result<Manifest> {
-        build(folder, dataset, source(), embed, |_| Ok(()))
+        build(folder, dataset, source(), embed, &mut ())
     }
 
     #[test]
@@ -213,7 +215,7 @@ mod tests {
             query_weight: 1.0,
             ..source()
         };
-        build(&folder, &dataset(4), source, embed, |_| Ok(())).unwrap();
+        build(&folder, &dataset(4), source, embed, &mut ()).unwrap();
         let index = Index::open(&folder).unwrap();
         let (reply, query) = (vector("reply 2"), vector("query 1"));
         for (i, stored) in index.vectors()[2 * WIDTH..3 * WIDTH].iter().enumerate() {
@@ -256,7 +258,7 @@ mod tests {
             }
             Ok(embeddings)
         };
-        assert!(build(&folder, &dataset(4), source(), diverged, |_| Ok(())).is_err());
+        assert!(build(&folder, &dataset(4), source(), diverged, &mut ()).is_err());
         assert_eq!(Index::open(&folder).unwrap().len(), 8);
         let left: Vec<_> = fs::read_dir(root.path()).unwrap().collect();
         assert_eq!(left.len(), 1, "{left:?}");
@@ -266,7 +268,7 @@ mod tests {
     fn no_reply_is_an_error_and_leaves_nothing() {
         let root = tempfile::tempdir().unwrap();
         let error = write(&root.path().join("index"), &dataset(0)).unwrap_err();
-        assert!(error.to_string().contains("homer prepare"), "{error}");
+        assert_eq!(error.remedy(), Remedy::Remake(Step::Prepare));
         assert_eq!(fs::read_dir(root.path()).unwrap().count(), 0);
     }
 
@@ -316,12 +318,12 @@ mod tests {
 
         /// What opening says, which is also what to do.
         fn refused(&self, what: &str) -> String {
-            let error = match Index::open(&self.folder) {
-                Ok(_) => panic!("{what}: opened"),
-                Err(error) => error.to_string(),
+            let Err(error) = Index::open(&self.folder) else {
+                panic!("{what}: opened");
             };
-            assert!(error.contains("homer build-index"), "{what}: {error}");
-            error
+            let remedies = [Remedy::Make, Remedy::Remake].map(|one| one(Step::BuildIndex));
+            assert!(remedies.contains(&error.remedy()), "{what}: {error}");
+            error.to_string()
         }
 
         fn edit(&self, from: &str, to: &str) {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{Calibration, MANIFEST, REPLIES, VECTORS};
-use crate::error::{Error, Result};
+use crate::error::{Error, Remedy, Result, Step};
 use crate::{files, fingerprint};
 
 /// The number of the layout; a folder of another number is refused.
@@ -96,7 +96,7 @@ impl Manifest {
             return Err(Error::NotMade {
                 what: "index",
                 path: folder.to_path_buf(),
-                command: "homer build-index",
+                remedy: Remedy::Make(Step::BuildIndex),
             });
         }
         let value: Value = match files::read_json(&path) {
@@ -139,8 +139,5 @@ fn fingerprints(folder: &Path) -> Result<BTreeMap<String, String>> {
 
 /// A file of an index that cannot be used, with what to do about it.
 pub(super) fn damaged(path: &Path, what: &str) -> Error {
-    Error::Model {
-        path: path.to_path_buf(),
-        what: format!("{what}\n  make the index anew with `homer build-index`"),
-    }
+    Error::model(path, what, Remedy::Remake(Step::BuildIndex))
 }

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use super::manifest::{Manifest, Source};
 use super::{Entry, MANIFEST, REPLIES, VECTORS, records};
-use crate::error::{Error, IoContext, Result};
+use crate::error::{Error, IoContext, Remedy, Result, Step};
 use crate::files;
 
 /// Writes an index of a known size beside its place; [`IndexWriter::finish`] puts it there.
@@ -93,10 +93,15 @@ impl IndexWriter {
     pub fn push(&mut self, entry: &Entry, vector: &[f32]) -> Result<()> {
         assert!(self.written < self.replies, "more rows than announced");
         if vector.len() != self.width || !vector.iter().all(|value| value.is_finite()) {
-            return Err(Error::Setting(format!(
-                "the bi-encoder gives no usable vector for {:?}: its training has failed; train it again",
+            let what = format!(
+                "the bi-encoder gives no usable vector for {:?}: its training has failed",
                 entry.text
-            )));
+            );
+            return Err(Error::model(
+                &self.target,
+                what,
+                Remedy::Remake(Step::TrainBi),
+            ));
         }
         self.row.convert_from_f32_slice(vector);
         self.written += 1;

@@ -79,7 +79,7 @@ impl BiEncoder {
     /// The tokenizer or a tensor operation fails.
     pub fn embed_queries(&self, queries: &[Query<'_>]) -> Result<Embeddings> {
         let queries = self.tokenizer.queries(queries, self.max_length)?;
-        query::embed(&queries, |sequences| self.embed(sequences, |_| {}))
+        query::embed(&queries, |sequences| self.embed(sequences, |_| Ok(())))
     }
 
     /// Embeds replies `[replies, hidden]`.
@@ -87,15 +87,19 @@ impl BiEncoder {
     /// # Errors
     /// The tokenizer or a tensor operation fails.
     pub fn embed_replies(&self, replies: &[&str]) -> Result<Embeddings> {
-        self.embed(&self.tokenizer.texts(replies, self.max_length)?, |_| {})
+        self.embed(&self.tokenizer.texts(replies, self.max_length)?, |_| Ok(()))
     }
 
     /// Embeds token sequences `[sequences, hidden]`, in batches; `progress` is told how many more
-    /// are done.
+    /// are done, and may end it.
     ///
     /// # Errors
-    /// A tensor operation fails.
-    pub fn embed(&self, sequences: &[Tokens], progress: impl FnMut(usize)) -> Result<Embeddings> {
+    /// A tensor operation fails, or what `progress` returns.
+    pub fn embed(
+        &self,
+        sequences: &[Tokens],
+        progress: impl FnMut(usize) -> Result<()>,
+    ) -> Result<Embeddings> {
         embed(self.encoder.as_ref(), sequences, progress)
     }
 
@@ -123,7 +127,7 @@ impl BiEncoder {
 pub fn embed(
     encoder: &dyn Encoder,
     sequences: &[Tokens],
-    mut progress: impl FnMut(usize),
+    mut progress: impl FnMut(usize) -> Result<()>,
 ) -> Result<Embeddings> {
     let width = encoder.config().hidden;
     let mut values = Vec::with_capacity(sequences.len() * width);
@@ -136,7 +140,7 @@ pub fn embed(
             .flatten_all()?
             .to_vec1()?;
         values.extend_from_slice(&pooled);
-        progress(batch.len());
+        progress(batch.len())?;
     }
     values.chunks_mut(width).for_each(normalize);
     Ok(Embeddings { width, values })

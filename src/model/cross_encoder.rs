@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::bi_encoder::within;
 use crate::dialogue::Query;
-use crate::error::{Error, Result};
+use crate::error::{Error, Remedy, Result};
 use crate::hf::checkpoint::Precision;
 use crate::hf::export::{model_settings, save_cross_encoder};
 use crate::hf::folder::ModelFolder;
@@ -39,10 +39,11 @@ impl CrossEncoder {
         let settings = model_settings(folder)?;
         let specs = head_specs(&opened.config);
         let Some(head) = opened.checkpoint.named(&specs)? else {
-            return Err(Error::Model {
-                path: folder.to_path_buf(),
-                what: "this model has no head that scores pairs: it is not a cross-encoder".into(),
-            });
+            return Err(Error::model(
+                folder,
+                "this model has no head that scores pairs: it is not a cross-encoder",
+                Remedy::None,
+            ));
         };
         Ok(Self {
             head: Head::new(&opened.config, &head, &compute.device())?,

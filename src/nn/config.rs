@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Remedy, Result};
 use crate::files;
 
 /// The two families of checkpoints that homer reads; they differ in names and in two details.
@@ -54,10 +54,7 @@ impl Config {
     /// (another activation than erf GELU, relative positions).
     pub fn read(path: &Path) -> Result<Self> {
         let raw: Value = files::read_json(path)?;
-        Self::from_json(raw).map_err(|what| Error::Model {
-            path: path.to_path_buf(),
-            what,
-        })
+        Self::from_json(raw).map_err(|what| Error::model(path, what, Remedy::None))
     }
 
     /// The same from parsed JSON; the error is what is wrong, without the path.

@@ -2,7 +2,7 @@
 
 use candle_core::{DType, Device};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Remedy, Result};
 
 /// Where to compute, and with which implementation of the encoder.
 #[derive(Debug, Clone)]
@@ -62,7 +62,7 @@ fn products(device: &Device) -> Result<DType> {
         .cuda_stream()
         .context()
         .compute_capability()
-        .map_err(|source| Error::Setting(format!("--gpu: the device says no version: {source}")))?;
+        .map_err(|source| no_gpu(format!("the device says no version: {source}")))?;
     Ok(if major >= 8 { DType::BF16 } else { DType::F32 })
 }
 
@@ -73,21 +73,27 @@ fn products(_: &Device) -> Result<DType> {
 
 #[cfg(feature = "cuda")]
 fn open_gpu() -> Result<Device> {
-    Device::new_cuda(0)
-        .map_err(|source| Error::Setting(format!("--gpu: no CUDA device can be opened: {source}")))
+    Device::new_cuda(0).map_err(|source| no_gpu(format!("no CUDA device can be opened: {source}")))
 }
 
 #[cfg(all(feature = "metal", not(feature = "cuda")))]
 fn open_gpu() -> Result<Device> {
     Device::new_metal(0)
-        .map_err(|source| Error::Setting(format!("--gpu: no Metal device can be opened: {source}")))
+        .map_err(|source| no_gpu(format!("no Metal device can be opened: {source}")))
 }
 
 #[cfg(not(any(feature = "cuda", feature = "metal")))]
 fn open_gpu() -> Result<Device> {
-    Err(Error::Setting(
-        "--gpu: this homer was built without GPU support\n  \
-         build one with `cargo build --release --features cuda` (NVIDIA) or `--features metal` (Apple)"
-            .into(),
-    ))
+    Err(Error::Gpu {
+        what: "this homer was built without GPU support".into(),
+        remedy: Remedy::BuildForGpu,
+    })
+}
+
+#[cfg(any(feature = "cuda", feature = "metal"))]
+fn no_gpu(what: String) -> Error {
+    Error::Gpu {
+        what,
+        remedy: Remedy::None,
+    }
 }

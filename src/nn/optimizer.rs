@@ -87,7 +87,7 @@ impl Moments {
         if fits(&self.first) && fits(&self.second) {
             Ok(())
         } else {
-            Err(Error::Setting(
+            Err(Error::Misuse(
                 "the optimizer's state belongs to another model".into(),
             ))
         }

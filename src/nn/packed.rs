@@ -86,7 +86,7 @@ impl Packed {
     /// There is no sequence, one is empty or longer than the positions, or an id or type is unknown.
     pub fn check(&self, config: &Config) -> Result<()> {
         let wrong = |what: String| {
-            Err(Error::Setting(format!(
+            Err(Error::Misuse(format!(
                 "the encoder cannot read this batch: {what}"
             )))
         };

@@ -326,5 +326,5 @@ fn one_hot(kinds: &[u32], count: usize, device: &Device) -> Result<Tensor> {
 
 /// The error of a backward pass that nothing preceded.
 pub(super) fn no_forward() -> Error {
-    Error::Setting("the encoder's backward pass needs a forward pass before it".into())
+    Error::Misuse("the encoder's backward pass needs a forward pass before it".into())
 }

@@ -291,7 +291,7 @@ impl Weights {
         if same {
             Ok(())
         } else {
-            Err(Error::Setting(
+            Err(Error::Misuse(
                 "these weights belong to an encoder of another architecture".into(),
             ))
         }

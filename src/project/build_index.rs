@@ -1,43 +1,66 @@
 //! Makes the index of a project: every reply of the character, with its vector.
 
-use super::{POOL, Project};
+use super::{Project, note_unfinished};
 use crate::corpus::dataset::Dataset;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, Step};
 use crate::fingerprint;
+use crate::index::blend::QUERY_WEIGHT;
 use crate::index::manifest::{Manifest, Source};
 use crate::index::{build, calibrate};
 use crate::model::bi_encoder::BiEncoder;
 use crate::nn::device::Compute;
 use crate::train::run::require_bi_encoder;
+use crate::watch::Watch;
+
+/// What can be chosen about an index.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct IndexSettings {
+    /// Weight of the queries that a reply answered in its vector, see [`crate::index::blend`].
+    pub query_weight: f32,
+    /// Whether to compute on a GPU.
+    pub gpu: bool,
+}
+
+impl Default for IndexSettings {
+    fn default() -> Self {
+        Self {
+            query_weight: QUERY_WEIGHT,
+            gpu: false,
+        }
+    }
+}
 
 /// Embeds every distinct reply of the pool by the project's bi-encoder and puts the index in its
 /// place, see [`build::build`].
 ///
 /// # Errors
-/// What `progress` returns; [`Error::NotMade`] where there is no bi-encoder; there is no reply, the
-/// bi-encoder fails, or the folder cannot be written.
+/// [`Error::NotMade`] where there is no dialogue or no bi-encoder; [`Error::Interrupted`]; there is
+/// no reply, the bi-encoder fails, or the folder cannot be written.
 pub fn build_index(
     project: &Project,
-    compute: &Compute,
-    dataset: &Dataset,
-    query_weight: f32,
-    progress: impl FnMut(usize) -> Result<()>,
+    settings: &IndexSettings,
+    watch: &mut dyn Watch,
 ) -> Result<Manifest> {
+    let query_weight = settings.query_weight;
     if !(query_weight.is_finite() && query_weight >= 0.0) {
-        return Err(Error::Setting(format!(
-            "--query-weight {query_weight}: give a number that is not negative"
-        )));
+        return Err(Error::setting(
+            format!("{query_weight} is no weight of the queries"),
+            "give a number that is not negative",
+        ));
     }
+    let compute = Compute::choose(settings.gpu)?;
+    let dataset = Dataset::load(&project.exchanges())?;
     let trained = require_bi_encoder(&project.bi_encoder_model())?;
-    let encoder = BiEncoder::load(&trained.folder, compute)?;
+    note_unfinished(&project.bi_encoder(), Step::TrainBi, watch);
+    let encoder = BiEncoder::load(&trained.folder, &compute)?;
     let source = Source {
         character: dataset.settings.character.clone(),
         context_turns: dataset.settings.context_turns,
         query_weight,
         bi_encoder: fingerprint::of_file(&trained.weights)?,
-        pool: fingerprint::of_file(&project.exchanges().join(POOL))?,
+        pool: fingerprint::of_file(&project.pool())?,
         calibration: calibrate::calibrate(&encoder, &dataset.valid)?,
     };
     let embed = |texts: &[&str]| encoder.embed_replies(texts);
-    build::build(&project.index(), dataset, source, embed, progress)
+    build::build(&project.index(), &dataset, source, embed, watch)
 }

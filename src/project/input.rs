@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use super::Project;
 use crate::builtin::{Builtin, SAMPLE_SCRIPT};
 use crate::corpus::read::data;
-use crate::error::{IoContext, Result};
+use crate::error::{IoContext, Remedy, Result, Setting};
 
 /// The one CSV or TSV that the user put into `data/`, else the sample script: the one there, or
 /// the one that comes with homer.
@@ -38,7 +38,7 @@ pub fn default_input(project: &Project, builtin: &Builtin) -> Result<PathBuf> {
                 &folder,
                 None,
                 "there is no script here",
-                "name one: `homer prepare SCRIPT.csv`",
+                Remedy::choose([Setting::Script]),
             )
         }),
         several => {
@@ -50,7 +50,7 @@ pub fn default_input(project: &Project, builtin: &Builtin) -> Result<PathBuf> {
                 &folder,
                 None,
                 format!("there are several scripts here: {}", names.join(", ")),
-                format!("say which: `homer prepare {}`", names[0]),
+                Remedy::choose_like(Setting::Script, names[0].clone()),
             ))
         }
     }

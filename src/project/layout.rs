@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-/// Name of the pool in the folder of the exchanges.
-pub const POOL: &str = "pool.jsonl";
+use crate::corpus::dataset::POOL;
+use crate::train::run::Run;
 
 /// The folder that a persona lives in (`-C DIR`, else the working folder).
 #[derive(Debug, Clone)]
@@ -32,6 +32,11 @@ impl Project {
         self.data().join("exchanges")
     }
 
+    /// Every distinct reply of the character, as `prepare` writes it.
+    pub(crate) fn pool(&self) -> PathBuf {
+        self.exchanges().join(POOL)
+    }
+
     /// What training writes.
     pub fn runs(&self) -> PathBuf {
         self.root.join("runs")
@@ -49,7 +54,7 @@ impl Project {
 
     /// The bi-encoder that `train-bi` keeps.
     pub fn bi_encoder_model(&self) -> PathBuf {
-        self.bi_encoder().join("model")
+        Run::model_of(&self.bi_encoder())
     }
 
     /// The run of `train-cross`.
@@ -57,9 +62,19 @@ impl Project {
         self.runs().join("cross-encoder")
     }
 
+    /// What validation says about the cross-encoder.
+    pub fn verdict(&self) -> PathBuf {
+        self.cross_encoder().join("reranking.json")
+    }
+
+    /// The figures of a test; `name` is "eval", or tells another test apart.
+    pub fn figures(&self, name: &str) -> PathBuf {
+        self.runs().join(format!("{name}.json"))
+    }
+
     /// The cross-encoder that `train-cross` keeps.
     pub fn cross_encoder_model(&self) -> PathBuf {
-        self.cross_encoder().join("model")
+        Run::model_of(&self.cross_encoder())
     }
 
     /// What `build-index` writes.

@@ -14,23 +14,24 @@ use crate::eval::cases::Cases;
 use crate::eval::rankers::{BiRanker, Bm25Ranker, Chance, Input, Ranker, TfIdfRanker};
 use crate::eval::report::{Lineup, RerankingOf, System};
 use crate::eval::staged::{Staged, Stages};
+use crate::fingerprint;
 use crate::hf::checkpoint::weights_file;
 use crate::hf::hub;
 use crate::model::bi_encoder::BiEncoder;
 use crate::model::cross_encoder::CrossEncoder;
 use crate::nn::device::Compute;
-use crate::train::run::require_bi_encoder;
-use crate::{files, fingerprint};
+use crate::train::run::{Run, require_bi_encoder};
+use crate::watch::Watch;
 
-/// Every system that `project` has, for `cases`. `progress` is told what is being embedded.
+/// Every system that `project` has, for `cases`.
 ///
 /// # Errors
-/// A model is there but damaged.
+/// A model is there but damaged; [`crate::error::Error::Interrupted`].
 pub fn lineup(
     project: &Project,
     compute: &Compute,
     cases: &Arc<Cases>,
-    mut progress: impl FnMut(&str),
+    watch: &mut dyn Watch,
 ) -> Result<Lineup> {
     let mut lineup = Lineup::default();
     lineup.add("chance", "chance", Box::new(Chance));
@@ -38,14 +39,14 @@ pub fn lineup(
     lineup.add("bm25", "BM25", Box::new(Bm25Ranker::new(cases)));
     let Ok(trained) = require_bi_encoder(&project.bi_encoder_model()) else {
         lineup.notes.push(format!(
-            "there is no bi-encoder in {}: `homer train-bi` makes it",
+            "there is no bi-encoder in {}: what needs one is left out",
             project.bi_encoder().display()
         ));
         return Ok(lineup);
     };
     match untuned(project) {
         Ok(folder) => {
-            progress("the untuned encoder");
+            watch.note("embedding with the untuned encoder");
             let encoder = BiEncoder::load(&folder, compute)?;
             for (key, name, input) in [
                 ("untuned_query", "untuned, query alone", Input::Query),
@@ -60,7 +61,8 @@ pub fn lineup(
         }
         Err(note) => lineup.notes.push(note),
     }
-    progress("the bi-encoder");
+    watch.go_on()?;
+    watch.note("embedding with the bi-encoder");
     let encoder = BiEncoder::load(&trained.folder, compute)?;
     let bi = BiRanker::embed(&encoder, cases, Input::Context)?;
     let cross = if weights_file(&project.cross_encoder_model()).is_some() {
@@ -68,7 +70,7 @@ pub fn lineup(
         Some(Box::new(cross) as Box<dyn Rerank>)
     } else {
         lineup.notes.push(format!(
-            "there is no cross-encoder in {}: `homer train-cross` makes it",
+            "there is no cross-encoder in {}: what needs one is left out",
             project.cross_encoder().display()
         ));
         None
@@ -143,11 +145,11 @@ struct Named {
 /// The folder of the encoder that the bi-encoder was before training, or why there is none: it is
 /// not downloaded only to be compared with.
 fn untuned(project: &Project) -> std::result::Result<PathBuf, String> {
-    let path = project.bi_encoder().join("settings.json");
-    let begun: Begun = files::read_json(&path).map_err(|_| {
+    let folder = project.bi_encoder();
+    let begun: Begun = Run::settings(&folder).map_err(|_| {
         format!(
-            "{} does not name the encoder that training started from: its row is left out",
-            path.display()
+            "the run in {} does not name the encoder that it started from: its row is left out",
+            folder.display()
         )
     })?;
     let name = begun.settings.encoder;

@@ -1,11 +1,11 @@
 //! A persona from what training and `build-index` left on disk.
 
+use super::Project;
 use super::verdict::CrossVerdict;
-use super::{POOL, Project};
 use crate::builtin::Builtin;
 use crate::chat::persona::{Fusion, Persona, Rerank};
 use crate::chat::stages::Indexed;
-use crate::error::{Error, Result};
+use crate::error::{Error, Remedy, Result, Step};
 use crate::fingerprint;
 use crate::hf::checkpoint::weights_file;
 use crate::index::Index;
@@ -57,16 +57,14 @@ impl Persona {
         let index = Index::open(&project.index())?;
         let source = index.manifest().source.clone();
         if source.bi_encoder != bi_encoder {
-            return Err(Error::Model {
-                path: project.index(),
-                what: format!(
-                    "built with another bi-encoder than the one in {}\n  \
-                     make the index anew with `homer build-index`",
-                    model.folder.display()
-                ),
-            });
+            let what = format!(
+                "built with another bi-encoder than the one in {}",
+                model.folder.display()
+            );
+            let remedy = Remedy::Remake(Step::BuildIndex);
+            return Err(Error::model(project.index(), what, remedy));
         }
-        let pool = project.exchanges().join(POOL);
+        let pool = project.pool();
         let outdated = pool.is_file() && source.pool != fingerprint::of_file(&pool)?;
         Ok(Self {
             character: source.character,
@@ -116,6 +114,6 @@ mod tests {
         let Err(error) = Persona::load(&Project::new(folder.path()), &Compute::Fast, true) else {
             panic!("a persona out of nothing");
         };
-        assert!(error.to_string().contains("homer train-bi"), "{error}");
+        assert_eq!(error.remedy(), Remedy::Make(Step::TrainBi));
     }
 }

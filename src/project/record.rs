@@ -6,6 +6,7 @@ use std::io::Write;
 use super::Project;
 use crate::error::{IoContext, Result};
 use crate::eval::report::Report;
+use crate::train::run::Run;
 use crate::{files, index};
 
 /// The heading of the cards' section on tests, and that of the section after it.
@@ -19,7 +20,7 @@ const NEXT: &str = "## Use\n";
 /// A file cannot be read or written.
 pub fn record(project: &Project, report: &Report) -> Result<()> {
     for run in [project.bi_encoder(), project.cross_encoder()] {
-        let path = run.join("README.md");
+        let path = Run::card_of(&run);
         if path.is_file() {
             let card = fs::read_to_string(&path).at("read", &path)?;
             let card = with_section(&card, &section(report));

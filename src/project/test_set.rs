@@ -8,7 +8,7 @@ use crate::corpus::dataset::Dataset;
 use crate::corpus::prepare;
 use crate::corpus::prepare::Options;
 use crate::dialogue::Exchange;
-use crate::error::{Error, Result};
+use crate::error::{Error, Remedy, Result, Setting};
 use crate::files;
 use crate::train::run::trained_on;
 use crate::train::settings::Data;
@@ -40,23 +40,33 @@ pub struct TestSet {
 }
 
 impl TestSet {
-    /// The models of `project` that were trained on another split or dialogue, by the name of their
-    /// run: they may have seen what is tested. Of a file nothing is known.
-    pub fn strangers(&self, project: &Project) -> Vec<&'static str> {
+    /// What to bear in mind about the figures: what is tested may have been seen in training. Of the
+    /// models of a file nothing is known.
+    pub(super) fn remarks(&self, project: &Project) -> Vec<String> {
+        let mut remarks = Vec::new();
+        if self.trained_on > 0 {
+            remarks.push(format!(
+                "{} of {} exchanges are in the training part as well: the figures flatter the models",
+                self.trained_on,
+                self.exchanges.len()
+            ));
+        }
         let runs = [
             ("bi-encoder", project.bi_encoder()),
             ("cross-encoder", project.cross_encoder()),
         ];
-        let other = |folder: &Path| {
-            let data = trained_on(folder);
-            data.is_some_and(|data| {
-                self.fingerprint
-                    .as_ref()
-                    .is_some_and(|own| *own != data.fingerprint)
-            })
-        };
-        let others = runs.iter().filter(|(_, folder)| other(folder));
-        others.map(|(name, _)| *name).collect()
+        for (name, folder) in runs {
+            let (own, trained) = (&self.fingerprint, trained_on(&folder));
+            if let (Some(own), Some(trained)) = (own, trained)
+                && *own != trained.fingerprint
+            {
+                remarks.push(format!(
+                    "the {name} was trained on other exchanges than are prepared now, and may have \
+                     seen what is tested: train it again"
+                ));
+            }
+        }
+        remarks
     }
 
     /// Reads what `source` says; of a script, the exchanges of `character`, else of the prepared
@@ -84,7 +94,8 @@ impl TestSet {
                 path,
                 row: None,
                 what: format!("{} is empty: there is nothing to test on", set.name),
-                help: "prepare a longer script, or test on a file: `homer eval --test FILE`".into(),
+                remedy: Remedy::from("prepare a longer script")
+                    .or(Remedy::choose([Setting::TestFile])),
             });
         }
         Ok(set)

@@ -1,9 +1,6 @@
 //! Whether a persona should rerank, and how: judged on validation when a cross-encoder is trained,
 //! and read by everything that answers.
 
-use std::path::PathBuf;
-use std::sync::atomic::AtomicBool;
-
 use serde::{Deserialize, Serialize};
 
 use super::Project;
@@ -19,7 +16,7 @@ use crate::model::cross_encoder::CrossEncoder;
 use crate::nn::device::Compute;
 use crate::train::run::require_bi_encoder;
 use crate::train::settings::BiSettings;
-use crate::watch::go_on;
+use crate::watch::{Unit, Watch};
 use crate::{files, fingerprint};
 
 /// What validation said about the use of the cross-encoder, when it was trained.
@@ -37,22 +34,27 @@ pub struct CrossVerdict {
 }
 
 impl CrossVerdict {
-    /// Where training writes them.
-    pub fn path(project: &Project) -> PathBuf {
-        project.cross_encoder().join("reranking.json")
-    }
-
     /// Reads those of the project's cross-encoder; without any, nobody has judged.
     ///
     /// # Errors
     /// They are there and damaged.
     pub fn read(project: &Project) -> Result<Self> {
-        let path = Self::path(project);
+        let path = project.verdict();
         if path.is_file() {
             files::read_json(&path)
         } else {
             Ok(Self::default())
         }
+    }
+
+    /// Whether the project's cross-encoder was judged beside its bi-encoder.
+    ///
+    /// # Errors
+    /// There is no bi-encoder, or a verdict is there and damaged.
+    pub(super) fn is_up_to_date(project: &Project) -> Result<bool> {
+        let trained = require_bi_encoder(&project.bi_encoder_model())?;
+        let bi_encoder = fingerprint::of_file(&trained.weights)?;
+        Ok(Self::read(project)?.is_judged(&bi_encoder))
     }
 
     /// Whether somebody has judged it beside the bi-encoder of this fingerprint.
@@ -73,28 +75,26 @@ impl CrossVerdict {
 const QUERIES: usize = 200;
 
 /// Judges the project's cross-encoder on validation exchanges and writes the verdict beside it.
-/// `progress` is told how many of how many queries are done.
 ///
 /// # Errors
-/// A model is missing or fails, the verdict cannot be written, or `interrupt` is set.
+/// A model is missing or fails, the verdict cannot be written, or `watch` stops it.
 pub fn judge(
     project: &Project,
     compute: &Compute,
     valid: &[Exchange],
     seed: u64,
-    interrupt: &AtomicBool,
-    mut progress: impl FnMut(usize, usize),
+    watch: &mut dyn Watch,
 ) -> Result<Fit> {
     let cases = Cases::new(valid, QUERIES, seed);
     let trained = require_bi_encoder(&project.bi_encoder_model())?;
     let bi_encoder = BiEncoder::load(&trained.folder, compute)?;
     let first = BiRanker::embed(&bi_encoder, &cases, Input::Context)?;
     let second = CrossEncoder::load(&project.cross_encoder_model(), compute)?;
-    let total = cases.cases.len();
+    watch.stage("reranking", cases.cases.len() as u64, Unit::Parts);
     let count = Choice::default().top_k;
     let scored = candidates(&cases, &first, &second, count, |done| {
-        progress(done, total);
-        go_on(interrupt)
+        watch.advance(done as u64);
+        watch.go_on()
     })?;
     let temperature = BiSettings::default().temperature as f32;
     let fit = fit(&scored, temperature, seed);
@@ -108,7 +108,7 @@ pub fn judge(
             "gain": [fit.gain.low, fit.gain.mean, fit.gain.high],
         })),
     };
-    files::write_json(&CrossVerdict::path(project), &settings)?;
+    files::write_json(&project.verdict(), &settings)?;
     Ok(fit)
 }
 
@@ -122,7 +122,7 @@ mod tests {
         let project = Project::new(folder.path());
         std::fs::create_dir_all(project.cross_encoder()).unwrap();
         let read = |text: &str| {
-            std::fs::write(CrossVerdict::path(&project), text).unwrap();
+            std::fs::write(project.verdict(), text).unwrap();
             CrossVerdict::read(&project).unwrap()
         };
         let absent = CrossVerdict::read(&project).unwrap();

@@ -4,42 +4,47 @@ use std::path::Path;
 
 use super::bi_task::{BiTask, Options};
 use super::card::{Kind, card};
-use super::job::Job;
+use super::job::Training;
 use super::losses::Ranking;
-use super::run::{Outcome, Run, Start};
+use super::run::Outcome;
 use super::settings::BiSettings;
 use super::trainer::train;
 use crate::corpus::dataset::Dataset;
-use crate::error::{Error, Result};
+use crate::error::{Error, Remedy, Result, Setting};
 use crate::model::bi_encoder::BiEncoder;
+use crate::nn::device::Compute;
+use crate::watch::Watch;
 
 const NAME: &str = "bi-encoder";
 
-/// Trains a bi-encoder from the encoder in the folder `encoder`, in the run folder of `job`. To
-/// resume, `settings` are those of the run.
+/// Trains a bi-encoder from the encoder in the folder `encoder`; to go on with a run, from
+/// [`Training::kept`] where there is one.
 ///
 /// # Errors
 /// As [`train`]; a setting makes no sense, the data are too few or, on resuming, others.
 pub fn train_bi(
-    settings: &BiSettings,
+    training: &Training<BiSettings>,
     encoder: &Path,
     dataset: &Dataset,
-    job: &mut Job<'_>,
+    compute: &Compute,
+    watch: &mut dyn Watch,
 ) -> Result<Outcome> {
+    let settings = &training.settings;
     let common = &settings.common;
     if !(settings.temperature > 0.0 && settings.temperature.is_finite()) {
-        return Err(Error::Setting(format!(
-            "a temperature of {} compares nothing: give a number above 0",
-            settings.temperature
-        )));
-    }
-    if common.batch_size < 2 {
-        return Err(Error::Setting(
-            "a batch of one has no in-batch negatives: give a larger `--batch-size`".into(),
+        return Err(Error::setting(
+            format!("a temperature of {} compares nothing", settings.temperature),
+            "give a number above 0",
         ));
     }
-    let resolved = job.resolve(settings, common, dataset)?;
-    let mut model = BiEncoder::load(encoder, job.compute)?;
+    if common.batch_size < 2 {
+        return Err(Error::setting(
+            "a batch of one has no in-batch negatives",
+            Remedy::Change(Setting::BatchSize, "a larger"),
+        ));
+    }
+    let resolved = training.resolve(common, dataset)?;
+    let mut model = BiEncoder::load(encoder, compute)?;
     model.max_length = common.max_length.min(model.encoder.config().max_positions);
     let options = Options {
         ranking: Ranking {
@@ -53,12 +58,9 @@ pub fn train_bi(
     };
     let tokenizer = model.tokenizer.clone();
     let mut task = BiTask::new(model, &tokenizer, &dataset.train, &dataset.valid, options)?;
-    let mut run = match job.start {
-        Start::Resume => Run::resume(job.folder, NAME)?,
-        start => Run::create(job.folder, start, NAME, &resolved)?,
-    };
+    let mut run = training.run(NAME, &resolved)?;
     let plan = resolved.plan(common);
-    let outcome = train(&mut task, &plan, &mut run, job.observer, job.interrupt)?;
+    let outcome = train(&mut task, &plan, &mut run, watch)?;
     let kind = Kind {
         name: NAME,
         encoder: &settings.encoder,

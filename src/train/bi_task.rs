@@ -1,7 +1,5 @@
 //! What the bi-encoder learns: to put a query closest to its true reply, among all replies.
 
-use std::sync::atomic::AtomicBool;
-
 use candle_core::{Device, Tensor};
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
@@ -20,7 +18,7 @@ use crate::model::query;
 use crate::nn::encoder::{Encoder, Pooling};
 use crate::nn::packed::{Packed, Tokens};
 use crate::seed::{Stream, derive};
-use crate::watch::go_on;
+use crate::watch::Watch;
 
 /// Settings of the task.
 #[derive(Debug, Clone, Copy)]
@@ -179,9 +177,9 @@ impl<M: Trainee> Task for BiTask<M> {
     }
 
     /// The rank of the true reply among all distinct validation replies, but for what was just said.
-    fn validate(&self, interrupt: &AtomicBool) -> Result<Validation> {
+    fn validate(&self, watch: &dyn Watch) -> Result<Validation> {
         let encode =
-            |sequences: &[Tokens]| embed_all(self.model.encoder(), sequences, interrupt, |_| {});
+            |sequences: &[Tokens]| embed_all(self.model.encoder(), sequences, |_| watch.go_on());
         let tensor = |all: Embeddings| {
             let shape = (all.len(), all.width);
             Tensor::from_vec(all.values, shape, &Device::Cpu)
@@ -195,7 +193,7 @@ impl<M: Trainee> Task for BiTask<M> {
         order.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
         let (mut loss, mut ranks) = (0.0, 0.0);
         for batch in order.chunks(self.options.batch_size) {
-            go_on(interrupt)?;
+            watch.go_on()?;
             let texts: Vec<u32> = batch
                 .iter()
                 .map(|&i| self.valid.truth[i as usize])
@@ -265,7 +263,7 @@ mod tests {
             let model = BiEncoder::load(folder.path(), &Compute::Fast).unwrap();
             let tokenizer = model.tokenizer.clone();
             let task = BiTask::new(model, &tokenizer, valid, valid, options).unwrap();
-            task.validate(&AtomicBool::new(false)).unwrap().mrr
+            task.validate(&()).unwrap().mrr
         };
         // Each has said the other one's reply just before: nothing but its own is left.
         let said = [exchange(0, "Hat!", "pie"), exchange(1, "Pie.", "hat")];

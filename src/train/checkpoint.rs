@@ -10,7 +10,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::task::{Trainee, Validation};
-use crate::error::{Error, IoContext, Result};
+use crate::error::{Error, IoContext, Remedy, Result};
 use crate::files;
 use crate::hf::tensors::{Precision, read_safetensors, write_safetensors};
 use crate::nn::head::head_specs;
@@ -132,11 +132,9 @@ pub fn restore(folder: &Path, model: &mut dyn Trainee) -> Result<State> {
             for (kind, into) in KINDS.iter().zip([&mut values, &mut first, &mut second]) {
                 let name = format!("{part}.{kind}.{}", spec.name);
                 let tensor = tensors.remove(&name).filter(|t| t.len() == spec.len());
-                into.push(tensor.ok_or_else(|| Error::Model {
-                    path: path.clone(),
-                    what: format!(
-                        "{name} is not in it as this model needs it\n  start anew with `--force`"
-                    ),
+                into.push(tensor.ok_or_else(|| {
+                    let what = format!("{name} is not in it as this model needs it");
+                    Error::model(&path, what, Remedy::Restart)
                 })?);
             }
         }

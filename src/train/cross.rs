@@ -1,7 +1,6 @@
 //! `train-cross`, from the dataset and the trained bi-encoder to the finished run.
 
 use std::path::Path;
-use std::sync::atomic::AtomicBool;
 
 use rand::SeedableRng;
 use rand::seq::index;
@@ -10,14 +9,14 @@ use rand_chacha::ChaCha8Rng;
 use super::card::{Kind, card};
 use super::cross_task::{CrossTask, Loss, Material, Options};
 use super::embed::embed_all;
-use super::job::Job;
+use super::job::Training;
 use super::mining::{Mining, mine};
-use super::run::{Outcome, Run, Start, require_bi_encoder};
+use super::run::{Outcome, require_bi_encoder};
 use super::settings::{CrossSettings, Resolved};
-use super::trainer::{Observer, train};
+use super::trainer::train;
 use crate::corpus::dataset::Dataset;
 use crate::dialogue::Exchange;
-use crate::error::{Error, Result};
+use crate::error::{Error, Remedy, Result, Setting};
 use crate::hf::folder::ModelFolder;
 use crate::model::bi_encoder::BiEncoder;
 use crate::model::cross_encoder::CrossEncoder;
@@ -26,6 +25,7 @@ use crate::nn::device::Compute;
 use crate::nn::head::{Head, head_specs, pooler_specs};
 use crate::nn::packed::Tokens;
 use crate::seed::{Stream, derive};
+use crate::watch::{Unit, Watch};
 
 const NAME: &str = "cross-encoder";
 
@@ -33,61 +33,59 @@ const NAME: &str = "cross-encoder";
 const VALIDATION: usize = 100;
 
 /// Trains a cross-encoder from the encoder in the folder `encoder`, with negatives mined by the
-/// bi-encoder in the folder `bi_encoder`, in the run folder of `job`. To resume, `settings` are
-/// those of the run.
+/// bi-encoder in the folder `bi_encoder`; to go on with a run, from [`Training::kept`] where there is
+/// one.
 ///
 /// # Errors
 /// [`Error::NotMade`] where there is no bi-encoder; else as [`super::bi::train_bi`].
 pub fn train_cross(
-    settings: &CrossSettings,
+    training: &Training<CrossSettings>,
     encoder: &Path,
     bi_encoder: &Path,
     dataset: &Dataset,
-    job: &mut Job<'_>,
+    compute: &Compute,
+    watch: &mut dyn Watch,
 ) -> Result<Outcome> {
+    let settings = &training.settings;
     let common = &settings.common;
     if settings.mining.skip >= settings.mining.depth {
-        return Err(Error::Setting(format!(
-            "nothing is mined from rank {} to rank {}: give a smaller `--skip-ranks` or a larger `--max-rank`",
-            settings.mining.skip + 1,
-            settings.mining.depth
-        )));
+        return Err(Error::setting(
+            format!(
+                "nothing is mined from rank {} to rank {}",
+                settings.mining.skip + 1,
+                settings.mining.depth
+            ),
+            Remedy::Change(Setting::SkipRanks, "a smaller")
+                .or(Remedy::Change(Setting::MaxRank, "a larger")),
+        ));
     }
-    let resolved = job.resolve(settings, common, dataset)?;
+    let resolved = training.resolve(common, dataset)?;
     let mut train_material = Material::new(dataset.train.clone());
     let mut valid_material = Material::new(sample(&dataset.valid, common.seed));
     train_material.check(settings.negatives)?;
 
-    let parts = ["negatives-train.jsonl", "negatives-valid.jsonl"].map(|n| job.folder.join(n));
-    let recalled = job.start == Start::Resume && parts.iter().all(|path| path.exists());
+    let parts =
+        ["negatives-train.jsonl", "negatives-valid.jsonl"].map(|name| training.folder.join(name));
+    let recalled = training.resumes() && parts.iter().all(|path| path.exists());
     if recalled {
         train_material.recall(&parts[0])?;
         valid_material.recall(&parts[1])?;
     } else {
         require_bi_encoder(bi_encoder)?;
-        let miner = BiEncoder::load(bi_encoder, job.compute)?;
+        let miner = BiEncoder::load(bi_encoder, compute)?;
         for material in [&mut train_material, &mut valid_material] {
-            mine_into(
-                material,
-                &miner,
-                settings.mining,
-                job.observer,
-                job.interrupt,
-            )?;
+            mine_into(material, &miner, settings.mining, watch)?;
         }
     }
 
-    let (model, head) = start(encoder, common.max_length, common.seed, job.compute)?;
-    let mut run = match job.start {
-        Start::Resume => Run::resume(job.folder, NAME)?,
-        start => Run::create(job.folder, start, NAME, &resolved)?,
-    };
+    let (model, head) = start(encoder, common.max_length, common.seed, compute)?;
+    let mut run = training.run(NAME, &resolved)?;
     if !recalled {
         train_material.keep(&parts[0])?;
         valid_material.keep(&parts[1])?;
     }
-    if job.start != Start::Resume {
-        job.observer.note(head.describe());
+    if !training.resumes() {
+        watch.note(head.describe());
     }
     let options = Options {
         loss: settings.loss,
@@ -99,7 +97,7 @@ pub fn train_cross(
     let tokenizer = model.tokenizer.clone();
     let mut task = CrossTask::new(model, tokenizer, train_material, &valid_material, options)?;
     let plan = resolved.plan(common);
-    let outcome = train(&mut task, &plan, &mut run, job.observer, job.interrupt)?;
+    let outcome = train(&mut task, &plan, &mut run, watch)?;
     run.finish(&outcome, &describe(settings, &resolved, &outcome))?;
     Ok(outcome)
 }
@@ -146,8 +144,7 @@ fn mine_into(
     material: &mut Material,
     bi_encoder: &BiEncoder,
     mining: Mining,
-    observer: &mut dyn Observer,
-    interrupt: &AtomicBool,
+    watch: &mut dyn Watch,
 ) -> Result<()> {
     let texts = &material.replies().as_strs()[..material.negatives().pool as usize];
     let (tokenizer, max) = (&bi_encoder.tokenizer, bi_encoder.max_length);
@@ -155,16 +152,19 @@ fn mine_into(
     let replies = tokenizer.texts(texts, max)?;
     let contexts = queries.iter().filter(|query| query.context.is_some());
     let total = queries.len() + contexts.count() + replies.len();
-    let mut done = 0;
+    watch.stage("mining", total as u64, Unit::Parts);
+    let mut before = 0;
     let mut embed = |sequences: &[Tokens]| {
-        embed_all(bi_encoder.encoder.as_ref(), sequences, interrupt, |more| {
-            done += more;
-            observer.preparing("mining", done, total);
-        })
+        let embedded = embed_all(bi_encoder.encoder.as_ref(), sequences, |done| {
+            watch.advance((before + done) as u64);
+            watch.go_on()
+        });
+        before += sequences.len();
+        embedded
     };
     let (queries, replies) = (query::embed(&queries, &mut embed)?, embed(&replies)?);
     let truth = &material.negatives().truth;
-    let mined = mine(&queries, &replies, texts, truth, mining, interrupt)?;
+    let mined = mine(&queries, &replies, texts, truth, mining, watch)?;
     material.set_mined(mined);
     Ok(())
 }

@@ -2,7 +2,6 @@
 //! with the query.
 
 use std::path::Path;
-use std::sync::atomic::AtomicBool;
 
 use candle_core::{Device, Tensor};
 use rayon::prelude::*;
@@ -12,14 +11,14 @@ use super::losses;
 use super::negatives::Negatives;
 use super::task::{Task, Trainee, Validation, reciprocal_rank};
 use crate::dialogue::{self, Exchange, Query, Replies};
-use crate::error::{Error, Result};
+use crate::error::{Error, Remedy, Result, Setting};
 use crate::hf::tokenizer::Tokenizer;
 use crate::model::cross_encoder::score;
 use crate::nn::device::scalars;
 use crate::nn::encoder::Pooling;
 use crate::nn::packed::{Packed, Tokens};
 use crate::seed::{Stream, derive};
-use crate::watch::go_on;
+use crate::watch::Watch;
 
 /// What a score is compared with.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -105,10 +104,13 @@ impl Material {
         if distinct > count {
             return Ok(());
         }
-        Err(Error::Setting(format!(
-            "{count} negatives for each true reply need more than the {distinct} distinct replies there are\n  \
-             give a smaller `--negatives`, or prepare a longer script"
-        )))
+        Err(Error::too_few(
+            format!(
+                "{count} negatives for each true reply need more than the {distinct} distinct replies \
+                 there are"
+            ),
+            Remedy::Change(Setting::Negatives, "a smaller").or("prepare a longer script"),
+        ))
     }
 
     /// Keeps the hard negatives at `path`.
@@ -225,7 +227,7 @@ impl<M: Trainee> CrossTask<M> {
 
 /// The error of a model that cannot score.
 fn headless() -> Error {
-    Error::Setting("a cross-encoder needs a head".into())
+    Error::Misuse("a cross-encoder needs a head".into())
 }
 
 impl<M: Trainee> Task for CrossTask<M> {
@@ -268,11 +270,11 @@ impl<M: Trainee> Task for CrossTask<M> {
     }
 
     /// The rank of the true reply among itself and its fixed negatives.
-    fn validate(&self, interrupt: &AtomicBool) -> Result<Validation> {
+    fn validate(&self, watch: &dyn Watch) -> Result<Validation> {
         let head = self.model.head().ok_or_else(headless)?;
         let (mut loss, mut ranks) = (0.0, 0.0);
         for groups in self.valid.chunks(VALIDATION_GROUPS) {
-            go_on(interrupt)?;
+            watch.go_on()?;
             let scores = score(self.model.encoder(), head, &groups.concat())?;
             let mut rest = scores.as_slice();
             for group in groups {

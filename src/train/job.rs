@@ -1,57 +1,82 @@
-//! Where a training runs, where it writes, and who hears of it.
+//! A training that is to be begun, or gone on with.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::run::{Run, Start};
 use super::settings::{Common, Resolved};
-use super::trainer::Observer;
 use crate::corpus::dataset::Dataset;
 use crate::error::Result;
-use crate::nn::device::Compute;
 
-/// The surroundings of a training.
-pub struct Job<'a> {
+/// A training in its folder, with its settings.
+#[derive(Debug)]
+pub struct Training<S> {
     /// The run folder.
-    pub folder: &'a Path,
-    /// What to do about a run that is there.
+    pub folder: PathBuf,
+    /// What is done about a run that is there.
     pub start: Start,
-    /// Where to compute.
-    pub compute: &'a Compute,
-    /// Hears how it goes.
-    pub observer: &'a mut dyn Observer,
-    /// Set to stop after the current step.
-    pub interrupt: &'a AtomicBool,
+    /// The settings: those of the run that is gone on with, else those given.
+    pub settings: S,
+    /// What the run was begun with, where it is gone on with.
+    resumed: Option<Resolved<S>>,
 }
 
-impl Job<'_> {
-    /// The settings of a new run, or those of the one that is resumed.
+impl<S: Clone + Serialize + DeserializeOwned> Training<S> {
+    /// Makes sure that a training may start in `folder`, changes nothing, and takes its settings.
     ///
     /// # Errors
-    /// A setting makes no sense, there is too little data, or other data than the run was begun
-    /// with.
-    pub(super) fn resolve<S: Clone + Serialize + DeserializeOwned>(
-        &self,
-        settings: &S,
-        common: &Common,
-        dataset: &Dataset,
-    ) -> Result<Resolved<S>> {
-        Run::check(self.folder, self.start)?;
-        if self.start == Start::Resume {
-            let resolved: Resolved<S> = Run::settings(self.folder)?;
-            resolved.check_data(dataset)?;
-            return Ok(resolved);
-        }
-        Resolved::new(settings.clone(), common, dataset)
+    /// As [`Run::check`]; the settings of the run that is there cannot be read.
+    pub fn begin(folder: &Path, start: Start, given: &S) -> Result<Self> {
+        Run::check(folder, start)?;
+        let resumed: Option<Resolved<S>> = match start {
+            Start::Resume => Some(Run::settings(folder)?),
+            Start::Fresh | Start::Force => None,
+        };
+        let settings = resumed.as_ref().map_or(given, |run| &run.settings);
+        Ok(Self {
+            folder: folder.to_path_buf(),
+            start,
+            settings: settings.clone(),
+            resumed,
+        })
     }
-}
 
-/// The model folder to go on from when a run is resumed: the best model so far, whose weights the
-/// checkpoint then replaces. `None` where none was kept yet: it is the encoder again.
-pub fn kept(folder: &Path, start: Start) -> Option<PathBuf> {
-    let model = folder.join("model");
-    (start == Start::Resume && model.join("config.json").exists()).then_some(model)
+    /// Whether it goes on with a run.
+    pub fn resumes(&self) -> bool {
+        self.resumed.is_some()
+    }
+
+    /// The model folder to go on from: the best model so far, whose weights the checkpoint then
+    /// replaces. `None` where none was kept yet: it is the encoder again.
+    pub fn kept(&self) -> Option<PathBuf> {
+        let model = Run::model_of(&self.folder);
+        (self.resumes() && model.join("config.json").exists()).then_some(model)
+    }
+
+    /// Every number that decides the training.
+    ///
+    /// # Errors
+    /// A setting makes no sense, there is too little data, or other data than the run was begun with.
+    pub(super) fn resolve(&self, common: &Common, dataset: &Dataset) -> Result<Resolved<S>> {
+        match &self.resumed {
+            Some(resolved) => {
+                resolved.check_data(dataset)?;
+                Ok(resolved.clone())
+            }
+            None => Resolved::new(self.settings.clone(), common, dataset),
+        }
+    }
+
+    /// Opens the run to be written to; `name` heads its loss curve.
+    ///
+    /// # Errors
+    /// As [`Run::create`] and [`Run::resume`].
+    pub(super) fn run(&self, name: &str, resolved: &Resolved<S>) -> Result<Run> {
+        match self.start {
+            Start::Resume => Run::resume(&self.folder, name),
+            start => Run::create(&self.folder, start, name, resolved),
+        }
+    }
 }

@@ -5,7 +5,6 @@
 //! al., 2021, RocketQA, on false negatives), and so is whatever says the same as the true reply.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::AtomicBool;
 
 use candle_core::{Device, Tensor};
 use rayon::prelude::*;
@@ -13,7 +12,7 @@ use rayon::prelude::*;
 use crate::error::Result;
 use crate::model::bi_encoder::Embeddings;
 use crate::text::tfidf::tokens;
-use crate::watch::go_on;
+use crate::watch::Watch;
 
 /// Which ranks are taken, and what counts as the same as the true reply.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -50,7 +49,7 @@ const DUPLICATES: usize = 64;
 /// query's true reply in the pool; `texts` are the pool's.
 ///
 /// # Errors
-/// [`crate::error::Error::Interrupted`] soon after `interrupt` is set, or a tensor operation
+/// [`crate::error::Error::Interrupted`] soon after `watch` says so, or a tensor operation
 /// fails.
 pub fn mine(
     queries: &Embeddings,
@@ -58,7 +57,7 @@ pub fn mine(
     texts: &[&str],
     truth: &[u32],
     mining: Mining,
-    interrupt: &AtomicBool,
+    watch: &dyn Watch,
 ) -> Result<Vec<Vec<u32>>> {
     let words: Vec<BTreeSet<String>> = texts.iter().map(|text| tokens(text).collect()).collect();
     let width = pool.width;
@@ -69,7 +68,7 @@ pub fn mine(
         .chunks(BLOCK * width)
         .zip(truth.chunks(BLOCK))
     {
-        go_on(interrupt)?;
+        watch.go_on()?;
         let block = Tensor::from_slice(block, (block.len() / width, width), &Device::Cpu)?;
         let scores: Vec<Vec<f32>> = block.matmul(&replies)?.to_vec2()?; // [block, pool]
         let of_query = |(scores, &truth): (&Vec<f32>, &u32)| {
@@ -147,9 +146,8 @@ mod tests {
             "what is that noise",
         ];
         let pool = at(&[0.0, 30.0, 60.0, 65.0, 100.0, 150.0]);
-        let never = AtomicBool::new(false);
         let queries = at(&[5.0]);
-        mine(&queries, &pool, &texts, &[truth], mining, &never)
+        mine(&queries, &pool, &texts, &[truth], mining, &())
             .unwrap()
             .remove(0)
     }
@@ -191,13 +189,17 @@ mod tests {
             depth: 1,
             ..Mining::default()
         };
-        let never = AtomicBool::new(false);
-        let all = mine(&at(&angles), &pool, &texts, &truth, mining, &never).unwrap();
+        let all = mine(&at(&angles), &pool, &texts, &truth, mining, &()).unwrap();
         assert_eq!(all.len(), 600);
         assert_eq!(all[200], [1]); // 100°
         assert_eq!(all[400], [2]); // 200°
         assert_eq!(all[599], [3]); // 299.5°
-        let stop = AtomicBool::new(true);
-        assert!(mine(&at(&angles), &pool, &texts, &truth, mining, &stop).is_err());
+        struct Stop;
+        impl Watch for Stop {
+            fn stop(&self) -> bool {
+                true
+            }
+        }
+        assert!(mine(&at(&angles), &pool, &texts, &truth, mining, &Stop).is_err());
     }
 }

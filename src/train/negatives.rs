@@ -8,7 +8,7 @@ use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
 use crate::dialogue::{Exchange, Replies};
-use crate::error::{Error, Result};
+use crate::error::{Error, Remedy, Result};
 use crate::files;
 
 /// Per exchange, by number among the [`Replies`]: the true reply and where its negatives come from.
@@ -114,10 +114,7 @@ impl Negatives {
     /// # Errors
     /// The file cannot be read, or belongs to other exchanges.
     pub fn load(&mut self, path: &Path, exchanges: &[Exchange], replies: &Replies) -> Result<()> {
-        let other = || Error::Model {
-            path: path.to_path_buf(),
-            what: "belongs to other exchanges\n  train anew with `--force`".into(),
-        };
+        let other = || Error::model(path, "belongs to other exchanges", Remedy::Restart);
         let rows: Vec<Row> = files::read_jsonl(path)?;
         if rows.len() != exchanges.len() {
             return Err(other());

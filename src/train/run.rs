@@ -11,7 +11,7 @@ use super::checkpoint::State;
 use super::settings::Data;
 use super::task::{Trainee, Validation};
 use super::{checkpoint, curve};
-use crate::error::{Error, IoContext, Result};
+use crate::error::{Error, IoContext, Remedy, Result, Step};
 use crate::files;
 use crate::hf::checkpoint::weights_file;
 
@@ -83,6 +83,10 @@ pub struct Run {
 const SETTINGS: &str = "settings.json";
 const METRICS: &str = "metrics.jsonl";
 const DONE: &str = "done.json";
+const MODEL: &str = "model";
+const CHECKPOINT: &str = "checkpoint";
+const CARD: &str = "README.md";
+const CURVE: &str = "loss.png";
 
 impl Run {
     /// Whether a training may start in `folder`; changes nothing, so ask before long work.
@@ -91,28 +95,20 @@ impl Run {
     /// [`Error::Exists`] for what must not be overwritten unasked; with [`Start::Resume`], that
     /// there is nothing to go on with.
     pub fn check(folder: &Path, start: Start) -> Result<()> {
-        let exists = |help: &str| {
-            Err(Error::Exists {
-                path: folder.to_path_buf(),
-                help: help.into(),
-            })
-        };
+        let path = folder.to_path_buf();
         let begun = begun(folder);
         let done = Self::is_finished(folder);
         match start {
-            Start::Fresh if done => {
-                exists("it is a finished run; `--force` trains anew and moves it aside")
-            }
-            Start::Fresh if begun => exists(
-                "it is an unfinished run; `--resume` goes on with it, `--force` trains anew and moves it aside",
-            ),
-            Start::Resume if done => exists(
-                "it is finished: there is nothing to resume; `--force` trains anew and moves it aside",
-            ),
-            Start::Resume if !folder.join(SETTINGS).exists() => Err(Error::Setting(format!(
-                "there is no run to resume in {}\n  start one without `--resume`",
-                folder.display()
-            ))),
+            Start::Fresh if done => Err(Error::Exists {
+                path,
+                remedy: Remedy::Restart,
+            }),
+            Start::Fresh if begun => Err(Error::Exists {
+                path,
+                remedy: Remedy::ResumeOrRestart,
+            }),
+            Start::Resume if done => Err(Error::Finished { path }),
+            Start::Resume if !folder.join(SETTINGS).exists() => Err(Error::NoRun { path }),
             _ => Ok(()),
         }
     }
@@ -183,13 +179,33 @@ impl Run {
         &self.folder
     }
 
-    /// Where the best model is kept.
-    pub fn model(&self) -> PathBuf {
-        self.folder.join("model")
+    /// Where a run keeps its best model.
+    pub fn model_of(folder: &Path) -> PathBuf {
+        folder.join(MODEL)
+    }
+
+    /// The model card of a run.
+    pub fn card_of(folder: &Path) -> PathBuf {
+        folder.join(CARD)
+    }
+
+    /// The loss curve of a run.
+    pub fn curve_of(folder: &Path) -> PathBuf {
+        folder.join(CURVE)
+    }
+
+    /// How a run ended; `None` where it did not, or does not say.
+    pub fn outcome(folder: &Path) -> Option<Outcome> {
+        files::read_json(&folder.join(DONE)).ok()
+    }
+
+    /// Whether there is a checkpoint to go on from.
+    pub fn can_resume(folder: &Path) -> bool {
+        checkpoint::exists(&folder.join(CHECKPOINT))
     }
 
     fn checkpoint(&self) -> PathBuf {
-        self.folder.join("checkpoint")
+        self.folder.join(CHECKPOINT)
     }
 
     /// Puts the model where the checkpoint left it, drops later metrics, and tells the state; a
@@ -242,7 +258,7 @@ impl Run {
     /// # Errors
     /// The picture cannot be drawn or written.
     pub fn draw(&self) -> Result<()> {
-        curve::draw(&self.rows, &self.title, &self.folder.join("loss.png"))
+        curve::draw(&self.rows, &self.title, &Self::curve_of(&self.folder))
     }
 
     /// Marks the run as finished and writes its card; the checkpoint has served.
@@ -250,7 +266,7 @@ impl Run {
     /// # Errors
     /// A file cannot be written.
     pub fn finish(&self, outcome: &Outcome, card: &str) -> Result<()> {
-        let path = self.folder.join("README.md");
+        let path = Self::card_of(&self.folder);
         files::write_atomic(&path, |out| {
             out.write_all(card.as_bytes()).at("write", &path)
         })?;
@@ -286,17 +302,16 @@ fn lock(folder: &Path) -> Result<File> {
     let file = File::create(&path).at("create", &path)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(Error::Setting(format!(
-            "another training writes to {}\n  wait for it, or stop it first",
-            folder.display()
-        ))),
+        Err(TryLockError::WouldBlock) => Err(Error::Busy {
+            path: folder.to_path_buf(),
+        }),
         Err(TryLockError::Error(source)) => Err(source).at("lock", &path),
     }
 }
 
 /// Whether the training in a run folder is not finished, though it has kept a model.
 pub fn is_unfinished(folder: &Path) -> bool {
-    folder.join(SETTINGS).exists() && folder.join("model").exists() && !Run::is_finished(folder)
+    folder.join(SETTINGS).exists() && Run::model_of(folder).exists() && !Run::is_finished(folder)
 }
 
 /// What the run in `folder` was trained on, if its settings are there and say so.
@@ -324,7 +339,7 @@ pub struct Trained {
 pub fn require_bi_encoder(model: &Path) -> Result<Trained> {
     let begun = || {
         let run = model.parent();
-        run.is_some_and(|run| checkpoint::exists(&run.join("checkpoint")))
+        run.is_some_and(Run::can_resume)
     };
     match weights_file(model) {
         Some(weights) => Ok(Trained {
@@ -334,10 +349,10 @@ pub fn require_bi_encoder(model: &Path) -> Result<Trained> {
         None => Err(Error::NotMade {
             what: "bi-encoder",
             path: model.to_path_buf(),
-            command: if begun() {
-                "homer train-bi --resume"
+            remedy: if begun() {
+                Remedy::Resume(Step::TrainBi)
             } else {
-                "homer train-bi"
+                Remedy::Make(Step::TrainBi)
             },
         }),
     }
@@ -345,7 +360,7 @@ pub fn require_bi_encoder(model: &Path) -> Result<Trained> {
 
 /// Whether a folder holds anything that was trained.
 fn begun(folder: &Path) -> bool {
-    checkpoint::exists(&folder.join("checkpoint")) || folder.join("model").exists()
+    Run::can_resume(folder) || Run::model_of(folder).exists()
 }
 
 /// Makes way for a new run: what was trained goes to the first free of `FOLDER.old`,

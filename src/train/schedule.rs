@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Remedy, Result};
 
 /// What the user may fix; the rest follows from the size of the data.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -40,21 +40,22 @@ impl Schedule {
     /// There would be no step, or a wish makes no sense.
     pub fn new(per_epoch: u64, lr: f64, wishes: Wishes) -> Result<Self> {
         if !(lr > 0.0 && lr.is_finite()) {
-            return Err(Error::Setting(format!(
-                "a learning rate of {lr} trains nothing: give a number above 0"
-            )));
+            return Err(Error::setting(
+                format!("a learning rate of {lr} trains nothing"),
+                "give a number above 0",
+            ));
         }
         if !(0.0..1.0).contains(&wishes.warmup) {
-            return Err(Error::Setting(format!(
-                "a warm-up of {} is no share of the steps: give a number from 0 to below 1",
-                wishes.warmup
-            )));
+            return Err(Error::setting(
+                format!("a warm-up of {} is no share of the steps", wishes.warmup),
+                "give a number from 0 to below 1",
+            ));
         }
         let steps = wishes
             .steps
             .unwrap_or(per_epoch.saturating_mul(wishes.epochs));
         if steps == 0 {
-            return Err(Error::Setting("there is no step to train".into()));
+            return Err(Error::setting("there is no step to train", Remedy::None));
         }
         let evaluate_every = wishes
             .evaluate_every

@@ -9,7 +9,7 @@ use super::schedule::{Schedule, Wishes};
 use super::trainer::Plan;
 use crate::corpus::dataset::Dataset;
 use crate::dialogue;
-use crate::error::{Error, Result};
+use crate::error::{Error, Remedy, Result, Setting};
 use crate::hf::tensors::Precision;
 
 /// What both trainings take.
@@ -175,11 +175,13 @@ impl Data {
     pub fn of(dataset: &Dataset) -> Result<Self> {
         let (train, valid) = (dataset.train.len(), dataset.valid.len());
         if train < 2 || valid == 0 {
-            return Err(Error::Setting(format!(
-                "{train} exchanges to train on and {valid} to validate on are too few\n  \
-                 prepare a script in which {} answers more often, in more scenes",
-                dataset.settings.character
-            )));
+            return Err(Error::too_few(
+                format!("{train} exchanges to train on and {valid} to validate on are too few"),
+                format!(
+                    "prepare a script in which {} answers more often, in more scenes",
+                    dataset.settings.character
+                ),
+            ));
         }
         Ok(Self {
             source: dataset.settings.source.clone(),
@@ -203,8 +205,9 @@ impl<S> Resolved<S> {
     /// A setting makes no sense, or there is too little data.
     pub fn new(settings: S, common: &Common, dataset: &Dataset) -> Result<Self> {
         if common.batch_size == 0 || common.chunk_size == 0 {
-            return Err(Error::Setting(
-                "a batch or a chunk of nothing trains nothing".into(),
+            return Err(Error::setting(
+                "a batch or a chunk of nothing trains nothing",
+                Remedy::Change(Setting::BatchSize, "a larger"),
             ));
         }
         let data = Data::of(dataset)?;
@@ -231,11 +234,7 @@ impl<S> Resolved<S> {
         if Data::of(dataset)?.fingerprint == self.data.fingerprint {
             return Ok(());
         }
-        Err(Error::Setting(
-            "the exchanges have changed since this run was begun: it cannot be resumed\n  \
-             train anew with `--force`"
-                .into(),
-        ))
+        Err(Error::OtherExchanges)
     }
 
     /// The loop's plan.

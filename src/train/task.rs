@@ -2,7 +2,6 @@
 //! bi-encoder and the cross-encoder.
 
 use std::path::Path;
-use std::sync::atomic::AtomicBool;
 
 use candle_core::Tensor;
 use serde::{Deserialize, Serialize};
@@ -14,6 +13,7 @@ use crate::model::cross_encoder::CrossEncoder;
 use crate::nn::encoder::Encoder;
 use crate::nn::head::Head;
 use crate::stats::rank::Standing;
+use crate::watch::Watch;
 
 /// A model that can be trained and kept.
 pub trait Trainee {
@@ -113,8 +113,8 @@ pub trait Task {
     /// Judges the model on the validation exchanges.
     ///
     /// # Errors
-    /// [`crate::error::Error::Interrupted`] soon after `interrupt` is set, or a tensor operation fails.
-    fn validate(&self, interrupt: &AtomicBool) -> Result<Validation>;
+    /// [`crate::error::Error::Interrupted`] soon after `watch` says so, or a tensor operation fails.
+    fn validate(&self, watch: &dyn Watch) -> Result<Validation>;
 }
 
 /// The expected reciprocal rank of candidate `truth`, ties broken at random, as `eval` counts it.

@@ -1,6 +1,5 @@
 //! The training loop, the same for both models.
 
-use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use super::batches::Batches;
@@ -12,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::hf::tensors::Precision;
 use crate::nn::optimizer::{AdamW, clip, read};
 use crate::seed::{Stream, derive};
-use crate::watch::go_on;
+use crate::watch::{Unit, Watch};
 
 /// How to train.
 #[derive(Debug, Clone, Copy)]
@@ -32,66 +31,30 @@ pub struct Plan {
 /// Gradients whose norm, over encoder and head, is larger are scaled down to it.
 const MAX_NORM: f64 = 1.0;
 
-/// What a validation says of a model.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
-    /// It has not been trained yet.
-    Baseline,
-    /// It is the best so far, and kept.
-    Best,
-    /// An earlier one was better.
-    Worse,
-}
-
-/// Hears how a training goes.
-pub trait Observer {
-    /// Something worth knowing, in a sentence.
-    fn note(&mut self, _message: &str) {}
-
-    /// Of the work before the first step, `done` parts of `total` are done.
-    fn preparing(&mut self, _what: &'static str, _done: usize, _total: usize) {}
-
-    /// The loop begins, `step` of `steps` steps behind it.
-    fn started(&mut self, _step: u64, _steps: u64) {}
-
-    /// A step was taken.
-    fn stepped(&mut self, _row: &Row) {}
-
-    /// The model was validated.
-    fn validated(&mut self, _step: u64, _validation: &Validation, _verdict: Verdict) {}
-}
-
-/// Hears nothing.
-impl Observer for () {}
-
 /// Trains, from where the run's checkpoint stands. The best model is kept in the run.
 ///
 /// # Errors
-/// [`Error::Interrupted`] once `interrupt` is set: the step is finished and a checkpoint written.
+/// [`Error::Interrupted`] once `watch` says so: the step is finished and a checkpoint written.
 /// [`Error::Diverged`] when the loss or its gradient is no number any more. Anything that the
 /// task or the run fails with.
 pub fn train(
     task: &mut dyn Task,
     plan: &Plan,
     run: &mut Run,
-    observer: &mut dyn Observer,
-    interrupt: &AtomicBool,
+    watch: &mut dyn Watch,
 ) -> Result<Outcome> {
     let Plan { schedule, .. } = *plan;
     let mut batches = Batches::new(task.examples(), plan.batch_size, plan.seed);
     let mut state = run.restore(task.model_mut())?;
     let (clock, before) = (Instant::now(), state.seconds);
-    observer.started(state.step, schedule.steps);
+    watch.stage("training", schedule.steps, Unit::Parts);
+    watch.advance(state.step);
+    if state.step > 0 {
+        let (step, steps) = (state.step, schedule.steps);
+        watch.note(&format!("going on after step {step} of {steps}"));
+    }
     loop {
-        let outcome = advance(
-            task,
-            plan,
-            &mut batches,
-            &mut state,
-            run,
-            observer,
-            interrupt,
-        );
+        let outcome = advance(task, plan, &mut batches, &mut state, run, watch);
         state.seconds = before + clock.elapsed().as_secs_f64();
         match outcome {
             Ok(Next::Step) => {}
@@ -108,7 +71,7 @@ pub fn train(
         }
     }
     let (Some(baseline), Some((best_step, best))) = (state.baseline, state.best) else {
-        return Err(Error::Setting("nothing was trained".into()));
+        return Err(Error::Misuse("nothing was trained".into()));
     };
     Ok(Outcome {
         steps: state.step,
@@ -134,13 +97,12 @@ fn advance(
     batches: &mut Batches,
     state: &mut State,
     run: &mut Run,
-    observer: &mut dyn Observer,
-    interrupt: &AtomicBool,
+    watch: &mut dyn Watch,
 ) -> Result<Next> {
-    go_on(interrupt)?;
+    watch.go_on()?;
     let epoch = |step: u64, batches: &Batches| step as f64 / batches.per_epoch() as f64;
     if plan.schedule.evaluates(state.step) && state.validated != Some(state.step) {
-        let validation = task.validate(interrupt)?;
+        let validation = task.validate(watch)?;
         if !validation.loss.is_finite() {
             return Err(diverged(plan, state.step));
         }
@@ -151,11 +113,23 @@ fn advance(
             valid_mrr: Some(validation.mrr),
             ..Row::default()
         })?;
-        let verdict = judge(state, validation);
-        if verdict == Verdict::Best {
-            task.model().save(&run.model(), plan.precision)?;
+        let standing = judge(state, validation);
+        if standing == Standing::Best {
+            task.model()
+                .save(&Run::model_of(run.folder()), plan.precision)?;
         }
-        observer.validated(state.step, &validation, verdict);
+        watch.note(&format!(
+            "step {:>5}/{}  validation loss {:.4}  MRR {:.4}{}",
+            state.step,
+            plan.schedule.steps,
+            validation.loss,
+            validation.mrr,
+            match standing {
+                Standing::Baseline => "  (before training)",
+                Standing::Best => "  (best so far, kept)",
+                Standing::Worse => "",
+            }
+        ));
         return Ok(Next::Validated);
     }
     if state.step == plan.schedule.steps || state.since_best >= plan.patience {
@@ -186,37 +160,50 @@ fn advance(
         return Err(diverged(plan, state.step));
     }
     state.step += 1;
+    let speed = examples as f64 / clock.elapsed().as_secs_f64();
     let row = Row {
         step: state.step,
         epoch: epoch(state.step, batches),
         loss: Some(loss),
         lr: Some(lr),
         grad_norm: Some(norm),
-        examples_per_second: Some(examples as f64 / clock.elapsed().as_secs_f64()),
+        examples_per_second: Some(speed),
         ..Row::default()
     };
     run.log(row)?;
-    observer.stepped(&row);
+    watch.advance(state.step);
+    watch.figures(format_args!("loss {loss:.3}  {speed:.0} examples/s"));
     Ok(Next::Step)
+}
+
+/// What a validation says of a model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    /// It has not been trained yet.
+    Baseline,
+    /// It is the best so far, and kept.
+    Best,
+    /// An earlier one was better.
+    Worse,
 }
 
 /// Enters a validation into the state. The untrained model is what training is measured by, and
 /// is never kept itself.
-fn judge(state: &mut State, validation: Validation) -> Verdict {
+fn judge(state: &mut State, validation: Validation) -> Standing {
     state.validated = Some(state.step);
     if state.step == 0 {
         state.baseline = Some(validation);
-        return Verdict::Baseline;
+        return Standing::Baseline;
     }
     match state.best {
         Some((_, best)) if !validation.beats(&best) => {
             state.since_best += 1;
-            Verdict::Worse
+            Standing::Worse
         }
         _ => {
             state.best = Some((state.step, validation));
             state.since_best = 0;
-            Verdict::Best
+            Standing::Best
         }
     }
 }

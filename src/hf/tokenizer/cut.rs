@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use serde_json::{Map, Value};
 
 use super::Tokenizer;
-use crate::error::{Error, Result};
+use crate::error::{Error, Remedy, Result, Setting};
 
 impl Tokenizer {
     /// Every token with its id, in the order of the ids.
@@ -31,10 +31,14 @@ impl Tokenizer {
         let text = self.inner.to_string(false).map_err(refused)?;
         let mut json: Value = serde_json::from_str(&text).map_err(refused)?;
         if json["model"]["type"] != "WordPiece" {
-            return Err(Error::Setting(format!(
+            let what = format!(
                 "homer cuts the vocabulary of WordPiece tokenizers, and this one is {}",
                 json["model"]["type"]
-            )));
+            );
+            return Err(Error::setting(
+                what,
+                Remedy::Change(Setting::Encoder, "another"),
+            ));
         }
         let places: HashMap<u64, usize> = kept
             .iter()
@@ -82,7 +86,7 @@ impl Tokenizer {
             *decoder = new;
         }
         // tokenizer.json says it all; a vocab.txt beside it would only say it again.
-        Self::new(inner, settings, None).map_err(Error::Setting)
+        Self::new(inner, settings, None).map_err(Error::Misuse)
     }
 }
 
@@ -97,5 +101,5 @@ fn renumber(value: &mut Value, place: &impl Fn(&Value) -> Option<usize>) {
 }
 
 fn refused(source: impl std::fmt::Display) -> Error {
-    Error::Setting(format!("the tokenizer cannot be cut: {source}"))
+    Error::Misuse(format!("the tokenizer cannot be cut: {source}"))
 }

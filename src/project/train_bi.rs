@@ -1,0 +1,42 @@
+//! Trains the bi-encoder of a project.
+
+use super::Project;
+use crate::corpus::dataset::Dataset;
+use crate::error::Result;
+use crate::hf::hub;
+use crate::nn::device::Compute;
+use crate::train::bi;
+use crate::train::job::Training;
+use crate::train::run::{Outcome, Start};
+use crate::train::settings::BiSettings;
+use crate::watch::Watch;
+
+/// Trains the bi-encoder on the prepared dialogue, from the encoder that `settings` name; a run that
+/// is gone on with keeps the settings that it was begun with.
+///
+/// # Errors
+/// [`crate::error::Error::NotMade`] where nothing was prepared; as [`bi::train_bi`], and as
+/// [`hub::resolve`].
+pub fn train_bi(
+    project: &Project,
+    settings: &BiSettings,
+    start: Start,
+    watch: &mut dyn Watch,
+) -> Result<Outcome> {
+    let training = Training::begin(&project.bi_encoder(), start, settings)?;
+    let settings = &training.settings;
+    let compute = Compute::choose(settings.common.gpu)?;
+    let dataset = Dataset::load(&project.exchanges())?;
+    let encoder = match training.kept() {
+        Some(model) => model,
+        None => hub::resolve(&settings.encoder, watch)?,
+    };
+    watch.note(&format!(
+        "training a bi-encoder from {} on {} exchanges of {}, in {}",
+        settings.encoder,
+        dataset.train.len(),
+        dataset.settings.character,
+        training.folder.display()
+    ));
+    bi::train_bi(&training, &encoder, &dataset, &compute, watch)
+}
