@@ -139,8 +139,10 @@ fn model(run: &Path, prepared: Option<&str>) -> Option<ModelStatus> {
         age: weights.as_deref().and_then(age),
         // A model that was put there from elsewhere has no run: it is as finished as it will be.
         finished: weights.is_some() && !is_unfinished(run),
-        current: prepared.is_none()
-            || data.as_ref().map(|data| data.fingerprint.as_str()) == prepared,
+        current: data
+            .as_ref()
+            .zip(prepared)
+            .is_none_or(|(data, prepared)| data.fingerprint == prepared),
         source: data.map(|data| data.source),
         mrr: Run::outcome(run).map(|outcome| [outcome.baseline.mrr, outcome.best.mrr]),
     })
