@@ -58,10 +58,6 @@ pub enum Setting {
     Warmup,
     /// Negatives for each true reply.
     Negatives,
-    /// The best ranks that are passed over for negatives.
-    SkipRanks,
-    /// The last rank that is taken for negatives.
-    MaxRank,
     /// How weights are stored.
     Precision,
     /// The least score of an answer.
@@ -188,8 +184,6 @@ impl fmt::Display for Setting {
             Self::LearningRate => "learning rate",
             Self::Warmup => "warm-up",
             Self::Negatives => "number of negatives",
-            Self::SkipRanks => "number of ranks passed over",
-            Self::MaxRank => "last rank",
             Self::Precision => "precision",
             Self::MinScore => "least score",
             Self::QueryWeight => "weight of the queries",

@@ -105,8 +105,6 @@ fn flag(setting: Setting) -> &'static str {
         Setting::LearningRate => "--lr",
         Setting::Warmup => "--warmup",
         Setting::Negatives => "--negatives",
-        Setting::SkipRanks => "--skip-ranks",
-        Setting::MaxRank => "--max-rank",
         Setting::Precision => "--precision",
         Setting::MinScore => "--min-score",
         Setting::QueryWeight => "--query-weight",

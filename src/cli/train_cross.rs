@@ -1,12 +1,10 @@
 //! `homer train-cross`.
 
-use clap::ValueEnum;
+use std::path::PathBuf;
 
 use homer::error::Step;
 use homer::project::train_cross;
 use homer::project::train_cross::Judged;
-use homer::train::cross_task;
-use homer::train::mining::Mining;
 use homer::train::run::Start;
 use homer::train::settings::{Common, CrossSettings};
 
@@ -18,8 +16,8 @@ use super::training::{self, Existing, Shared, Sizes};
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
-  homer train-cross                                 the recipe, from the tuned bi-encoder
-  homer train-cross --negatives 7 --loss listwise
+  homer train-cross                                 the recipe, from the general reranker
+  homer train-cross --judged mine.jsonl            and from answers that you have graded
   homer train-cross --resume                        after Ctrl-C or a crash")]
 pub struct Args {
     #[command(flatten)]
@@ -33,7 +31,7 @@ pub struct Args {
 #[derive(clap::Args)]
 #[group(id = "own", multiple = true)]
 struct Own {
-    /// BERT or DistilBERT to start from: `built-in`, a folder, or a name on the Hugging Face hub [default: the tuned bi-encoder]
+    /// BERT or DistilBERT to start from: `built-in`, a folder, or a name on the Hugging Face hub [default: the general reranker]
     #[arg(long, value_name = "ENCODER")]
     encoder: Option<String>,
 
@@ -61,29 +59,13 @@ struct Own {
     #[arg(long, value_name = "RATE", default_value_t = defaults().lr, value_parser = training::positive)]
     lr: f64,
 
-    /// Negatives for each true reply: mined, bad and random ones
+    /// Negatives for each true reply: random ones, and others of the same scene
     #[arg(long, value_name = "N", default_value_t = CrossSettings::default().negatives, value_parser = training::at_least(1))]
     negatives: usize,
 
-    /// What scores are compared with
-    #[arg(long, value_name = "LOSS", default_value = "binary")]
-    loss: Loss,
-
-    /// Of the bi-encoder's best replies, how many to pass over: they may be good answers
-    #[arg(long, value_name = "N", default_value_t = Mining::default().skip)]
-    skip_ranks: usize,
-
-    /// The last rank of the bi-encoder's replies to take as a negative
-    #[arg(long, value_name = "N", default_value_t = Mining::default().depth, value_parser = training::at_least(1))]
-    max_rank: usize,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum Loss {
-    /// Every pair by itself (binary cross-entropy)
-    Binary,
-    /// The true reply against its negatives (softmax)
-    Listwise,
+    /// Learn from judged messages too (see `homer judge`); may be given several times
+    #[arg(long, value_name = "FILE")]
+    judged: Vec<PathBuf>,
 }
 
 fn defaults() -> Common {
@@ -104,15 +86,6 @@ impl Args {
                 patience: self.own.patience,
             }),
             negatives: self.own.negatives,
-            loss: match self.own.loss {
-                Loss::Binary => cross_task::Loss::Binary,
-                Loss::Listwise => cross_task::Loss::Listwise,
-            },
-            mining: Mining {
-                skip: self.own.skip_ranks,
-                depth: self.own.max_rank,
-                ..Mining::default()
-            },
         }
     }
 }
@@ -127,6 +100,7 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<()> {
     let judged = train_cross(
         &project,
         &args.settings(),
+        &args.own.judged,
         start,
         &mut Display::new(global)?,
     );

@@ -1,8 +1,11 @@
 //! Trains the cross-encoder of a project, and judges whether it helps.
 
+use std::path::PathBuf;
+
 use super::verdict::{self, CrossVerdict};
 use super::{Project, note_unfinished};
 use crate::corpus::dataset::Dataset;
+use crate::dialogue::read_judged;
 use crate::error::{Error, Result, Step};
 use crate::eval::fusion::Fit;
 use crate::hf::hub;
@@ -23,7 +26,7 @@ pub struct Judged {
 }
 
 /// Trains the cross-encoder on the prepared dialogue, beside the project's bi-encoder, and writes
-/// whether it is of use. Going on with a finished run that nobody has judged judges it.
+/// whether it is of use. It learns from the files of `judged` messages too. Going on with a finished run that nobody has judged judges it.
 ///
 /// # Errors
 /// [`Error::NotMade`] where nothing was prepared or there is no bi-encoder; as
@@ -31,6 +34,7 @@ pub struct Judged {
 pub fn train_cross(
     project: &Project,
     settings: &CrossSettings,
+    judged: &[PathBuf],
     start: Start,
     watch: &mut dyn Watch,
 ) -> Result<Judged> {
@@ -48,14 +52,18 @@ pub fn train_cross(
     let settings = &training.settings;
     let compute = Compute::choose(settings.common.gpu)?;
     let dataset = Dataset::load(&project.exchanges())?;
-    let bi_encoder = project.bi_encoder_model();
+    let mut messages = Vec::new();
+    for path in judged {
+        messages.extend(read_judged(path)?);
+    }
     let encoder = match (training.kept(), &settings.encoder) {
         (Some(model), _) => model,
         (None, Some(name)) => hub::resolve(name, watch)?,
         (None, None) => {
+            let bi_encoder = project.bi_encoder_model();
             require_bi_encoder(&bi_encoder)?;
             note_unfinished(&project.bi_encoder(), Step::TrainBi, watch);
-            bi_encoder.clone()
+            bi_encoder
         }
     };
     watch.note(&format!(
@@ -68,7 +76,7 @@ pub fn train_cross(
         dataset.settings.character,
         folder.display()
     ));
-    let outcome = cross::train_cross(&training, &encoder, &bi_encoder, &dataset, &compute, watch)?;
+    let outcome = cross::train_cross(&training, &encoder, &dataset, messages, &compute, watch)?;
     judge(project, settings, &dataset, outcome, watch)
 }
 

@@ -43,7 +43,7 @@ pub fn train_bi(
             Remedy::Change(Setting::BatchSize, "a larger"),
         ));
     }
-    let resolved = training.resolve(common, dataset)?;
+    let resolved = training.resolve(common, dataset, dataset.train.len())?;
     let mut model = BiEncoder::load(encoder, compute)?;
     model.max_length = common.max_length.min(model.encoder.config().max_positions);
     let options = Options {

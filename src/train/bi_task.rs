@@ -208,7 +208,8 @@ impl<M: Trainee> Task for BiTask<M> {
                 for &said in &self.valid.said[i as usize] {
                     scores[said as usize] = f32::NEG_INFINITY;
                 }
-                ranks += reciprocal_rank(&scores, self.valid.truth[i as usize] as usize);
+                let truth = self.valid.truth[i as usize] as usize;
+                ranks += reciprocal_rank(&scores, |place| place == truth);
             }
         }
         let n = order.len() as f64;

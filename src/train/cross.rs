@@ -1,4 +1,4 @@
-//! `train-cross`, from the dataset and the trained bi-encoder to the finished run.
+//! `train-cross`, from exchanges and judged messages to the finished run.
 
 use std::path::Path;
 
@@ -7,95 +7,82 @@ use rand::seq::index;
 use rand_chacha::ChaCha8Rng;
 
 use super::card::{Kind, card};
-use super::cross_task::{CrossTask, Loss, Material, Options};
-use super::embed::embed_all;
+use super::cross_material::divide;
+use super::cross_task::{CrossOptions, CrossTask, Material};
 use super::job::Training;
-use super::mining::{Mining, mine};
-use super::run::{Outcome, require_bi_encoder};
+use super::run::Outcome;
 use super::settings::{CrossSettings, Resolved};
 use super::trainer::train;
 use crate::corpus::dataset::Dataset;
-use crate::dialogue::Exchange;
-use crate::error::{Error, Remedy, Result, Setting};
+use crate::dialogue::{Exchange, Judged};
+use crate::error::Result;
+use crate::files;
 use crate::hf::folder::ModelFolder;
-use crate::model::bi_encoder::BiEncoder;
 use crate::model::cross_encoder::CrossEncoder;
-use crate::model::query;
 use crate::nn::device::Compute;
 use crate::nn::head::{Head, head_specs, pooler_specs};
-use crate::nn::packed::Tokens;
 use crate::seed::{Stream, derive};
-use crate::watch::{Unit, Watch};
+use crate::watch::Watch;
 
 const NAME: &str = "cross-encoder";
+/// The judged messages that a run learns from, beside it: the user's file may go on growing.
+const JUDGED: &str = "judged.jsonl";
 
 /// Validation exchanges, at most: each is read with all its negatives at every validation.
-const VALIDATION: usize = 100;
+const VALIDATION: usize = 400;
 
-/// Trains a cross-encoder from the encoder in the folder `encoder`, with negatives mined by the
-/// bi-encoder in the folder `bi_encoder`; to go on with a run, from [`Training::kept`] where there is
-/// one.
+/// Trains a cross-encoder from the encoder in the folder `encoder`, on the exchanges, and on `judged`
+/// messages where there are any; to go on with a run, from [`Training::kept`] where there is one, and
+/// with the judged messages that it was begun with.
 ///
 /// # Errors
-/// [`Error::NotMade`] where there is no bi-encoder; else as [`super::bi::train_bi`].
+/// As [`super::bi::train_bi`].
 pub fn train_cross(
     training: &Training<CrossSettings>,
     encoder: &Path,
-    bi_encoder: &Path,
     dataset: &Dataset,
+    judged: Vec<Judged>,
     compute: &Compute,
     watch: &mut dyn Watch,
 ) -> Result<Outcome> {
     let settings = &training.settings;
     let common = &settings.common;
-    if settings.mining.skip >= settings.mining.depth {
-        return Err(Error::setting(
-            format!(
-                "nothing is mined from rank {} to rank {}",
-                settings.mining.skip + 1,
-                settings.mining.depth
-            ),
-            Remedy::Change(Setting::SkipRanks, "a smaller")
-                .or(Remedy::Change(Setting::MaxRank, "a larger")),
-        ));
-    }
-    let resolved = training.resolve(common, dataset)?;
-    let mut train_material = Material::new(dataset.train.clone());
-    let mut valid_material = Material::new(sample(&dataset.valid, common.seed));
-    train_material.check(settings.negatives)?;
-
-    let parts =
-        ["negatives-train.jsonl", "negatives-valid.jsonl"].map(|name| training.folder.join(name));
-    let recalled = training.resumes() && parts.iter().all(|path| path.exists());
-    if recalled {
-        train_material.recall(&parts[0])?;
-        valid_material.recall(&parts[1])?;
-    } else {
-        require_bi_encoder(bi_encoder)?;
-        let miner = BiEncoder::load(bi_encoder, compute)?;
-        for material in [&mut train_material, &mut valid_material] {
-            mine_into(material, &miner, settings.mining, watch)?;
-        }
-    }
-
+    let kept = training.folder.join(JUDGED);
+    let judged = match training.resumes() {
+        true if kept.is_file() => files::read_jsonl(&kept)?,
+        true => Vec::new(),
+        false => judged,
+    };
+    let (judged_train, judged_valid) = divide(judged.clone());
+    let examples = match judged_train.len() {
+        0 => dataset.train.len(),
+        messages => 2 * messages,
+    };
+    let resolved = training.resolve(common, dataset, examples)?;
     let (model, head) = start(encoder, common.max_length, common.seed, compute)?;
-    let mut run = training.run(NAME, &resolved)?;
-    if !recalled {
-        train_material.keep(&parts[0])?;
-        valid_material.keep(&parts[1])?;
-    }
-    if !training.resumes() {
-        watch.note(head.describe());
-    }
-    let options = Options {
-        loss: settings.loss,
+    let options = CrossOptions {
         max_length: model.max_length,
         negatives: settings.negatives,
         chunk_size: common.chunk_size,
         seed: common.seed,
     };
     let tokenizer = model.tokenizer.clone();
-    let mut task = CrossTask::new(model, tokenizer, train_material, &valid_material, options)?;
+    let train_material = Material {
+        exchanges: &dataset.train,
+        judged: &judged_train,
+    };
+    let valid_material = Material {
+        exchanges: &sample(&dataset.valid, common.seed),
+        judged: &judged_valid,
+    };
+    let mut task = CrossTask::new(model, tokenizer, &train_material, &valid_material, options)?;
+    let mut run = training.run(NAME, &resolved)?;
+    if !training.resumes() {
+        if !judged.is_empty() {
+            files::write_jsonl(&kept, &judged)?;
+        }
+        watch.note(head.describe());
+    }
     let plan = resolved.plan(common);
     let outcome = train(&mut task, &plan, &mut run, watch)?;
     run.finish(&outcome, &describe(settings, &resolved, &outcome))?;
@@ -107,22 +94,18 @@ fn describe(
     resolved: &Resolved<CrossSettings>,
     outcome: &Outcome,
 ) -> String {
-    let loss = match settings.loss {
-        Loss::Binary => "binary cross-entropy",
-        Loss::Listwise => "listwise softmax",
-    };
     let kind = Kind {
         name: NAME,
         encoder: settings
             .encoder
             .as_deref()
-            .unwrap_or("the tuned bi-encoder's"),
+            .unwrap_or("homer's general reranker"),
         purpose: "Reads what was said together with a possible answer, and scores how well it answers.",
         loss: format!(
-            "{loss}, {} negatives for each true reply: mined by the bi-encoder, bad replies, random ones",
+            "listwise softmax, {} negatives for each true reply: of the same scene, and random ones",
             settings.negatives
         ),
-        among: "among itself and seven negatives",
+        among: "of the best answer among its candidates",
         python: "from sentence_transformers import CrossEncoder\n\n\
                  model = CrossEncoder(\"model\")\n\
                  scores = model.predict([(\"How are you?\", \"Never better.\")])",
@@ -137,36 +120,6 @@ fn sample(exchanges: &[Exchange], seed: u64) -> Vec<Exchange> {
     let mut chosen = index::sample(&mut rng, exchanges.len(), amount).into_vec();
     chosen.sort_unstable();
     chosen.iter().map(|&i| exchanges[i].clone()).collect()
-}
-
-/// Finds the hard negatives of every exchange among the true replies of all.
-fn mine_into(
-    material: &mut Material,
-    bi_encoder: &BiEncoder,
-    mining: Mining,
-    watch: &mut dyn Watch,
-) -> Result<()> {
-    let texts = &material.replies().as_strs()[..material.negatives().pool as usize];
-    let (tokenizer, max) = (&bi_encoder.tokenizer, bi_encoder.max_length);
-    let queries = tokenizer.queries(&material.queries(), max)?;
-    let replies = tokenizer.texts(texts, max)?;
-    let contexts = queries.iter().filter(|query| query.context.is_some());
-    let total = queries.len() + contexts.count() + replies.len();
-    watch.stage("mining", total as u64, Unit::Parts);
-    let mut before = 0;
-    let mut embed = |sequences: &[Tokens]| {
-        let embedded = embed_all(bi_encoder.encoder.as_ref(), sequences, |done| {
-            watch.advance((before + done) as u64);
-            watch.go_on()
-        });
-        before += sequences.len();
-        embedded
-    };
-    let (queries, replies) = (query::embed(&queries, &mut embed)?, embed(&replies)?);
-    let truth = &material.negatives().truth;
-    let mined = mine(&queries, &replies, texts, truth, mining, watch)?;
-    material.set_mined(mined);
-    Ok(())
 }
 
 /// Where a head comes from.

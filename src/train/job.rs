@@ -55,17 +55,22 @@ impl<S: Clone + Serialize + DeserializeOwned> Training<S> {
         (self.resumes() && model.join("config.json").exists()).then_some(model)
     }
 
-    /// Every number that decides the training.
+    /// Every number that decides the training, whose epochs see `examples`.
     ///
     /// # Errors
     /// A setting makes no sense, there is too little data, or other data than the run was begun with.
-    pub(super) fn resolve(&self, common: &Common, dataset: &Dataset) -> Result<Resolved<S>> {
+    pub(super) fn resolve(
+        &self,
+        common: &Common,
+        dataset: &Dataset,
+        examples: usize,
+    ) -> Result<Resolved<S>> {
         match &self.resumed {
             Some(resolved) => {
                 resolved.check_data(dataset)?;
                 Ok(resolved.clone())
             }
-            None => Resolved::new(self.settings.clone(), common, dataset),
+            None => Resolved::new(self.settings.clone(), common, dataset, examples),
         }
     }
 

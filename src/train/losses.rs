@@ -73,32 +73,38 @@ pub fn ranking(
     })
 }
 
-/// Mean binary cross-entropy of logits `[n]` against labels in 0..=1, and its gradient `[n]`.
+/// Mean cross-entropy of groups of candidates (listwise softmax, Cao et al., 2007), from the logits of all
+/// groups end to end `[n]`, and its gradient, of the same shape. `shares` says, group by group,
+/// what share of the answer each candidate deserves; the shares of a group sum to 1.
 ///
 /// # Errors
 /// A tensor operation fails.
-pub fn binary(logits: &Tensor, labels: &[f32]) -> Result<(Tensor, Tensor)> {
-    let labels = Tensor::new(labels, logits.device())?;
-    let logits = logits.detach();
-    // max(x, 0) - x y + ln(1 + exp(-|x|)) overflows nowhere.
-    let soft = (logits.abs()?.neg()?.exp()? + 1.0)?.log()?;
-    let loss = ((logits.relu()? - (&logits * &labels)?)? + soft)?.mean_all()?;
-    // Its derivative is sigmoid(x) - y; tanh does not overflow either.
-    let sigmoid = (((&logits * 0.5)?.tanh()? + 1.0)? * 0.5)?;
-    let gradient = ((sigmoid - labels)? / logits.elem_count() as f64)?;
-    Ok((number(&loss)?, gradient))
-}
+pub fn listwise(logits: &Tensor, shares: &[Vec<f32>]) -> Result<(Tensor, Tensor)> {
+    let (device, groups) = (logits.device(), shares.len());
+    let widest = shares.iter().map(Vec::len).max().unwrap_or(0);
+    // Groups are rows as wide as the widest: what fills a row has the probability 0 and no share.
+    let mut places = vec![0u32; groups * widest];
+    let mut hidden = vec![f32::NEG_INFINITY; groups * widest];
+    let mut wanted = vec![0.0; groups * widest];
+    let mut start = 0;
+    for (row, group) in shares.iter().enumerate() {
+        for (column, &share) in group.iter().enumerate() {
+            let cell = row * widest + column;
+            places[cell] = start + column as u32;
+            hidden[cell] = 0.0;
+            wanted[cell] = share;
+        }
+        start += group.len() as u32;
+    }
+    let shape = (groups, widest);
+    let places = Tensor::from_vec(places, groups * widest, device)?;
+    let hidden = Tensor::from_vec(hidden, shape, device)?;
+    let wanted = Tensor::from_vec(wanted, shape, device)?;
 
-/// Mean cross-entropy of the first candidate of each group of `size` (listwise softmax, Cao et
-/// al., 2007), from logits `[groups * size]`, and its gradient, of the same shape.
-///
-/// # Errors
-/// A tensor operation fails.
-pub fn listwise(logits: &Tensor, size: usize) -> Result<(Tensor, Tensor)> {
     let leaf = Var::from_tensor(&logits.detach())?;
-    let groups = leaf.reshape(((), size))?; // [groups, size]
-    let truth = groups.narrow(1, 0, 1)?.squeeze(1)?; // [groups]
-    let loss = (log_sum_exp(&groups)? - truth)?.mean_all()?;
+    let rows = leaf.index_select(&places, 0)?.reshape(shape)?; // [groups, widest]
+    let deserved = (&rows * &wanted)?.sum(D::Minus1)?; // [groups]
+    let loss = (log_sum_exp(&(&rows + &hidden)?)? - deserved)?.mean_all()?;
     let store = loss.backward()?;
     let gradient = match store.get(&leaf) {
         Some(gradient) => gradient.detach(),
@@ -254,26 +260,21 @@ mod tests {
     }
 
     #[test]
-    fn binary_gradient_equals_finite_differences_and_does_not_overflow() {
-        let labels = [1.0, 0.0, 0.0, 1.0];
-        let values = [0.3, -1.2, 2.0, -0.4];
+    fn listwise_gradient_equals_finite_differences_and_groups_may_differ_in_size() {
+        let values = some(6, 1.0);
+        let shares = [vec![1.0, 0.0], vec![0.5, 0.0, 0.25, 0.25]];
         let of = |values: &[f32]| {
             let logits = Tensor::new(values, &Device::Cpu).unwrap();
-            binary(&logits, &labels[..values.len()]).unwrap()
+            listwise(&logits, &shares).unwrap()
         };
         check(&values, &of(&values).1, |moved| value(&of(moved).0));
-        let (loss, gradient) = of(&[-300.0, 300.0]);
-        assert!((value(&loss) - 300.0).abs() < 1e-3);
-        assert_eq!(gradient.to_vec1::<f32>().unwrap(), [-0.5, 0.5]);
     }
 
     #[test]
-    fn listwise_gradient_equals_finite_differences() {
-        let values = some(6, 1.0);
-        let of = |values: &[f32]| {
-            let logits = Tensor::new(values, &Device::Cpu).unwrap();
-            listwise(&logits, 3).unwrap()
-        };
-        check(&values, &of(&values).1, |moved| value(&of(moved).0));
+    fn listwise_is_the_cross_entropy_of_a_softmax() {
+        let logits = Tensor::new(&[2.0f32, 0.0, 1.0], &Device::Cpu).unwrap();
+        let (loss, _) = listwise(&logits, &[vec![1.0, 0.0, 0.0]]).unwrap();
+        let expected = (1.0 + (-2.0f64).exp() + (-1.0f64).exp()).ln();
+        assert!((value(&loss) - expected).abs() < 1e-6);
     }
 }

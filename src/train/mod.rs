@@ -2,7 +2,7 @@
 //!
 //! - [`bi`], [`cross`]: a whole training, start to end. [`settings`], [`job`]: what they are given.
 //! - [`bi_task`], [`cross_task`]: batch to gradients, and validation, behind [`task::Task`].
-//! - [`batches`], [`sides`], [`mining`], [`negatives`], [`embed`]: what a batch is made of.
+//! - [`batches`], [`sides`], [`cross_material`], [`negatives`], [`embed`]: what a batch is made of.
 //! - [`losses`], [`schedule`]: how it learns.
 //! - [`trainer`]: the loop. [`run`], [`checkpoint`], [`curve`], [`card`]: what it leaves on disk.
 
@@ -12,12 +12,12 @@ pub mod bi_task;
 pub mod card;
 pub mod checkpoint;
 pub mod cross;
+pub mod cross_material;
 pub mod cross_task;
 pub mod curve;
 pub mod embed;
 pub mod job;
 pub mod losses;
-pub mod mining;
 pub mod negatives;
 pub mod run;
 pub mod schedule;

@@ -1,132 +1,92 @@
 //! The wrong answers that the cross-encoder learns to tell from the true one.
+//!
+//! Half are drawn from all replies, half from those of the same scene: these speak of the same
+//! things and answer something else. None is a neighbour of the query by the bi-encoder: the true
+//! reply mostly stands below such neighbours, so that against them *less similar* is right, which is
+//! wrong wherever a reranker is used. Against replies drawn at random a model learns log p(reply | query) /
+//! p(reply) (noise-contrastive estimation; Ma and Collins, 2018).
 
-use std::path::Path;
+use std::collections::HashMap;
 
-use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use serde::{Deserialize, Serialize};
 
 use crate::dialogue::{Exchange, Replies};
-use crate::error::{Error, Remedy, Result};
-use crate::files;
 
 /// Per exchange, by number among the [`Replies`]: the true reply and where its negatives come from.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Negatives {
     /// The true reply.
-    pub truth: Vec<u32>,
-    /// Hard negatives, hardest first.
-    pub mined: Vec<Vec<u32>>,
-    /// TF-IDF's bad replies.
-    pub bad: Vec<Vec<u32>>,
+    truth: Vec<u32>,
+    /// Which of `scenes` an exchange is of.
+    scene: Vec<u32>,
+    /// The true replies of each scene.
+    scenes: Vec<Vec<u32>>,
     /// Random negatives are drawn from the replies below this number.
-    pub pool: u32,
+    pool: u32,
 }
 
-/// Of four negatives, two are mined, one is a bad reply, one is drawn from all.
+/// Where a negative comes from, in turn.
 #[derive(Clone, Copy)]
 enum Source {
-    Mined,
-    Bad,
     Random,
+    Scene,
 }
-const MIX: [Source; 4] = [Source::Mined, Source::Bad, Source::Mined, Source::Random];
-
-/// A row of the file that keeps the hard negatives beside a run.
-#[derive(Serialize, Deserialize)]
-struct Row {
-    exchange: usize,
-    mined: Vec<String>,
-}
+const TURNS: [Source; 2] = [Source::Random, Source::Scene];
 
 impl Negatives {
-    /// Truths and bad replies of exchanges, none mined yet; `replies` learns what it does not know.
-    /// Only true replies are drawn at random.
+    /// The true replies of exchanges; `replies` learns what it does not know.
     pub fn new(exchanges: &[Exchange], replies: &mut Replies) -> Self {
-        let truth = exchanges.iter().map(|e| replies.number(&e.reply)).collect();
-        let pool = replies.len() as u32;
-        let bad = exchanges
-            .iter()
-            .map(|e| {
-                e.bad_replies
-                    .iter()
-                    .map(|bad| replies.number(bad))
-                    .collect()
-            })
-            .collect();
+        let truth: Vec<u32> = exchanges.iter().map(|e| replies.number(&e.reply)).collect();
+        let mut places = HashMap::new();
+        let mut scenes: Vec<Vec<u32>> = Vec::new();
+        let mut scene = Vec::with_capacity(exchanges.len());
+        for (exchange, &reply) in exchanges.iter().zip(&truth) {
+            let place = *places.entry(exchange.scene).or_insert_with(|| {
+                scenes.push(Vec::new());
+                scenes.len() - 1
+            });
+            scenes[place].push(reply);
+            scene.push(place as u32);
+        }
         Self {
             truth,
-            mined: vec![Vec::new(); exchanges.len()],
-            bad,
-            pool,
+            scene,
+            scenes,
+            pool: replies.len() as u32,
         }
     }
 
-    /// `count` distinct negatives of exchange `i`, drawn with `seed`: of each source its share, as
-    /// far as it goes, and random ones for the rest. Fewer only when the pool has no more.
+    /// How many distinct true replies there are.
+    pub fn distinct(&self) -> usize {
+        self.pool as usize
+    }
+
+    /// The true reply of exchange `i`, then `count` distinct negatives, drawn with `seed`: of each source
+    /// in turn, random ones where the scene has no more. Fewer only when there are no more at all.
     pub fn draw(&self, i: usize, count: usize, seed: u64) -> Vec<u32> {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        let mut drawn = Vec::with_capacity(count);
-        let mut mined = self.mined[i].clone();
-        let mut bad = self.bad[i].clone();
-        mined.shuffle(&mut rng);
-        bad.shuffle(&mut rng);
+        let scene = &self.scenes[self.scene[i] as usize];
+        let mut drawn = Vec::with_capacity(count + 1);
+        drawn.push(self.truth[i]);
         for turn in 0..count {
-            let fresh = |number: &u32| *number != self.truth[i] && !drawn.contains(number);
-            let next = |from: &mut Vec<u32>| {
-                let place = from.iter().rposition(fresh)?;
-                from.truncate(place + 1);
-                from.pop()
-            };
-            let found = match MIX[turn % MIX.len()] {
-                Source::Mined => next(&mut mined),
-                Source::Bad => next(&mut bad),
+            // Round a source once from a random place: it ends even when nothing is left.
+            let fresh = |number: &u32| !drawn.contains(number);
+            let found = match TURNS[turn % TURNS.len()] {
                 Source::Random => None,
+                Source::Scene => {
+                    let start = rng.random_range(0..scene.len());
+                    let around = scene[start..].iter().chain(&scene[..start]);
+                    around.copied().find(fresh)
+                }
             };
             let found = found.or_else(|| {
-                // Round the pool once from a random place: it ends even when nothing is left.
                 let start = rng.random_range(0..self.pool.max(1));
                 (start..self.pool).chain(0..start).find(fresh)
             });
             drawn.extend(found);
         }
         drawn
-    }
-
-    /// Keeps the hard negatives as text, one exchange a line.
-    ///
-    /// # Errors
-    /// The file cannot be written.
-    pub fn save(&self, path: &Path, exchanges: &[Exchange], replies: &Replies) -> Result<()> {
-        let rows = exchanges.iter().zip(&self.mined).map(|(exchange, mined)| {
-            let text = |&number: &u32| replies.texts[number as usize].clone();
-            Row {
-                exchange: exchange.id,
-                mined: mined.iter().map(text).collect(),
-            }
-        });
-        files::write_jsonl(path, rows)
-    }
-
-    /// Takes the hard negatives that [`Negatives::save`] kept.
-    ///
-    /// # Errors
-    /// The file cannot be read, or belongs to other exchanges.
-    pub fn load(&mut self, path: &Path, exchanges: &[Exchange], replies: &Replies) -> Result<()> {
-        let other = || Error::model(path, "belongs to other exchanges", Remedy::Restart);
-        let rows: Vec<Row> = files::read_jsonl(path)?;
-        if rows.len() != exchanges.len() {
-            return Err(other());
-        }
-        for ((row, exchange), mined) in rows.iter().zip(exchanges).zip(&mut self.mined) {
-            if row.exchange != exchange.id {
-                return Err(other());
-            }
-            let number = |text: &String| replies.find(text).ok_or_else(other);
-            *mined = row.mined.iter().map(number).collect::<Result<_>>()?;
-        }
-        Ok(())
     }
 }
 
@@ -135,41 +95,38 @@ mod tests {
     use super::*;
     use crate::dialogue::Turn;
 
-    fn exchange(id: usize, reply: &str, bad: &[&str]) -> Exchange {
+    fn exchange(scene: usize, reply: &str) -> Exchange {
         Exchange {
-            id,
-            scene: id,
+            id: 0,
+            scene,
             context: Vec::new(),
             query: Turn {
                 speaker: String::new(),
-                text: format!("question {id}"),
+                text: "question".into(),
             },
             reply: reply.into(),
             close_replies: Vec::new(),
             good_replies: Vec::new(),
-            bad_replies: bad.iter().map(|text| (*text).to_owned()).collect(),
+            bad_replies: Vec::new(),
         }
     }
 
-    fn sample() -> (Vec<Exchange>, Replies, Negatives) {
-        let exchanges = vec![
-            exchange(3, "zero", &["three", "four", "Zero!"]),
-            exchange(4, "one", &[]),
-            exchange(5, "two", &["zero"]),
-            exchange(6, "three", &[]),
-            exchange(7, "four", &[]),
-            exchange(8, "five", &[]),
-            exchange(9, "six", &[]),
+    fn sample() -> Negatives {
+        let exchanges = [
+            exchange(3, "zero"),
+            exchange(3, "one"),
+            exchange(3, "two"),
+            exchange(7, "three"),
+            exchange(7, "Zero!"),
+            exchange(9, "four"),
+            exchange(9, "five"),
         ];
-        let mut replies = Replies::default();
-        let mut negatives = Negatives::new(&exchanges, &mut replies);
-        negatives.mined[0] = vec![1, 2, 5];
-        (exchanges, replies, negatives)
+        Negatives::new(&exchanges, &mut Replies::default())
     }
 
     #[test]
-    fn each_source_gives_its_share_and_never_the_truth() {
-        let (_, _, negatives) = sample();
+    fn half_are_of_the_scene_and_none_is_the_truth() {
+        let negatives = sample();
         let mut seen = std::collections::BTreeSet::new();
         for seed in 0..50 {
             let drawn = negatives.draw(0, 4, seed);
@@ -177,34 +134,22 @@ mod tests {
             let mut distinct = drawn.clone();
             distinct.sort_unstable();
             distinct.dedup();
-            assert_eq!(distinct.len(), 4);
-            assert!(!drawn.contains(&0));
-            assert!([1, 2, 5].contains(&drawn[0]) && [1, 2, 5].contains(&drawn[2]));
-            assert!([3, 4].contains(&drawn[1]));
+            assert_eq!(distinct.len(), 5);
+            assert_eq!(drawn[0], 0);
+            assert!([1, 2].contains(&drawn[2]) || [1, 2].contains(&drawn[1]));
             seen.extend(drawn);
         }
         assert_eq!(seen.len(), 6);
+        // "Zero!" is the same reply as "zero", in another scene too.
+        assert!((0..50).all(|seed| !negatives.draw(4, 5, seed)[1..].contains(&0)));
     }
 
     #[test]
     fn random_ones_fill_in_until_the_pool_is_empty() {
-        let (_, _, negatives) = sample();
-        assert_eq!(negatives.draw(1, 4, 1).len(), 4);
-        let mut all = negatives.draw(1, 20, 1);
+        let negatives = sample();
+        let mut all = negatives.draw(5, 20, 1);
         all.sort_unstable();
-        assert_eq!(all, [0, 2, 3, 4, 5, 6]);
-    }
-
-    #[test]
-    fn mined_ones_come_back_from_the_file() {
-        let (exchanges, replies, negatives) = sample();
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("negatives.jsonl");
-        negatives.save(&path, &exchanges, &replies).unwrap();
-        let mut replies = Replies::default();
-        let mut again = Negatives::new(&exchanges, &mut replies);
-        again.load(&path, &exchanges, &replies).unwrap();
-        assert_eq!(again, negatives);
-        assert!(again.load(&path, &exchanges[1..], &replies).is_err());
+        assert_eq!(all, [0, 1, 2, 3, 4, 5]);
+        assert_eq!(negatives.distinct(), 6);
     }
 }

@@ -3,8 +3,6 @@
 use serde::{Deserialize, Serialize};
 
 use super::batches::Batches;
-use super::cross_task::Loss;
-use super::mining::Mining;
 use super::schedule::{Schedule, Wishes};
 use super::trainer::Plan;
 use crate::corpus::dataset::Dataset;
@@ -98,17 +96,13 @@ impl Default for BiSettings {
 /// Settings of `train-cross`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CrossSettings {
-    /// Folder or hub name of the encoder to start from; else the tuned bi-encoder.
+    /// Folder or hub name of the model to start from; else homer's general reranker.
     pub encoder: Option<String>,
     /// What both trainings take.
     #[serde(flatten)]
     pub common: Common,
     /// Negatives for each true reply.
     pub negatives: usize,
-    /// What scores are compared with.
-    pub loss: Loss,
-    /// Where hard negatives are taken from.
-    pub mining: Mining,
 }
 
 impl CrossSettings {
@@ -133,8 +127,6 @@ impl Default for CrossSettings {
                 ..BiSettings::default().common
             },
             negatives: 4,
-            loss: Loss::Binary,
-            mining: Mining::default(),
         }
     }
 }
@@ -199,11 +191,11 @@ impl Data {
 }
 
 impl<S> Resolved<S> {
-    /// Settings with what follows from the data.
+    /// Settings with what follows from the data, of which an epoch sees `examples`.
     ///
     /// # Errors
     /// A setting makes no sense, or there is too little data.
-    pub fn new(settings: S, common: &Common, dataset: &Dataset) -> Result<Self> {
+    pub fn new(settings: S, common: &Common, dataset: &Dataset, examples: usize) -> Result<Self> {
         if common.batch_size == 0 || common.chunk_size == 0 {
             return Err(Error::setting(
                 "a batch or a chunk of nothing trains nothing",
@@ -211,7 +203,7 @@ impl<S> Resolved<S> {
             ));
         }
         let data = Data::of(dataset)?;
-        let batches = Batches::new(data.train, common.batch_size, common.seed);
+        let batches = Batches::new(examples, common.batch_size, common.seed);
         let wishes = Wishes {
             epochs: common.epochs,
             steps: common.steps,

@@ -117,9 +117,10 @@ pub trait Task {
     fn validate(&self, watch: &dyn Watch) -> Result<Validation>;
 }
 
-/// The expected reciprocal rank of candidate `truth`, ties broken at random, as `eval` counts it.
-pub fn reciprocal_rank(scores: &[f32], truth: usize) -> f64 {
-    Standing::of(scores, |place| place == truth).map_or(0.0, |standing| standing.reciprocal_rank())
+/// The expected reciprocal rank of the best of the candidates that are `right`, ties broken at
+/// random, as `eval` counts it.
+pub fn reciprocal_rank(scores: &[f32], right: impl Fn(usize) -> bool) -> f64 {
+    Standing::of(scores, right).map_or(0.0, |standing| standing.reciprocal_rank())
 }
 
 #[cfg(test)]

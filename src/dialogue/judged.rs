@@ -1,0 +1,94 @@
+//! Messages with candidate replies that a reader has graded.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+use crate::files;
+
+/// How well a reply answers a message, to somebody who reads only these two.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "u8", into = "u8")]
+pub enum Grade {
+    /// No answer.
+    Bad,
+    /// Could be an answer, with good will.
+    Passable,
+    /// A good answer.
+    Good,
+}
+
+impl TryFrom<u8> for Grade {
+    type Error = String;
+
+    fn try_from(number: u8) -> std::result::Result<Self, String> {
+        match number {
+            0 => Ok(Self::Bad),
+            1 => Ok(Self::Passable),
+            2 => Ok(Self::Good),
+            _ => Err(format!("a grade is 0, 1 or 2, not {number}")),
+        }
+    }
+}
+
+impl From<Grade> for u8 {
+    fn from(grade: Grade) -> u8 {
+        grade as u8
+    }
+}
+
+/// A candidate reply.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct JudgedReply {
+    /// The reply.
+    pub reply: String,
+    /// Its grade; `None` where nobody has graded it yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grade: Option<Grade>,
+}
+
+/// A message, what was said before it, and candidate replies.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Judged {
+    /// What somebody says to the character.
+    pub message: String,
+    /// The turns before it, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub context: Vec<String>,
+    /// The candidates.
+    pub candidates: Vec<JudgedReply>,
+}
+
+impl Judged {
+    /// The candidates that were graded, with their grades.
+    pub fn graded(&self) -> impl Iterator<Item = (&str, Grade)> {
+        let candidates = self.candidates.iter();
+        candidates.filter_map(|one| Some((one.reply.as_str(), one.grade?)))
+    }
+
+    /// The grade of a reply, if it was graded; a reply is known by its text.
+    pub fn grade_of(&self, reply: &str) -> Option<Grade> {
+        let mut graded = self.graded();
+        graded
+            .find(|(text, _)| *text == reply)
+            .map(|(_, grade)| grade)
+    }
+}
+
+/// Reads judged messages, one a line.
+///
+/// # Errors
+/// The file cannot be read, a line is not a judged message, or there is no grade in all of it.
+pub fn read_judged(path: &Path) -> Result<Vec<Judged>> {
+    let all: Vec<Judged> = files::read_jsonl(path)?;
+    if all.iter().all(|judged| judged.graded().next().is_none()) {
+        return Err(Error::Data {
+            path: path.to_path_buf(),
+            row: None,
+            what: "nothing in it is graded".into(),
+            remedy: "grade its candidates first: 0 no answer, 1 passable, 2 good".into(),
+        });
+    }
+    Ok(all)
+}

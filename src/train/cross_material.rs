@@ -1,0 +1,193 @@
+//! What the cross-encoder learns from: exchanges with negatives that are drawn anew each time, and
+//! judged messages with their graded candidates.
+
+use rayon::prelude::*;
+
+use super::negatives::Negatives;
+use crate::dialogue::{self, Exchange, Grade, Judged, Query, Replies};
+use crate::error::{Error, Remedy, Result, Setting};
+use crate::hf::tokenizer::Tokenizer;
+use crate::nn::packed::Tokens;
+
+/// What a passable answer deserves where a good one deserves 1.
+const PASSABLE: f32 = 0.2;
+
+/// Candidates of one query as pairs with it, and what share of the answer each deserves.
+#[derive(Debug, Clone)]
+pub struct Group {
+    /// Query and candidate, tokenised.
+    pub pairs: Vec<Tokens>,
+    /// The shares, which sum to 1.
+    pub shares: Vec<f32>,
+}
+
+/// Exchanges, as tokens: none is tokenised twice, steps pair them anew.
+pub struct Exchanges {
+    negatives: Negatives,
+    /// The turn before and the query of each exchange.
+    turns: Vec<Vec<u32>>,
+    /// The query alone.
+    queries: Vec<Vec<u32>>,
+    /// The replies, by number.
+    replies: Vec<Vec<u32>>,
+}
+
+impl Exchanges {
+    /// Tokenises exchanges.
+    ///
+    /// # Errors
+    /// The tokenizer fails.
+    pub fn new(exchanges: &[Exchange], tokenizer: &Tokenizer) -> Result<Self> {
+        let mut replies = Replies::default();
+        let negatives = Negatives::new(exchanges, &mut replies);
+        let turns = |exchange: &Exchange| {
+            let context = dialogue::context(exchange);
+            tokenizer.turns(Query {
+                context: &context,
+                text: &exchange.query.text,
+            })
+        };
+        let queries = exchanges.par_iter();
+        Ok(Self {
+            negatives,
+            turns: exchanges.par_iter().map(turns).collect::<Result<_>>()?,
+            queries: queries
+                .map(|exchange| tokenizer.words(&exchange.query.text))
+                .collect::<Result<_>>()?,
+            replies: replies
+                .texts
+                .par_iter()
+                .map(|text| tokenizer.words(text))
+                .collect::<Result<_>>()?,
+        })
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.queries.len()
+    }
+
+    /// Whether the replies suffice for `count` negatives each.
+    ///
+    /// # Errors
+    /// They do not.
+    pub fn check(&self, count: usize) -> Result<()> {
+        let distinct = self.negatives.distinct();
+        if distinct > count {
+            return Ok(());
+        }
+        Err(Error::too_few(
+            format!(
+                "{count} negatives for each true reply need more than the {distinct} distinct replies \
+                 there are"
+            ),
+            Remedy::Change(Setting::Negatives, "a smaller").or("prepare a longer script"),
+        ))
+    }
+
+    /// Exchange `i`: the true reply first, then `negatives` others, drawn with `seed`. Every other seed
+    /// leaves the turn before out: people begin conversations too.
+    ///
+    /// # Errors
+    /// `max` leaves no room for a token.
+    pub fn group(
+        &self,
+        i: usize,
+        negatives: usize,
+        seed: u64,
+        tokenizer: &Tokenizer,
+        max: usize,
+    ) -> Result<Group> {
+        let query = match seed.is_multiple_of(2) {
+            true => &self.turns[i],
+            false => &self.queries[i],
+        };
+        let replies = self.negatives.draw(i, negatives, seed);
+        let mut shares = vec![0.0; replies.len()];
+        shares[0] = 1.0;
+        let pair = |&reply: &u32| tokenizer.join(query, &self.replies[reply as usize], max);
+        Ok(Group {
+            pairs: replies.iter().map(pair).collect::<Result<_>>()?,
+            shares,
+        })
+    }
+}
+
+/// The groups of judged messages; one in which nothing answers, or everything equally, teaches no
+/// order and is left out.
+///
+/// # Errors
+/// The tokenizer fails.
+pub fn judged(all: &[Judged], tokenizer: &Tokenizer, max: usize) -> Result<Vec<Group>> {
+    let groups = all.par_iter().filter_map(|judged| {
+        let (replies, grades): (Vec<&str>, Vec<Grade>) = judged.graded().unzip();
+        let shares = shares(&grades)?;
+        let query = Query {
+            context: &judged.context,
+            text: &judged.message,
+        };
+        let pair = |reply| tokenizer.pair(query, reply, max);
+        let pairs = replies.into_iter().map(pair).collect::<Result<_>>();
+        Some(pairs.map(|pairs| Group { pairs, shares }))
+    });
+    groups.collect()
+}
+
+/// What share of the answer each grade deserves among its group.
+fn shares(grades: &[Grade]) -> Option<Vec<f32>> {
+    let first = grades.first()?;
+    if grades.iter().all(|grade| grade == first) {
+        return None;
+    }
+    let worth = |grade: &Grade| match grade {
+        Grade::Bad => 0.0,
+        Grade::Passable => PASSABLE,
+        Grade::Good => 1.0,
+    };
+    let sum: f32 = grades.iter().map(worth).sum();
+    Some(grades.iter().map(|grade| worth(grade) / sum).collect())
+}
+
+/// Every fifth of the judged messages is kept for validation: those to train on, and those.
+pub fn divide(all: Vec<Judged>) -> (Vec<Judged>, Vec<Judged>) {
+    let (valid, train): (Vec<_>, Vec<_>) = all
+        .into_iter()
+        .enumerate()
+        .partition(|(place, _)| place % 5 == 4);
+    let texts = |part: Vec<(usize, Judged)>| part.into_iter().map(|(_, judged)| judged).collect();
+    (texts(train), texts(valid))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn good_answers_share_what_passable_ones_leave() {
+        use Grade::{Bad, Good, Passable};
+        let shares = shares(&[Bad, Good, Passable, Good]).unwrap();
+        assert_eq!(shares[0], 0.0);
+        assert!((shares[1] - 1.0 / 2.2).abs() < 1e-6 && shares[1] == shares[3]);
+        assert!((shares.iter().sum::<f32>() - 1.0).abs() < 1e-6);
+    }
+
+    #[test]
+    fn where_all_are_alike_there_is_nothing_to_learn() {
+        assert!(shares(&[]).is_none());
+        assert!(shares(&[Grade::Bad; 3]).is_none());
+        assert!(shares(&[Grade::Good; 3]).is_none());
+    }
+
+    #[test]
+    fn every_fifth_message_validates() {
+        let judged = |i: usize| Judged {
+            message: i.to_string(),
+            context: vec![],
+            candidates: vec![],
+        };
+        let (train, valid) = divide((0..11).map(judged).collect());
+        let names = |part: &[Judged]| part.iter().map(|j| j.message.clone()).collect::<Vec<_>>();
+        assert_eq!(names(&valid), ["4", "9"]);
+        assert_eq!(train.len(), 9);
+    }
+}
