@@ -8,6 +8,7 @@
 //! - [`error`], [`files`], [`fingerprint`], [`seed`], [`watch`]: what everybody uses.
 //! - [`text`]: words; [`stats`]: ranks and intervals; [`dialogue`]: turns, exchanges, queries,
 //!   replies; [`chart`]: how pictures look; [`builtin`]: what comes with homer.
+//! - [`ranker`]: what a reader minds that no vector says, and its weights.
 //! - [`nn`]: kernels, encoders, optimizer, device.
 //! - [`hf`]: Hugging Face folders, hub, tokenizer.
 //! - [`model`]: the bi-encoder and the cross-encoder.
@@ -32,6 +33,7 @@ pub mod index;
 pub mod model;
 pub mod nn;
 pub mod project;
+pub mod ranker;
 mod remedy;
 #[cfg(test)]
 mod rooms;

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// From the bottom up; each knows only those before it.
-const ROOMS: [&str; 23] = [
+const ROOMS: [&str; 24] = [
     "remedy",
     "error",
     "files",
@@ -17,6 +17,7 @@ const ROOMS: [&str; 23] = [
     "stats",
     "text",
     "dialogue",
+    "ranker",
     "nn",
     "hf",
     "model",

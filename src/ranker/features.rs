@@ -1,0 +1,286 @@
+//! The features of a candidate.
+
+use std::collections::HashSet;
+
+/// Names of the features, in the order of [`features`].
+pub const FEATURES: [&str; 20] = [
+    "cross",
+    "retrieval",
+    "retrieval_gap",
+    "rank",
+    "length",
+    "short",
+    "echo",
+    "repeats_query",
+    "question_to_question",
+    "question_to_statement",
+    "yes_no_answered",
+    "yes_no_unasked",
+    "first_person",
+    "second_person",
+    "third_person",
+    "first_person_to_you",
+    "addressed",
+    "names",
+    "sentences",
+    "often",
+];
+
+/// A candidate as both stages left it.
+#[derive(Debug, Clone, Copy)]
+pub struct Seen<'a> {
+    /// The reply.
+    pub reply: &'a str,
+    /// The first stage's score, a cosine or a mean of cosines.
+    pub retrieval: f32,
+    /// The cross-encoder's logit.
+    pub cross: f32,
+    /// How many exchanges of the script it answers.
+    pub exchanges: usize,
+}
+
+/// The features of the candidates of `query`, a row a candidate, in the order of [`FEATURES`]. The candidates
+/// stand as the first stage ranked them.
+pub fn features(query: &str, candidates: &[Seen<'_>]) -> Vec<[f32; FEATURES.len()]> {
+    let asked = Line::of(query);
+    let best = candidates
+        .iter()
+        .map(|one| one.retrieval)
+        .fold(f32::NEG_INFINITY, f32::max);
+    let row = |(rank, one): (usize, &Seen<'_>)| {
+        let said = Line::of(one.reply);
+        let flag = |set: bool| f32::from(u8::from(set));
+        let both = |pronouns: &[&str]| said.share(pronouns);
+        let first = both(&["i", "i'm", "i'll", "i've", "i'd", "me", "my", "mine"]);
+        let second = both(&["you", "you're", "your", "you'll", "you've", "yours"]);
+        let to_you = asked.is_question && asked.share(&["you", "you're", "your"]) > 0.0;
+        [
+            one.cross,
+            one.retrieval,
+            best - one.retrieval,
+            (1.0 + rank as f32).ln(),
+            (1.0 + said.words.len() as f32).ln(),
+            flag(said.words.len() < 3),
+            said.shared_with(&asked),
+            flag(said.words == asked.words),
+            flag(asked.is_question && said.is_question),
+            flag(!asked.is_question && said.is_question),
+            flag(asked.wants_yes_or_no() && said.says_yes_or_no()),
+            flag(!asked.wants_yes_or_no() && said.says_yes_or_no()),
+            first,
+            second,
+            flag(both(&["he", "she", "they", "him", "her", "them", "his", "their"]) > 0.0),
+            flag(to_you && first > 0.0),
+            flag(said.is_addressed(&asked)),
+            (1.0 + said.names(&asked) as f32).ln(),
+            (said.sentences as f32).ln(),
+            (1.0 + one.exchanges as f32).ln(),
+        ]
+    };
+    candidates.iter().enumerate().map(row).collect()
+}
+
+/// A line taken apart.
+struct Line<'a> {
+    /// Its words in lower case.
+    words: Vec<String>,
+    /// Its words as written, each with whether it begins a sentence and what stands around it.
+    written: Vec<Written<'a>>,
+    is_question: bool,
+    sentences: usize,
+}
+
+/// A word as it stands in its line.
+struct Written<'a> {
+    text: &'a str,
+    begins: bool,
+    after_comma: bool,
+    before_pause: bool,
+}
+
+/// Words that carry a sentence and not its sense.
+const LITTLE: &str = " a an the i you he she it we they me him her us them my your his its our their is am \
+    are was were be been do does did have has had to of in on at for with and or but not no so that this \
+    what who how why when where which if as by from up out about just can could will would should don't \
+    i'm it's you're that's i'll i've ";
+/// Words that begin a line and are set off by a comma, but are nobody's name.
+const OPENERS: &str = " hey hi hello oh well no yes okay ok yeah ah uh um hm now so look listen right sure \
+    sorry please thanks wow see then and but ";
+/// Words that ask for a yes or a no.
+const ASKING: &str = " do does did is are am was were can could will would should have has had don't \
+    aren't isn't won't shall may ";
+const YES_OR_NO: &str =
+    " yes yeah yep yup no nope nah sure never maybe perhaps always course absolutely ";
+
+/// Whether `word` stands in a list of words between spaces.
+fn among(list: &str, word: &str) -> bool {
+    !word.is_empty() && list.split_ascii_whitespace().any(|one| one == word)
+}
+
+impl<'a> Line<'a> {
+    fn of(text: &'a str) -> Self {
+        let mut written = Vec::new();
+        let (mut begins, mut after_comma, mut sentences) = (true, false, 0);
+        for token in text.split_whitespace() {
+            let word = token.trim_matches(|c: char| !c.is_alphanumeric());
+            let ends = token.contains(['.', '!', '?', '…']);
+            if !word.is_empty() {
+                written.push(Written {
+                    text: word,
+                    begins,
+                    after_comma,
+                    before_pause: ends || token.ends_with([',', ';']),
+                });
+                begins = false;
+            }
+            after_comma = token.ends_with(',');
+            if ends {
+                begins = true;
+                sentences += 1;
+            }
+        }
+        let words = written
+            .iter()
+            .map(|word| word.text.to_lowercase().replace('’', "'"));
+        Self {
+            words: words.collect(),
+            written,
+            is_question: text
+                .trim_end_matches(['"', '”', '\'', ' '])
+                .ends_with(['?', '？']),
+            sentences: sentences.max(1),
+        }
+    }
+
+    /// Share of its words that are among `some`, in 0..=1.
+    fn share(&self, some: &[&str]) -> f32 {
+        let count = self
+            .words
+            .iter()
+            .filter(|word| some.contains(&word.as_str()));
+        count.count() as f32 / self.words.len().max(1) as f32
+    }
+
+    fn sense(&self) -> HashSet<&str> {
+        let words = self.words.iter().map(String::as_str);
+        words.filter(|word| !among(LITTLE, word)).collect()
+    }
+
+    /// Share of its words with a sense that `other` has too, in 0..=1.
+    fn shared_with(&self, other: &Line<'_>) -> f32 {
+        let (own, others) = (self.sense(), other.sense());
+        own.intersection(&others).count() as f32 / own.len().max(1) as f32
+    }
+
+    fn wants_yes_or_no(&self) -> bool {
+        self.is_question && self.words.first().is_some_and(|word| among(ASKING, word))
+    }
+
+    fn says_yes_or_no(&self) -> bool {
+        let first = self.words.iter().take(2);
+        first.into_iter().any(|word| among(YES_OR_NO, word))
+    }
+
+    /// Whether it calls somebody by a name that `asked` does not hold: "Hi, Ada.", "Ada, come here."
+    fn is_addressed(&self, asked: &Line<'_>) -> bool {
+        self.written.iter().zip(&self.words).any(|(word, lower)| {
+            let named = word.text.starts_with(char::is_uppercase)
+                && word.text.chars().any(char::is_lowercase)
+                && !among(OPENERS, lower)
+                && !among(LITTLE, lower)
+                && !asked.words.contains(lower);
+            named && word.before_pause && (word.after_comma || word.begins)
+        })
+    }
+
+    /// Words written with a capital inside a sentence that `asked` does not hold.
+    fn names(&self, asked: &Line<'_>) -> usize {
+        let words = self.written.iter().zip(&self.words);
+        words
+            .filter(|(word, lower)| {
+                !word.begins
+                    && word.text.starts_with(char::is_uppercase)
+                    && !among(LITTLE, lower)
+                    && !lower.starts_with("i'")
+                    && !asked.words.contains(lower)
+            })
+            .count()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn feature(query: &str, reply: &str, name: &str) -> f32 {
+        let seen = Seen {
+            reply,
+            retrieval: 0.5,
+            cross: 1.0,
+            exchanges: 1,
+        };
+        let place = FEATURES.iter().position(|known| *known == name).unwrap();
+        features(query, &[seen])[0][place]
+    }
+
+    #[test]
+    fn an_echo_shares_its_words_of_sense() {
+        assert_eq!(
+            feature("Are you drunk?", "Yes, you are drunk.", "echo"),
+            0.5
+        );
+        assert_eq!(feature("Are you drunk?", "Not since noon.", "echo"), 0.0);
+        assert_eq!(feature("Really?", "Really!", "repeats_query"), 1.0);
+    }
+
+    #[test]
+    fn a_line_spoken_to_somebody_is_told_by_the_name() {
+        for line in [
+            "Hi, Wilma.",
+            "Wilma, come here.",
+            "Stop it, Wilma!",
+            "Wilma?",
+        ] {
+            assert_eq!(feature("Hello!", line, "addressed"), 1.0, "{line}");
+        }
+        for line in [
+            "Hi there.",
+            "Well, come in.",
+            "I like Wilma a lot.",
+            "Stop it!",
+        ] {
+            assert_eq!(feature("Hello!", line, "addressed"), 0.0, "{line}");
+        }
+        // Who names her may be answered so.
+        assert_eq!(feature("I am Wilma.", "Hi, Wilma.", "addressed"), 0.0);
+        assert!(feature("Hello!", "I like Wilma a lot.", "names") > 0.0);
+    }
+
+    #[test]
+    fn questions_want_answers() {
+        assert_eq!(feature("Is it far?", "Is it?", "question_to_question"), 1.0);
+        assert_eq!(feature("Is it far?", "Yes, quite.", "yes_no_answered"), 1.0);
+        assert_eq!(
+            feature("Where is it?", "Yes, quite.", "yes_no_unasked"),
+            1.0
+        );
+        assert_eq!(
+            feature("Do you cook?", "I burn things.", "first_person_to_you"),
+            1.0
+        );
+    }
+
+    #[test]
+    fn nothing_said_gives_numbers() {
+        for text in ["", "…", "?!", "\u{200e}"] {
+            let seen = Seen {
+                reply: text,
+                retrieval: 0.0,
+                cross: 0.0,
+                exchanges: 0,
+            };
+            let rows = features(text, &[seen, seen]);
+            assert!(rows.iter().flatten().all(|value| value.is_finite()));
+        }
+    }
+}

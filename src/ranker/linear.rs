@@ -1,0 +1,191 @@
+//! The weighted sum, and its file.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::features::{FEATURES, Seen, features};
+use crate::error::{Error, Result};
+use crate::files;
+
+/// How much a feature counts.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Weight {
+    /// The feature, one of [`FEATURES`].
+    pub feature: String,
+    /// What the score rises by when the feature rises by 1.
+    pub weight: f32,
+    /// The lower end of its 95% bootstrap interval.
+    pub low: f32,
+    /// The upper end.
+    pub high: f32,
+}
+
+/// A linear ranker over [`FEATURES`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Ranker {
+    /// The weights; a feature that is not among them counts nothing.
+    pub weights: Vec<Weight>,
+    /// How many judged messages they were fitted on.
+    pub messages: usize,
+}
+
+impl Default for Ranker {
+    /// The cross-encoder alone.
+    fn default() -> Self {
+        Self {
+            weights: vec![Weight {
+                feature: FEATURES[0].into(),
+                weight: 1.0,
+                low: 1.0,
+                high: 1.0,
+            }],
+            messages: 0,
+        }
+    }
+}
+
+impl Ranker {
+    /// Reads a ranker's file.
+    ///
+    /// # Errors
+    /// It cannot be read, names a feature that homer does not know, or a weight is no number.
+    pub fn read(path: &Path) -> Result<Self> {
+        let ranker: Self = files::read_json(path)?;
+        ranker.check().map_err(|what| Error::Model {
+            path: path.to_path_buf(),
+            what,
+        })?;
+        Ok(ranker)
+    }
+
+    /// The same from the file's bytes, for one that comes with the program.
+    ///
+    /// # Errors
+    /// What is wrong with them.
+    pub fn parse(bytes: &[u8]) -> std::result::Result<Self, String> {
+        let ranker: Self = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
+        ranker.check()?;
+        Ok(ranker)
+    }
+
+    /// Writes its file.
+    ///
+    /// # Errors
+    /// Any I/O error, with the path.
+    pub fn write(&self, path: &Path) -> Result<()> {
+        files::write_json(path, self)
+    }
+
+    fn check(&self) -> std::result::Result<(), String> {
+        for one in &self.weights {
+            if !FEATURES.contains(&one.feature.as_str()) {
+                return Err(format!(
+                    "weighs {:?}, which is no feature of this version",
+                    one.feature
+                ));
+            }
+            if !one.weight.is_finite() {
+                return Err(format!("the weight of {:?} is no number", one.feature));
+            }
+        }
+        Ok(())
+    }
+
+    /// Scores of the candidates of `query`, in their order; higher is better.
+    pub fn scores(&self, query: &str, candidates: &[Seen<'_>]) -> Vec<f32> {
+        let weights = self.dense();
+        let rows = features(query, candidates);
+        let score =
+            |row: &[f32; FEATURES.len()]| row.iter().zip(&weights).map(|(x, w)| x * w).sum();
+        rows.iter().map(score).collect()
+    }
+
+    /// What each feature adds to the score of candidate `place`, beside the mean over all candidates, the
+    /// weightiest first; those that add nothing are left out.
+    pub fn reasons(
+        &self,
+        query: &str,
+        candidates: &[Seen<'_>],
+        place: usize,
+    ) -> Vec<(&'static str, f32)> {
+        let weights = self.dense();
+        let rows = features(query, candidates);
+        let Some(own) = rows.get(place) else {
+            return Vec::new();
+        };
+        let mut parts: Vec<(&'static str, f32)> = Vec::new();
+        for (column, name) in FEATURES.iter().enumerate() {
+            let mean = rows.iter().map(|row| row[column]).sum::<f32>() / rows.len() as f32;
+            let part = weights[column] * (own[column] - mean);
+            if part.abs() > 5e-3 {
+                parts.push((name, part));
+            }
+        }
+        parts.sort_by(|a, b| b.1.abs().total_cmp(&a.1.abs()));
+        parts
+    }
+
+    fn dense(&self) -> [f32; FEATURES.len()] {
+        let mut dense = [0.0; FEATURES.len()];
+        for one in &self.weights {
+            if let Some(place) = FEATURES.iter().position(|name| *name == one.feature) {
+                dense[place] = one.weight;
+            }
+        }
+        dense
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn weight(feature: &str, weight: f32) -> Weight {
+        Weight {
+            feature: feature.into(),
+            weight,
+            low: weight,
+            high: weight,
+        }
+    }
+
+    fn seen(reply: &str, cross: f32) -> Seen<'_> {
+        Seen {
+            reply,
+            retrieval: 0.5,
+            cross,
+            exchanges: 1,
+        }
+    }
+
+    #[test]
+    fn the_score_is_the_weighted_sum_and_its_reasons_add_up() {
+        let ranker = Ranker {
+            weights: vec![weight("cross", 2.0), weight("addressed", -3.0)],
+            messages: 1,
+        };
+        let candidates = [seen("Hi, Ada.", 1.0), seen("Hello there.", 0.0)];
+        assert_eq!(ranker.scores("Hello!", &candidates), [-1.0, 0.0]);
+        let reasons = ranker.reasons("Hello!", &candidates, 0);
+        assert_eq!(reasons, [("addressed", -1.5), ("cross", 1.0)]);
+        assert!(ranker.reasons("Hello!", &candidates, 9).is_empty());
+    }
+
+    #[test]
+    fn a_file_of_unknown_features_or_no_numbers_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ranker.json");
+        let ranker = Ranker {
+            weights: vec![weight("echo", -0.25)],
+            messages: 40,
+        };
+        ranker.write(&path).unwrap();
+        assert_eq!(Ranker::read(&path).unwrap(), ranker);
+        let text = std::fs::read_to_string(&path).unwrap();
+        std::fs::write(&path, text.replace("echo", "smell")).unwrap();
+        let refused = Ranker::read(&path).unwrap_err().to_string();
+        assert!(refused.contains("smell"), "{refused}");
+        assert!(Ranker::parse(text.replace("-0.25", "1e99").as_bytes()).is_err());
+    }
+}

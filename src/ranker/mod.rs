@@ -1,0 +1,14 @@
+//! What a reader minds that no vector says, and how much each of it counts: the second stage's last word.
+//!
+//! A cross-encoder reads query and reply together; beside its logit stand plain things that a
+//! reader sees at once: does the line only echo the message, is it spoken to somebody by name, does it answer a
+//! question with a question, how close did the bi-encoder find it. [`features`] names them, [`Ranker`] is
+//! their weighted sum, kept in a file that one can read, and [`fit`](fit()) finds the weights from graded answers.
+
+mod features;
+mod fit;
+mod linear;
+
+pub use features::{FEATURES, Seen, features};
+pub use fit::{Graded, fit};
+pub use linear::{Ranker, Weight};
