@@ -45,6 +45,11 @@ impl Builtin {
         self.first("encoder", |folder| folder.join("config.json").is_file())
     }
 
+    /// The model folder of the general reranker, with its weights.
+    pub fn reranker(&self) -> Option<PathBuf> {
+        self.first("reranker", |folder| folder.join("config.json").is_file())
+    }
+
     /// The folder of the persona, laid out as a project.
     pub fn persona(&self) -> Option<PathBuf> {
         self.first("persona", |folder| folder.join("runs").is_dir())

@@ -86,6 +86,7 @@ mod tests {
             rerank: Some(score),
             score,
             rank_before: i,
+            reasons: vec![],
         };
         scores.iter().enumerate().map(candidate).collect()
     }

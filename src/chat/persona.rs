@@ -2,12 +2,13 @@
 
 use std::path::PathBuf;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::decide::{Choice, MinScore, choose};
 use crate::dialogue::{Query, Said};
 use crate::error::{Error, Remedy, Result, Setting};
 use crate::index::{Entry, Origin};
+use crate::ranker::{LinearRanker, Seen};
 
 /// The first stage: finds candidates among all replies.
 pub trait Retrieve: Send + Sync {
@@ -27,29 +28,37 @@ pub trait Rerank: Send + Sync {
     fn rerank(&self, query: Query<'_>, replies: &[&str]) -> Result<Vec<f32>>;
 }
 
-/// How the two stages' scores become one, see [`Fusion::score`].
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Fusion {
-    /// Weight of the bi-encoder's cosine.
-    pub bi: f32,
-    /// Weight of the cross-encoder's logit.
-    pub cross: f32,
+/// The second stage: a cross-encoder, and what weighs its logits beside what else a reader minds.
+pub struct SecondStage {
+    /// The cross-encoder.
+    pub cross: Box<dyn Rerank>,
+    /// The weights.
+    pub ranker: LinearRanker,
 }
 
-impl Default for Fusion {
-    /// The cross-encoder has the last word.
-    fn default() -> Self {
-        Self {
-            bi: 0.0,
-            cross: 1.0,
+impl SecondStage {
+    /// Scores the candidates, which stand as the first stage ranked them, and puts the best first; equals
+    /// keep their order.
+    ///
+    /// # Errors
+    /// The cross-encoder fails.
+    pub fn order(&self, query: Query<'_>, candidates: &mut [Candidate]) -> Result<()> {
+        let replies: Vec<&str> = candidates.iter().map(|c| c.reply.as_str()).collect();
+        let logits = self.cross.rerank(query, &replies)?;
+        for (candidate, logit) in candidates.iter_mut().zip(logits) {
+            candidate.rerank = Some(logit);
         }
-    }
-}
-
-impl Fusion {
-    /// `bi · retrieval + cross · rerank`.
-    pub fn score(self, retrieval: f32, rerank: f32) -> f32 {
-        self.bi * retrieval + self.cross * rerank
+        let seen: Vec<Seen<'_>> = candidates.iter().map(Candidate::seen).collect();
+        let scores = self.ranker.scores(query.text, &seen);
+        let reasons: Vec<_> = (0..seen.len())
+            .map(|place| self.ranker.reasons(query.text, &seen, place))
+            .collect();
+        for ((candidate, score), reasons) in candidates.iter_mut().zip(scores).zip(reasons) {
+            candidate.score = score;
+            candidate.reasons = reasons;
+        }
+        candidates.sort_by(|a, b| b.score.total_cmp(&a.score));
+        Ok(())
     }
 }
 
@@ -64,7 +73,7 @@ pub struct Persona {
     /// Turns of context that it minds, at most: as many as its models saw in training.
     pub context_turns: usize,
     pub(crate) retriever: Box<dyn Retrieve>,
-    pub(crate) reranker: Option<(Box<dyn Rerank>, Fusion)>,
+    pub(crate) second: Option<SecondStage>,
     pub(crate) calibrated: Option<f32>,
     pub(crate) outdated: bool,
     pub(crate) unjudged: bool,
@@ -88,6 +97,29 @@ pub struct Candidate {
     pub origin: Option<Origin>,
     /// The ids of all exchanges that it comes from.
     pub exchanges: Vec<usize>,
+    /// What the second stage saw in it, beside the mean of all candidates, the weightiest first.
+    #[serde(serialize_with = "as_map")]
+    pub reasons: Vec<(&'static str, f32)>,
+}
+
+/// Reasons as one reads them: `{"echo": -0.5, …}`.
+fn as_map<S: serde::Serializer>(
+    reasons: &[(&'static str, f32)],
+    serializer: S,
+) -> std::result::Result<S::Ok, S::Error> {
+    serializer.collect_map(reasons.iter().copied())
+}
+
+impl Candidate {
+    /// What the second stage's weights look at.
+    fn seen(&self) -> Seen<'_> {
+        Seen {
+            reply: &self.reply,
+            retrieval: self.retrieval,
+            cross: self.rerank.unwrap_or_default(),
+            exchanges: self.exchanges.len(),
+        }
+    }
 }
 
 /// What a persona has to say.
@@ -116,7 +148,7 @@ impl Persona {
     pub fn new(
         character: impl Into<String>,
         retriever: impl Retrieve + 'static,
-        reranker: Option<(Box<dyn Rerank>, Fusion)>,
+        second: Option<SecondStage>,
         calibrated: Option<f32>,
     ) -> Self {
         Self {
@@ -125,7 +157,7 @@ impl Persona {
             built_in: false,
             context_turns: usize::MAX,
             retriever: Box::new(retriever),
-            reranker,
+            second,
             calibrated,
             outdated: false,
             unjudged: false,
@@ -179,6 +211,7 @@ impl Persona {
                 rank_before: rank,
                 origin: entry.origin.clone(),
                 exchanges: entry.exchanges.clone(),
+                reasons: Vec::new(),
             })
             .collect())
     }
@@ -195,8 +228,8 @@ impl Persona {
         choice: &Choice,
     ) -> Result<Answer> {
         let min_score = self.min_score(choice.min_score)?;
-        if let Some((reranker, fusion)) = &self.reranker {
-            rerank(reranker.as_ref(), *fusion, query, &mut candidates)?;
+        if let Some(second) = &self.second {
+            second.order(query, &mut candidates)?;
         }
         let chosen = choose(&candidates, min_score, choice.temperature, choice.seed);
         Ok(Answer { candidates, chosen })
@@ -246,23 +279,6 @@ impl Persona {
     }
 }
 
-/// Scores the candidates anew and puts the best first; equals keep their order.
-fn rerank(
-    reranker: &dyn Rerank,
-    fusion: Fusion,
-    query: Query<'_>,
-    candidates: &mut [Candidate],
-) -> Result<()> {
-    let replies: Vec<&str> = candidates.iter().map(|c| c.reply.as_str()).collect();
-    let scores = reranker.rerank(query, &replies)?;
-    for (candidate, score) in candidates.iter_mut().zip(scores) {
-        candidate.rerank = Some(score);
-        candidate.score = fusion.score(candidate.retrieval, score);
-    }
-    candidates.sort_by(|a, b| b.score.total_cmp(&a.score));
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -297,10 +313,13 @@ mod tests {
         answer.candidates.iter().map(|c| c.reply.as_str()).collect()
     }
 
-    fn persona(fusion: Option<Fusion>) -> Persona {
+    fn persona(ranker: Option<LinearRanker>) -> Persona {
         let lines = Lines(vec!["Hm.", "Mm, pie!", "Never.", "I own a very long boat."]);
-        let reranker = fusion.map(|fusion| (Box::new(Longest) as Box<dyn Rerank>, fusion));
-        Persona::new("Rufus", lines, reranker, Some(0.75))
+        let second = ranker.map(|ranker| SecondStage {
+            cross: Box::new(Longest),
+            ranker,
+        });
+        Persona::new("Rufus", lines, second, Some(0.75))
     }
 
     fn ask(persona: &Persona, said: &[&str], choice: &Choice) -> Answer {
@@ -313,7 +332,7 @@ mod tests {
     fn a_persona_goes_to_any_thread() {
         fn shared<T: Send + Sync>() {}
         shared::<Persona>();
-        let persona = persona(Some(Fusion::default()));
+        let persona = persona(Some(LinearRanker::default()));
         let answers = std::thread::scope(|scope| {
             let ask = || ask(&persona, &[], &Choice::default());
             [scope.spawn(ask), scope.spawn(ask)].map(|thread| thread.join().unwrap())
@@ -323,7 +342,7 @@ mod tests {
 
     #[test]
     fn the_halves_of_an_answer_are_the_answer() {
-        let persona = persona(Some(Fusion::default()));
+        let persona = persona(Some(LinearRanker::default()));
         let context = ["before".to_owned()];
         let query = Query {
             context: &context,
@@ -345,7 +364,7 @@ mod tests {
 
     #[test]
     fn of_a_long_context_both_stages_get_the_newest_turns() {
-        let mut persona = persona(Some(Fusion::default()));
+        let mut persona = persona(Some(LinearRanker::default()));
         let turns = ["long ago", "once", "before"].map(String::from);
         persona.context_turns = 1;
         // `Longest` makes sure that there is nothing but "before".
@@ -368,7 +387,7 @@ mod tests {
 
     #[test]
     fn the_cross_encoder_reorders_only_what_was_retrieved() {
-        let persona = persona(Some(Fusion::default()));
+        let persona = persona(Some(LinearRanker::default()));
         let choice = Choice {
             top_k: 3,
             ..Choice::default()
@@ -383,10 +402,7 @@ mod tests {
     #[test]
     fn fusion_weighs_both_scores() {
         let answer = ask(
-            &persona(Some(Fusion {
-                bi: 100.0,
-                cross: 1.0,
-            })),
+            &persona(Some(LinearRanker::fused(100.0, 1.0))),
             &[],
             &Choice::default(),
         );
@@ -432,7 +448,7 @@ mod tests {
 
     #[test]
     fn min_score_holds_for_the_cosine_and_knows_the_calibrated_one() {
-        let persona = persona(Some(Fusion::default()));
+        let persona = persona(Some(LinearRanker::default()));
         let with = |min_score| Choice {
             min_score,
             ..Choice::default()

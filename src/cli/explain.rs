@@ -16,7 +16,26 @@ const COLUMNS: usize = 120;
 /// was said to, cut to the width of the terminal. A star marks the answer.
 pub fn explain(answer: &Answer) -> String {
     let columns = terminal_size::terminal_size().map_or(COLUMNS, |(width, _)| width.0 as usize);
-    table(answer, columns)
+    let mut text = table(answer, columns);
+    if let Some(reasons) = reasons(answer) {
+        text.push('\n');
+        text.push_str(&reasons);
+    }
+    text
+}
+
+/// Reasons shown.
+const REASONS: usize = 5;
+
+/// What spoke for the answer and against it, beside the mean of the candidates.
+fn reasons(answer: &Answer) -> Option<String> {
+    let reasons = &answer.candidate()?.reasons;
+    let parts: Vec<String> = reasons
+        .iter()
+        .take(REASONS)
+        .map(|(name, part)| format!("{} {part:+.2}", name.replace('_', " ")))
+        .collect();
+    (!parts.is_empty()).then(|| format!("counted: {}", parts.join(", ")))
 }
 
 fn table(answer: &Answer, columns: usize) -> String {
@@ -118,11 +137,18 @@ mod tests {
             rank_before: 49,
             origin: (0..i).next().map(origin),
             exchanges: (0..i).collect(),
+            reasons: vec![("cross", 1.5), ("rank", -0.25)],
         };
         Answer {
             candidates: replies.iter().enumerate().map(candidate).collect(),
             chosen: Some(1),
         }
+    }
+
+    #[test]
+    fn what_decided_is_said_of_the_answer() {
+        let reasons = reasons(&answer(&["Me.", "Not me."]));
+        assert_eq!(reasons.unwrap(), "counted: cross +1.50, rank -0.25");
     }
 
     #[test]

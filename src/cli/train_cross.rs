@@ -104,16 +104,16 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<()> {
         start,
         &mut Display::new(global)?,
     );
-    let Judged { outcome, fit } =
+    let Judged { outcome, contest } =
         judged.map_err(|error| training::stopped(error, global, Step::TrainCross))?;
-    let verdict = if fit.helps() {
-        "reranking helps, and `ask` will rerank"
+    let verdict = if contest.helps() {
+        "it helps, and `ask` will use it"
     } else {
-        "that is not beyond chance, so `ask` will not rerank"
+        "that is not beyond chance, so `ask` goes on without it"
     };
     eprintln!(
-        "on validation, MRR {:.4} by the bi-encoder alone, {:.4} reranked (gain {:+.4}, 95% from {:+.4} to {:+.4}): {verdict}",
-        fit.before.mean, fit.after.mean, fit.gain.mean, fit.gain.low, fit.gain.high
+        "on validation, MRR {:.4} without it, {:.4} with it (gain {:+.4}, 95% from {:+.4} to {:+.4}): {verdict}",
+        contest.before.mean, contest.after.mean, contest.gain.mean, contest.gain.low, contest.gain.high
     );
     training::report(&outcome, &project.cross_encoder());
     eprintln!("next: {}", global.command("build-index"));

@@ -2,10 +2,10 @@
 //!
 //! [`cases`] makes queries with candidates of exchanges, systems are [`rankers`] (those of two
 //! stages are [`staged`]), and [`report`] puts the cases to all of them; as text by
-//! [`table`](mod@table), drawn by [`picture`]. [`fusion`] weighs the two stages on validation.
+//! [`table`](mod@table), drawn by [`picture`]. [`contest`] says on validation whether one is better than another.
 
 pub mod cases;
-pub mod fusion;
+pub mod contest;
 pub mod picture;
 pub mod rankers;
 pub mod report;

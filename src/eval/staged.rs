@@ -6,13 +6,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::cases::{Case, Cases};
 use super::rankers::Ranker;
 use crate::chat::Choice;
-use crate::chat::persona::{Fusion, Rerank};
+use crate::chat::persona::Rerank;
 use crate::error::Result;
+use crate::ranker::{LinearRanker, Seen};
 
 /// Both stages over a pool, with what the second has scored so far: it is slow, and several systems
 /// ask it about the same pairs.
 pub struct Stages {
-    retriever: Box<dyn Ranker>,
+    retriever: Arc<dyn Ranker>,
     reranker: Option<Box<dyn Rerank>>,
     cases: Arc<Cases>,
     /// Scores by case and place in the pool.
@@ -23,7 +24,7 @@ impl Stages {
     /// Stages over the pool of `cases`; `retriever` scores the candidates of the first.
     pub fn new(
         cases: Arc<Cases>,
-        retriever: Box<dyn Ranker>,
+        retriever: Arc<dyn Ranker>,
         reranker: Option<Box<dyn Rerank>>,
     ) -> Arc<Self> {
         Arc::new(Self {
@@ -62,26 +63,26 @@ impl Stages {
 /// stay in the first stage's order.
 pub struct Staged {
     stages: Arc<Stages>,
-    fusion: Option<Fusion>,
+    ranker: Option<LinearRanker>,
     with_truth: bool,
 }
 
 impl Staged {
     /// Answers as `ask` does by default, with this use of the second stage; `None` leaves it out.
-    pub fn new(stages: &Arc<Stages>, fusion: Option<Fusion>) -> Self {
+    pub fn new(stages: &Arc<Stages>, ranker: Option<LinearRanker>) -> Self {
         Self {
             stages: stages.clone(),
-            fusion,
+            ranker,
             with_truth: false,
         }
     }
 
     /// The same, with the true reply added to the candidates where the first stage missed it: how
     /// good the second stage is by itself.
-    pub fn with_truth(stages: &Arc<Stages>, fusion: Option<Fusion>) -> Self {
+    pub fn with_truth(stages: &Arc<Stages>, ranker: Option<LinearRanker>) -> Self {
         Self {
             with_truth: true,
-            ..Self::new(stages, fusion)
+            ..Self::new(stages, ranker)
         }
     }
 
@@ -108,11 +109,20 @@ impl Staged {
         if self.with_truth {
             found.extend(missed.into_iter().find(|one| one.0 == case.truth));
         }
-        if let Some(fusion) = self.fusion {
+        if let Some(ranker) = &self.ranker {
             let places: Vec<usize> = found.iter().map(|one| one.0).collect();
-            let second = self.stages.rerank(case, &places)?.unwrap_or_default();
-            for (one, second) in found.iter_mut().zip(second) {
-                one.1 = fusion.score(one.1, second);
+            if let Some(logits) = self.stages.rerank(case, &places)? {
+                let seen = |(&(place, retrieval), cross): (&(usize, f32), f32)| Seen {
+                    reply: &self.stages.cases.pool[place],
+                    retrieval,
+                    cross,
+                    exchanges: 1,
+                };
+                let seen: Vec<Seen<'_>> = found.iter().zip(logits).map(seen).collect();
+                let scores = ranker.scores(&case.text, &seen);
+                for (one, score) in found.iter_mut().zip(scores) {
+                    one.1 = score;
+                }
             }
         }
         Ok(found)
@@ -164,7 +174,7 @@ mod tests {
     use super::*;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
-    use crate::chat::persona::{Persona, Retrieve};
+    use crate::chat::persona::{Persona, Retrieve, SecondStage};
     use crate::dialogue::Query;
     use crate::index::Entry;
     use crate::stats::rank::Standing;
@@ -195,7 +205,7 @@ mod tests {
         let cases = Arc::new(Cases::new(&exchanges(&replies), 1000, 1));
         let asked = Arc::new(AtomicUsize::new(0));
         let reranker = Box::new(Knows(knows, asked.clone()));
-        let stages = Stages::new(cases.clone(), Box::new(ByPlace), Some(reranker));
+        let stages = Stages::new(cases.clone(), Arc::new(ByPlace), Some(reranker));
         (cases, stages, asked)
     }
 
@@ -222,7 +232,7 @@ mod tests {
     #[test]
     fn the_second_stage_orders_what_the_first_found_and_nothing_else() {
         let (cases, stages, _) = stages("reply 30");
-        let ranker = Staged::new(&stages, Some(Fusion::default()));
+        let ranker = Staged::new(&stages, Some(LinearRanker::default()));
         assert_eq!(standing(&ranker, &cases, 30).rank(), 1.0);
         // The other 49 candidates are tied behind it.
         assert_eq!(standing(&ranker, &cases, 3).rank(), 26.0);
@@ -232,9 +242,9 @@ mod tests {
     #[test]
     fn a_reply_that_was_not_retrieved_is_found_when_it_is_added() {
         let (cases, stages, _) = stages("reply 80");
-        let found = Staged::new(&stages, Some(Fusion::default()));
+        let found = Staged::new(&stages, Some(LinearRanker::default()));
         assert_eq!(standing(&found, &cases, 80).rank(), 81.0);
-        let added = Staged::with_truth(&stages, Some(Fusion::default()));
+        let added = Staged::with_truth(&stages, Some(LinearRanker::default()));
         assert_eq!(standing(&added, &cases, 80).rank(), 1.0);
         // One that was retrieved is not there twice, and pushes nobody in.
         assert_eq!(standing(&added, &cases, 3).ahead, 0);
@@ -267,17 +277,17 @@ mod tests {
     #[test]
     fn it_says_what_the_persona_says() {
         let (cases, stages, asked) = stages("reply 30");
-        let fusion = Fusion {
-            bi: 1.0,
-            cross: 12.5,
-        };
-        let ranker = Staged::new(&stages, Some(fusion));
+        let ranker = LinearRanker::fused(1.0, 12.5);
+        let staged = Staged::new(&stages, Some(ranker.clone()));
         let all: Vec<usize> = (0..cases.pool.len()).collect();
-        let scores = ranker.scores(&cases.cases[5], &all).unwrap();
+        let scores = staged.scores(&cases.cases[5], &all).unwrap();
         let mut order = all.clone();
         order.sort_by(|&a, &b| scores[b].total_cmp(&scores[a]));
-        let second = Box::new(Knows("reply 30", asked)) as Box<dyn Rerank>;
-        let persona = Persona::new("", Pool(cases.clone()), Some((second, fusion)), None);
+        let second = SecondStage {
+            cross: Box::new(Knows("reply 30", asked)),
+            ranker,
+        };
+        let persona = Persona::new("", Pool(cases.clone()), Some(second), None);
         let case = &cases.cases[5];
         let answer = persona
             .answer(&case.context, &case.text, &[], &Choice::default())
@@ -296,8 +306,8 @@ mod tests {
         replies[1] = "Before!".into();
         let cases = Arc::new(Cases::new(&exchanges(&replies), 1000, 1));
         let knows = Knows("reply 50", Arc::default());
-        let stages = Stages::new(cases.clone(), Box::new(ByPlace), Some(Box::new(knows)));
-        let ranker = Staged::new(&stages, Some(Fusion::default()));
+        let stages = Stages::new(cases.clone(), Arc::new(ByPlace), Some(Box::new(knows)));
+        let ranker = Staged::new(&stages, Some(LinearRanker::default()));
         assert_eq!(standing(&ranker, &cases, 50).rank(), 1.0);
     }
 
@@ -305,14 +315,8 @@ mod tests {
     fn a_pair_is_scored_once_whoever_asks() {
         let (cases, stages, asked) = stages("reply 30");
         let all: Vec<usize> = (0..cases.pool.len()).collect();
-        let one = Staged::new(&stages, Some(Fusion::default()));
-        let other = Staged::with_truth(
-            &stages,
-            Some(Fusion {
-                bi: 1.0,
-                cross: 1.0,
-            }),
-        );
+        let one = Staged::new(&stages, Some(LinearRanker::default()));
+        let other = Staged::with_truth(&stages, Some(LinearRanker::fused(1.0, 1.0)));
         one.scores(&cases.cases[80], &all).unwrap();
         assert_eq!(asked.load(Ordering::Relaxed), 50);
         other.scores(&cases.cases[80], &all).unwrap();

@@ -7,6 +7,7 @@ use super::lineup::lineup;
 use super::record::record;
 use super::test_set::{Source, TestSet};
 use super::{Project, note_unfinished};
+use crate::builtin::Builtin;
 use crate::error::{Result, Step};
 use crate::eval::cases::Cases;
 use crate::eval::picture;
@@ -69,7 +70,7 @@ pub fn evaluate(
     note_unfinished(&project.bi_encoder(), Step::TrainBi, watch);
     note_unfinished(&project.cross_encoder(), Step::TrainCross, watch);
     let cases = Arc::new(Cases::new(&set.exchanges, settings.queries, settings.seed));
-    let systems = lineup(project, &compute, &cases, watch)?;
+    let systems = lineup(project, &Builtin::find(), &compute, &cases, watch)?;
     let (mut report, answers) = report::evaluate(&cases, &systems, settings.seed, watch)?;
     report.character.clone_from(&set.character);
     report.tested.clone_from(&set.name);

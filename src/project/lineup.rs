@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
-use super::Project;
-use super::verdict::CrossVerdict;
+use super::{Project, second_stage};
+use crate::builtin::Builtin;
 use crate::chat::Choice;
-use crate::chat::persona::{Fusion, Rerank};
+use crate::chat::persona::SecondStage;
 use crate::error::Result;
 use crate::eval::cases::Cases;
 use crate::eval::rankers::{BiRanker, Bm25Ranker, Chance, Input, Ranker, TfIdfRanker};
@@ -18,8 +18,8 @@ use crate::fingerprint;
 use crate::hf::checkpoint::weights_file;
 use crate::hf::hub;
 use crate::model::bi_encoder::BiEncoder;
-use crate::model::cross_encoder::CrossEncoder;
 use crate::nn::device::Compute;
+use crate::ranker::LinearRanker;
 use crate::train::run::{Run, require_bi_encoder};
 use crate::watch::Watch;
 
@@ -29,6 +29,7 @@ use crate::watch::Watch;
 /// A model is there but damaged; [`crate::error::Error::Interrupted`].
 pub fn lineup(
     project: &Project,
+    builtin: &Builtin,
     compute: &Compute,
     cases: &Arc<Cases>,
     watch: &mut dyn Watch,
@@ -65,19 +66,18 @@ pub fn lineup(
     watch.note("embedding with the bi-encoder");
     let encoder = BiEncoder::load(&trained.folder, compute)?;
     let bi = BiRanker::embed(&encoder, cases, Input::Context)?;
-    let cross = if weights_file(&project.cross_encoder_model()).is_some() {
-        let cross = CrossEncoder::load(&project.cross_encoder_model(), compute)?;
-        Some(Box::new(cross) as Box<dyn Rerank>)
-    } else {
-        lineup.notes.push(format!(
-            "there is no cross-encoder in {}: what needs one is left out",
-            project.cross_encoder().display()
-        ));
-        None
+    let found = second_stage::find(
+        project,
+        builtin,
+        &fingerprint::of_file(&trained.weights)?,
+        compute,
+    )?;
+    let second = match weights_file(&project.cross_encoder_model()) {
+        // The project's own is measured even where `ask` does not use it.
+        Some(_) if !found.own => Some(second_stage::trained(project, builtin, compute)?),
+        _ => None,
     };
-    let settings = CrossVerdict::read(project)?;
-    let default = settings.in_use(&fingerprint::of_file(&trained.weights)?);
-    lineup.stages(cases, Box::new(bi), cross, settings.fusion, default);
+    lineup.stages(cases, bi, found.stage, second);
     Ok(lineup)
 }
 
@@ -90,43 +90,44 @@ impl Lineup {
         });
     }
 
-    /// The bi-encoder, alone and with what there is of a cross-encoder, by the weights that were
-    /// `fitted` on validation, and what `ask` makes of both by `default`.
+    /// The bi-encoder alone, with the second stage `used` by `ask`, and with one that is `left_out`.
     fn stages(
         &mut self,
         cases: &Arc<Cases>,
-        bi: Box<dyn Ranker>,
-        cross: Option<Box<dyn Rerank>>,
-        fitted: Option<Fusion>,
-        default: Option<Fusion>,
+        bi: BiRanker,
+        used: Option<SecondStage>,
+        left_out: Option<SecondStage>,
     ) {
-        let reranks = cross.is_some();
-        let stages = Stages::new(cases.clone(), bi, cross);
-        self.add("bi", "bi-encoder", Box::new(Staged::new(&stages, None)));
-        if reranks {
-            let alone = Staged::new(&stages, Some(Fusion::default()));
-            self.add("cross", "cross-encoder decides", Box::new(alone));
-            let fitted = fitted.filter(|fusion| fusion.cross != 0.0);
-            if let Some(fusion) = fitted {
-                let both = Staged::new(&stages, Some(fusion));
-                self.add("reranked", "bi-encoder + cross-encoder", Box::new(both));
+        let bi: Arc<dyn Ranker> = Arc::new(bi);
+        let alone = Stages::new(cases.clone(), bi.clone(), None);
+        self.add("bi", "bi-encoder", Box::new(Staged::new(&alone, None)));
+        if let Some(SecondStage { cross, ranker }) = left_out {
+            let stages = Stages::new(cases.clone(), bi.clone(), Some(cross));
+            let staged = Staged::new(&stages, Some(ranker));
+            self.add("own_cross", "own cross-encoder", Box::new(staged));
+        }
+        let (stages, ranker) = match used {
+            Some(SecondStage { cross, ranker }) => {
+                (Stages::new(cases.clone(), bi, Some(cross)), Some(ranker))
             }
-            let after = fitted.map_or("cross", |_| "reranked");
-            let fusion = fitted.unwrap_or_default();
-            self.comparisons.push(("bi", after));
+            None => (alone, None),
+        };
+        if let Some(ranker) = &ranker {
+            let cross = Staged::new(&stages, Some(LinearRanker::default()));
+            self.add("cross", "cross-encoder decides", Box::new(cross));
+            self.comparisons.push(("bi", "ask"));
             self.reranking = Some(RerankingOf {
                 before: "bi",
-                after,
-                with_truth: Box::new(Staged::with_truth(&stages, Some(fusion))),
+                after: "ask",
+                with_truth: Box::new(Staged::with_truth(&stages, Some(ranker.clone()))),
                 candidates: Choice::default().top_k,
             });
         }
-        let default = default.filter(|_| reranks);
-        let name = match default {
+        let name = match ranker {
             Some(_) => "ask (reranks)",
             None => "ask (does not rerank)",
         };
-        self.add("ask", name, Box::new(Staged::new(&stages, default)));
+        self.add("ask", name, Box::new(Staged::new(&stages, ranker)));
         self.comparisons.push(("bm25", "ask"));
     }
 }

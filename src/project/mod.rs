@@ -5,7 +5,7 @@
 //! - [`prepare`](mod@prepare), [`train_bi`](mod@train_bi), [`train_cross`](mod@train_cross),
 //!   [`build_index`](mod@build_index), [`evaluate`](mod@evaluate), [`status`](mod@status); [`persona`]
 //!   opens what answers.
-//! - [`verdict`]: whether the persona reranks. [`input`], [`test_set`]: what to prepare and to test
+//! - [`second_stage`]: what decides in a persona; [`verdict`]: whether that is its own cross-encoder. [`input`], [`test_set`]: what to prepare and to test
 //!   on. [`lineup`], [`record`]: what is tested, and where the figures are kept.
 
 pub mod build_index;
@@ -16,6 +16,7 @@ pub mod lineup;
 pub mod persona;
 pub mod prepare;
 pub mod record;
+pub mod second_stage;
 pub mod status;
 pub mod test_set;
 pub mod train_bi;

@@ -1,16 +1,13 @@
 //! A persona from what training and `build-index` left on disk.
 
-use super::Project;
-use super::verdict::CrossVerdict;
+use super::{Project, second_stage};
 use crate::builtin::Builtin;
-use crate::chat::persona::{Fusion, Persona, Rerank};
+use crate::chat::persona::Persona;
 use crate::chat::stages::Indexed;
 use crate::error::{Error, Remedy, Result, Step};
 use crate::fingerprint;
-use crate::hf::checkpoint::weights_file;
 use crate::index::Index;
 use crate::model::bi_encoder::BiEncoder;
-use crate::model::cross_encoder::CrossEncoder;
 use crate::nn::device::Compute;
 use crate::train::run::require_bi_encoder;
 
@@ -30,30 +27,35 @@ impl Persona {
         match builtin.persona().filter(|_| !own).map(Project::new) {
             Some(persona) => Ok(Self {
                 built_in: true,
-                ..Self::load(&persona, compute, rerank)?
+                ..Self::load(&persona, builtin, compute, rerank)?
             }),
-            None => Self::load(project, compute, rerank),
+            None => Self::load(project, builtin, compute, rerank),
         }
     }
 
-    /// Opens what training and `build-index` made; without `rerank` the cross-encoder is left out.
-    /// A persona without a cross-encoder answers by the bi-encoder alone.
+    /// Opens what training and `build-index` made; without `rerank` the second stage is left out, and
+    /// the bi-encoder answers alone.
     ///
     /// # Errors
     /// [`Error::NotMade`] names the command that makes what is missing; a damaged model or index;
     /// an index of another bi-encoder.
-    pub fn load(project: &Project, compute: &Compute, rerank: bool) -> Result<Self> {
+    pub fn load(
+        project: &Project,
+        builtin: &Builtin,
+        compute: &Compute,
+        rerank: bool,
+    ) -> Result<Self> {
         let model = require_bi_encoder(&project.bi_encoder_model())?;
         let bi_encoder = fingerprint::of_file(&model.weights)?;
         // Each reads a tokenizer, which takes as long as embedding the question.
-        let (encoder, reranker) = rayon::join(
+        let (encoder, second) = rayon::join(
             || BiEncoder::load(&model.folder, compute),
             || match rerank {
-                true => load_reranker(project, &bi_encoder, compute),
-                false => Ok(Reranker::default()),
+                true => second_stage::find(project, builtin, &bi_encoder, compute),
+                false => Ok(second_stage::Found::default()),
             },
         );
-        let (encoder, reranker) = (encoder?, reranker?);
+        let (encoder, second) = (encoder?, second?);
         let index = Index::open(&project.index())?;
         let source = index.manifest().source.clone();
         if source.bi_encoder != bi_encoder {
@@ -73,35 +75,11 @@ impl Persona {
             context_turns: source.context_turns,
             calibrated: source.calibration.map(|found| found.min_score),
             outdated,
-            unjudged: reranker.unjudged,
-            reranker: reranker
-                .used
-                .map(|(cross, fusion)| (Box::new(cross) as Box<dyn Rerank>, fusion)),
+            unjudged: second.unjudged,
+            second: second.stage,
             retriever: Box::new(Indexed { encoder, index }),
         })
     }
-}
-
-/// A cross-encoder and its weight, if it is of use; and whether there is one that nobody has judged.
-#[derive(Default)]
-struct Reranker {
-    used: Option<(CrossEncoder, Fusion)>,
-    unjudged: bool,
-}
-
-fn load_reranker(project: &Project, bi_encoder: &str, compute: &Compute) -> Result<Reranker> {
-    let model = project.cross_encoder_model();
-    if weights_file(&model).is_none() {
-        return Ok(Reranker::default());
-    }
-    let settings = CrossVerdict::read(project)?;
-    Ok(Reranker {
-        unjudged: !settings.is_judged(bi_encoder),
-        used: match settings.in_use(bi_encoder) {
-            Some(fusion) => Some((CrossEncoder::load(&model, compute)?, fusion)),
-            None => None,
-        },
-    })
 }
 
 #[cfg(test)]
@@ -111,7 +89,12 @@ mod tests {
     #[test]
     fn an_empty_project_names_the_first_command() {
         let folder = tempfile::tempdir().unwrap();
-        let Err(error) = Persona::load(&Project::new(folder.path()), &Compute::Fast, true) else {
+        let Err(error) = Persona::load(
+            &Project::new(folder.path()),
+            &Builtin::at([]),
+            &Compute::Fast,
+            true,
+        ) else {
             panic!("a persona out of nothing");
         };
         assert_eq!(error.remedy(), Remedy::Make(Step::TrainBi));

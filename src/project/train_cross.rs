@@ -4,10 +4,11 @@ use std::path::PathBuf;
 
 use super::verdict::{self, CrossVerdict};
 use super::{Project, note_unfinished};
+use crate::builtin::Builtin;
 use crate::corpus::dataset::Dataset;
 use crate::dialogue::read_judged;
 use crate::error::{Error, Result, Step};
-use crate::eval::fusion::Fit;
+use crate::eval::contest::Contest;
 use crate::hf::hub;
 use crate::nn::device::Compute;
 use crate::train::cross;
@@ -21,8 +22,8 @@ use crate::watch::Watch;
 pub struct Judged {
     /// How the training ended.
     pub outcome: Outcome,
-    /// What validation says about its use beside the bi-encoder.
-    pub fit: Fit,
+    /// What validation says of answering without it, and with it.
+    pub contest: Contest,
 }
 
 /// Trains the cross-encoder on the prepared dialogue, beside the project's bi-encoder, and writes
@@ -89,15 +90,16 @@ fn judge(
     watch: &mut dyn Watch,
 ) -> Result<Judged> {
     let compute = Compute::choose(settings.common.gpu)?;
-    let fit = verdict::judge(
+    let contest = verdict::judge(
         project,
+        &Builtin::find(),
         &compute,
         &dataset.valid,
         settings.common.seed,
         watch,
     );
-    match fit {
-        Ok(fit) => Ok(Judged { outcome, fit }),
+    match contest {
+        Ok(contest) => Ok(Judged { outcome, contest }),
         Err(Error::Interrupted { .. }) => Err(Error::Interrupted { saved: true }),
         Err(error) => Err(error),
     }

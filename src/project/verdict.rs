@@ -1,21 +1,22 @@
 //! Whether a persona should rerank, and how: judged on validation when a cross-encoder is trained,
 //! and read by everything that answers.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
-use super::Project;
-use crate::chat::Choice;
-use crate::chat::persona::Fusion;
+use super::{Project, second_stage};
+use crate::builtin::Builtin;
+use crate::chat::persona::SecondStage;
 use crate::dialogue::Exchange;
 use crate::error::Result;
 use crate::eval::cases::Cases;
-use crate::eval::fusion::{Fit, candidates, fit};
-use crate::eval::rankers::{BiRanker, Input};
+use crate::eval::contest::{Contest, contest};
+use crate::eval::rankers::{BiRanker, Input, Ranker};
+use crate::eval::staged::{Staged, Stages};
 use crate::model::bi_encoder::BiEncoder;
-use crate::model::cross_encoder::CrossEncoder;
 use crate::nn::device::Compute;
 use crate::train::run::require_bi_encoder;
-use crate::train::settings::BiSettings;
 use crate::watch::{Unit, Watch};
 use crate::{files, fingerprint};
 
@@ -24,8 +25,6 @@ use crate::{files, fingerprint};
 pub struct CrossVerdict {
     /// Whether reranking made the order better on validation; `None` where nobody has judged.
     pub rerank: Option<bool>,
-    /// The weights that were best on validation.
-    pub fusion: Option<Fusion>,
     /// [`fingerprint::of_file`] of the bi-encoder that it was judged beside, if that is known.
     pub bi_encoder: Option<String>,
     /// The figures behind the verdict.
@@ -63,53 +62,55 @@ impl CrossVerdict {
         self.rerank.is_some() && beside.is_none_or(|judged| judged == bi_encoder)
     }
 
-    /// How a persona with the bi-encoder of this fingerprint uses the cross-encoder, if it does: one
-    /// that was not found to help is left out.
-    pub fn in_use(&self, bi_encoder: &str) -> Option<Fusion> {
-        let helps = self.rerank == Some(true) && self.is_judged(bi_encoder);
-        helps.then(|| self.fusion.unwrap_or_default())
+    /// Whether a persona with the bi-encoder of this fingerprint uses the cross-encoder: one that was not
+    /// found to help is left out.
+    pub fn in_use(&self, bi_encoder: &str) -> bool {
+        self.rerank == Some(true) && self.is_judged(bi_encoder)
     }
 }
 
 /// Validation queries, at most: each is read with all its candidates.
 const QUERIES: usize = 200;
 
-/// Judges the project's cross-encoder on validation exchanges and writes the verdict beside it.
+/// Judges the project's cross-encoder on validation exchanges, beside what would decide without
+/// it: the general reranker, or the bi-encoder alone. The verdict is written beside it.
 ///
 /// # Errors
 /// A model is missing or fails, the verdict cannot be written, or `watch` stops it.
 pub fn judge(
     project: &Project,
+    builtin: &Builtin,
     compute: &Compute,
     valid: &[Exchange],
     seed: u64,
     watch: &mut dyn Watch,
-) -> Result<Fit> {
-    let cases = Cases::new(valid, QUERIES, seed);
+) -> Result<Contest> {
+    let cases = Arc::new(Cases::new(valid, QUERIES, seed));
     let trained = require_bi_encoder(&project.bi_encoder_model())?;
     let bi_encoder = BiEncoder::load(&trained.folder, compute)?;
-    let first = BiRanker::embed(&bi_encoder, &cases, Input::Context)?;
-    let second = CrossEncoder::load(&project.cross_encoder_model(), compute)?;
+    let first: Arc<dyn Ranker> = Arc::new(BiRanker::embed(&bi_encoder, &cases, Input::Context)?);
+    let staged = |second: Option<SecondStage>| {
+        let (cross, ranker) = second.map(|one| (one.cross, one.ranker)).unzip();
+        Staged::new(&Stages::new(cases.clone(), first.clone(), cross), ranker)
+    };
+    let before = staged(second_stage::general(builtin, compute)?);
+    let after = staged(Some(second_stage::trained(project, builtin, compute)?));
     watch.stage("reranking", cases.cases.len() as u64, Unit::Parts);
-    let count = Choice::default().top_k;
-    let scored = candidates(&cases, &first, &second, count, |done| {
+    let found = contest(&cases, &before, &after, seed, |done| {
         watch.advance(done as u64);
         watch.go_on()
     })?;
-    let temperature = BiSettings::default().temperature as f32;
-    let fit = fit(&scored, temperature, seed);
-    let settings = CrossVerdict {
-        rerank: Some(fit.helps()),
-        fusion: Some(fit.fusion),
+    let verdict = CrossVerdict {
+        rerank: Some(found.helps()),
         bi_encoder: Some(fingerprint::of_file(&trained.weights)?),
         validation_mrr: Some(serde_json::json!({
-            "bi_encoder": fit.before.mean,
-            "reranked": fit.after.mean,
-            "gain": [fit.gain.low, fit.gain.mean, fit.gain.high],
+            "without": found.before.mean,
+            "with": found.after.mean,
+            "gain": [found.gain.low, found.gain.mean, found.gain.high],
         })),
     };
-    files::write_json(&project.verdict(), &settings)?;
-    Ok(fit)
+    files::write_json(&project.verdict(), &verdict)?;
+    Ok(found)
 }
 
 #[cfg(test)]
@@ -126,23 +127,14 @@ mod tests {
             CrossVerdict::read(&project).unwrap()
         };
         let absent = CrossVerdict::read(&project).unwrap();
-        assert!(!absent.is_judged("bi") && absent.in_use("bi").is_none());
-        let settings = read("{\"rerank\": false, \"fusion\": {\"bi\": 2.0, \"cross\": 0.5}}");
-        assert!(settings.is_judged("bi") && settings.in_use("bi").is_none());
-        let fusion = Fusion {
-            bi: 2.0,
-            cross: 0.5,
-        };
-        assert_eq!(settings.fusion, Some(fusion));
-        let mut used = read("{\"rerank\": true, \"fusion\": {\"bi\": 2.0, \"cross\": 0.5}}");
-        assert_eq!(used.in_use("bi"), Some(fusion));
-        assert_eq!(
-            read("{\"rerank\": true}").in_use("bi"),
-            Some(Fusion::default())
-        );
+        assert!(!absent.is_judged("bi") && !absent.in_use("bi"));
+        let settings = read("{\"rerank\": false}");
+        assert!(settings.is_judged("bi") && !settings.in_use("bi"));
+        let mut used = read("{\"rerank\": true}");
+        assert!(used.in_use("bi"));
         // Judged beside another bi-encoder, it may not help this one.
         used.bi_encoder = Some("another".into());
-        assert!(!used.is_judged("bi") && used.in_use("bi").is_none());
-        assert_eq!(used.in_use("another"), Some(fusion));
+        assert!(!used.is_judged("bi") && !used.in_use("bi"));
+        assert!(used.in_use("another"));
     }
 }

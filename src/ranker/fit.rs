@@ -4,7 +4,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::features::{FEATURES, Seen, features};
-use super::linear::{Ranker, Weight};
+use super::linear::{LinearRanker, Weight};
 use crate::dialogue::Grade;
 use crate::seed::{Stream, derive};
 
@@ -39,11 +39,11 @@ struct Group {
 /// The weights with the least listwise loss (Cao et al., 2007) and a ridge, each with a 95% bootstrap interval
 /// over the messages. Messages whose candidates are all of one grade tell nothing; without any other,
 /// the cross-encoder decides alone.
-pub fn fit(graded: &[Graded<'_>], seed: u64) -> Ranker {
+pub fn fit(graded: &[Graded<'_>], seed: u64) -> LinearRanker {
     let scale = scale(graded);
     let groups: Vec<Group> = graded.iter().filter_map(|one| group(one, &scale)).collect();
     if groups.is_empty() {
-        return Ranker::default();
+        return LinearRanker::default();
     }
     let all: Vec<&Group> = groups.iter().collect();
     let fitted = descend(&all);
@@ -65,7 +65,7 @@ pub fn fit(graded: &[Graded<'_>], seed: u64) -> Ranker {
             high: unscaled(values[SAMPLES - 1 - SAMPLES / 40]),
         }
     });
-    Ranker {
+    LinearRanker {
         weights: weights.collect(),
         messages: groups.len(),
     }
@@ -207,7 +207,7 @@ mod tests {
         graded
             .iter_mut()
             .for_each(|one| one.grades = vec![Grade::Bad; 3]);
-        assert_eq!(fit(&graded, 1), Ranker::default());
-        assert_eq!(fit(&[], 1), Ranker::default());
+        assert_eq!(fit(&graded, 1), LinearRanker::default());
+        assert_eq!(fit(&[], 1), LinearRanker::default());
     }
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::features::{FEATURES, Seen, features};
-use crate::error::{Error, Result};
+use crate::error::{Error, Remedy, Result};
 use crate::files;
 
 /// How much a feature counts.
@@ -23,39 +23,44 @@ pub struct Weight {
 
 /// A linear ranker over [`FEATURES`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Ranker {
+pub struct LinearRanker {
     /// The weights; a feature that is not among them counts nothing.
     pub weights: Vec<Weight>,
     /// How many judged messages they were fitted on.
     pub messages: usize,
 }
 
-impl Default for Ranker {
+impl Default for LinearRanker {
     /// The cross-encoder alone.
     fn default() -> Self {
-        Self {
-            weights: vec![Weight {
-                feature: FEATURES[0].into(),
-                weight: 1.0,
-                low: 1.0,
-                high: 1.0,
-            }],
-            messages: 0,
-        }
+        Self::fused(0.0, 1.0)
     }
 }
 
-impl Ranker {
+impl LinearRanker {
+    /// `bi · retrieval + cross · cross-encoder`, and nothing else.
+    pub fn fused(bi: f32, cross: f32) -> Self {
+        let weight = |feature: &str, weight| Weight {
+            feature: feature.into(),
+            weight,
+            low: weight,
+            high: weight,
+        };
+        Self {
+            weights: vec![weight("retrieval", bi), weight("cross", cross)],
+            messages: 0,
+        }
+    }
+
     /// Reads a ranker's file.
     ///
     /// # Errors
     /// It cannot be read, names a feature that homer does not know, or a weight is no number.
     pub fn read(path: &Path) -> Result<Self> {
         let ranker: Self = files::read_json(path)?;
-        ranker.check().map_err(|what| Error::Model {
-            path: path.to_path_buf(),
-            what,
-        })?;
+        ranker
+            .check()
+            .map_err(|what| Error::model(path, what, Remedy::None))?;
         Ok(ranker)
     }
 
@@ -161,7 +166,7 @@ mod tests {
 
     #[test]
     fn the_score_is_the_weighted_sum_and_its_reasons_add_up() {
-        let ranker = Ranker {
+        let ranker = LinearRanker {
             weights: vec![weight("cross", 2.0), weight("addressed", -3.0)],
             messages: 1,
         };
@@ -176,16 +181,16 @@ mod tests {
     fn a_file_of_unknown_features_or_no_numbers_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("ranker.json");
-        let ranker = Ranker {
+        let ranker = LinearRanker {
             weights: vec![weight("echo", -0.25)],
             messages: 40,
         };
         ranker.write(&path).unwrap();
-        assert_eq!(Ranker::read(&path).unwrap(), ranker);
+        assert_eq!(LinearRanker::read(&path).unwrap(), ranker);
         let text = std::fs::read_to_string(&path).unwrap();
         std::fs::write(&path, text.replace("echo", "smell")).unwrap();
-        let refused = Ranker::read(&path).unwrap_err().to_string();
+        let refused = LinearRanker::read(&path).unwrap_err().to_string();
         assert!(refused.contains("smell"), "{refused}");
-        assert!(Ranker::parse(text.replace("-0.25", "1e99").as_bytes()).is_err());
+        assert!(LinearRanker::parse(text.replace("-0.25", "1e99").as_bytes()).is_err());
     }
 }

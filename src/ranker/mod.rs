@@ -2,7 +2,7 @@
 //!
 //! A cross-encoder reads query and reply together; beside its logit stand plain things that a
 //! reader sees at once: does the line only echo the message, is it spoken to somebody by name, does it answer a
-//! question with a question, how close did the bi-encoder find it. [`features`] names them, [`Ranker`] is
+//! question with a question, how close did the bi-encoder find it. [`features`] names them, [`LinearRanker`] is
 //! their weighted sum, kept in a file that one can read, and [`fit`](fit()) finds the weights from graded answers.
 
 mod features;
@@ -11,4 +11,4 @@ mod linear;
 
 pub use features::{FEATURES, Seen, features};
 pub use fit::{Graded, fit};
-pub use linear::{Ranker, Weight};
+pub use linear::{LinearRanker, Weight};

@@ -1,0 +1,82 @@
+//! Which second stage a project's persona has: its own cross-encoder where that was found to help, else the
+//! general one that comes with homer.
+
+use super::Project;
+use super::verdict::CrossVerdict;
+use crate::builtin::Builtin;
+use crate::chat::persona::SecondStage;
+use crate::error::Result;
+use crate::hf::checkpoint::weights_file;
+use crate::model::cross_encoder::CrossEncoder;
+use crate::nn::device::Compute;
+use crate::ranker::LinearRanker;
+
+/// Name of the file beside the general reranker's model that holds its weights.
+const RANKER: &str = "ranker.json";
+
+/// A second stage, and where it comes from.
+#[derive(Default)]
+pub struct Found {
+    /// The stage, if there is any.
+    pub stage: Option<SecondStage>,
+    /// Whether it is the project's own.
+    pub own: bool,
+    /// Whether the project has a cross-encoder that nobody has judged beside this bi-encoder.
+    pub unjudged: bool,
+}
+
+/// The second stage that answers in `project` beside the bi-encoder of this fingerprint.
+///
+/// # Errors
+/// A model is there and damaged.
+pub fn find(
+    project: &Project,
+    builtin: &Builtin,
+    bi_encoder: &str,
+    compute: &Compute,
+) -> Result<Found> {
+    let own = weights_file(&project.cross_encoder_model()).is_some();
+    let verdict = CrossVerdict::read(project)?;
+    if own && verdict.in_use(bi_encoder) {
+        return Ok(Found {
+            stage: Some(trained(project, builtin, compute)?),
+            own: true,
+            unjudged: false,
+        });
+    }
+    Ok(Found {
+        stage: general(builtin, compute)?,
+        own: false,
+        unjudged: own && !verdict.is_judged(bi_encoder),
+    })
+}
+
+/// The general reranker, if it is there.
+///
+/// # Errors
+/// It is damaged.
+pub fn general(builtin: &Builtin, compute: &Compute) -> Result<Option<SecondStage>> {
+    let Some(folder) = builtin.reranker() else {
+        return Ok(None);
+    };
+    Ok(Some(SecondStage {
+        cross: Box::new(CrossEncoder::load(&folder, compute)?),
+        ranker: LinearRanker::read(&folder.join(RANKER))?,
+    }))
+}
+
+/// The project's own cross-encoder, whether it is of use or not, weighed as the general one is: it
+/// was fine-tuned from that, and logits are compared within their candidates.
+///
+/// # Errors
+/// It is not there, or damaged.
+pub fn trained(project: &Project, builtin: &Builtin, compute: &Compute) -> Result<SecondStage> {
+    let ranker = match builtin.reranker() {
+        Some(folder) => LinearRanker::read(&folder.join(RANKER))?,
+        None => LinearRanker::default(),
+    };
+    Ok(SecondStage {
+        cross: Box::new(CrossEncoder::load(&project.cross_encoder_model(), compute)?),
+        ranker,
+    })
+}
