@@ -136,12 +136,12 @@ impl Bench {
     ) -> Result<Outcome> {
         let training = Training::begin(&self.path(run), start, settings)?;
         let bi = self.path("bi/model");
-        let encoder = training.kept().unwrap_or_else(|| bi.clone());
+        let encoder = training.kept().unwrap_or(bi);
         train_cross(
             &training,
             &encoder,
-            &bi,
             &self.dataset,
+            vec![],
             &self.compute,
             watch,
         )
@@ -222,7 +222,6 @@ fn cross_settings() -> CrossSettings {
     settings.common.steps = Some(12);
     settings.common.evaluate_every = Some(4);
     settings.common.patience = 100;
-    settings.mining.skip = 0;
     settings
 }
 
@@ -331,20 +330,18 @@ fn the_cross_encoder_learns_and_its_head_is_kept() {
     );
 
     // The folder holds the very model, body and head, that was validated as the best.
-    let train = Material::new(bench.dataset.train.clone());
-    let mut valid = Material::new(bench.dataset.valid.clone());
-    valid
-        .recall(&bench.path("cross/negatives-valid.jsonl"))
-        .unwrap();
-    let options = cross_task::Options {
-        loss: settings.loss,
+    let material = Material {
+        exchanges: &bench.dataset.train,
+        judged: &[],
+    };
+    let options = cross_task::CrossOptions {
         max_length: settings.common.max_length,
         negatives: settings.negatives,
         chunk_size: settings.common.chunk_size,
         seed: settings.common.seed,
     };
     let tokenizer = model.tokenizer.clone();
-    let task = CrossTask::new(model, tokenizer, train, &valid, options).unwrap();
+    let task = CrossTask::new(model, tokenizer, &material, &material, options).unwrap();
     assert_eq!(task.validate(&()).unwrap(), outcome.best);
 }
 
@@ -393,7 +390,7 @@ fn a_resumed_cross_encoder_is_the_same_to_the_byte() {
         .unwrap();
     let stopped = bench.cross("a", Start::Fresh, &settings, &mut Ear::at(6));
     assert!(matches!(stopped, Err(Error::Interrupted { saved: true })));
-    // The mined negatives are the run's own by now: another bi-encoder changes nothing.
+    // What it started from is the run's own by now: another bi-encoder changes nothing.
     let mut other = bi_settings();
     other.common.seed = 7;
     bench.bi("bi", Start::Force, &other, &mut never()).unwrap();

@@ -118,7 +118,7 @@ fn wrong_usage_is_said_so() {
         &["train-bi", "--epochs", "0"],
         &["train-bi", "--resume", "--lr", "1e-4"],
         &["train-cross", "--resume", "--force"],
-        &["train-cross", "--loss", "hinge"],
+        &["train-cross", "--negatives", "0"],
     ] {
         homer(folder.path()).args(wrong).assert().code(2);
     }

@@ -24,7 +24,7 @@ pub struct Choice {
 impl Default for Choice {
     fn default() -> Self {
         Self {
-            top_k: 50,
+            top_k: 30,
             temperature: 0.0,
             seed: 0,
             min_score: MinScore::None,

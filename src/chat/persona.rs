@@ -396,21 +396,23 @@ mod tests {
         assert_eq!(texts(&answer), ["Mm, pie!", "Never.", "Hm."]);
         assert_eq!(answer.candidates[0].rank_before, 1);
         assert_eq!(answer.candidates[0].rerank, Some(8.0));
-        assert_eq!(answer.candidates[0].score, 8.0);
+        assert!(answer.candidates[0].score > answer.candidates[1].score);
     }
 
     #[test]
-    fn fusion_weighs_both_scores() {
-        let answer = ask(
-            &persona(Some(LinearRanker::fused(100.0, 1.0))),
-            &[],
-            &Choice::default(),
-        );
+    fn both_stages_are_weighed_and_the_reasons_are_told() {
+        let persona = persona(Some(LinearRanker::fused(5.0, 1.0)));
+        let answer = ask(&persona, &[], &Choice::default());
         assert_eq!(
             texts(&answer),
-            ["Hm.", "Mm, pie!", "I own a very long boat.", "Never."]
+            ["I own a very long boat.", "Mm, pie!", "Hm.", "Never."]
         );
-        assert!((answer.candidates[0].score - 93.0).abs() < 1e-4);
+        let reasons = &answer.candidates[0].reasons;
+        assert!(reasons[0].0 == "cross" && reasons[0].1 > 1.0, "{reasons:?}");
+        assert!(
+            reasons[1].0 == "retrieval" && reasons[1].1 < 0.0,
+            "{reasons:?}"
+        );
     }
 
     #[test]

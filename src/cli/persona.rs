@@ -15,7 +15,7 @@ pub const MAKE_YOUR_OWN: &str = "(make your own: homer prepare SCRIPT.csv)";
 #[derive(clap::Args)]
 pub struct PersonaArgs {
     /// Retrieve, and rerank, this many replies
-    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..))]
     top_k: u32,
     /// Draw among the ten best: 0 takes the best, 0.5 likes the better ones, from 1 on any may come
     #[arg(long, value_name = "T", default_value_t = 0.0, value_parser = temperature, allow_negative_numbers = true)]

@@ -113,7 +113,11 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<()> {
     };
     eprintln!(
         "on validation, MRR {:.4} without it, {:.4} with it (gain {:+.4}, 95% from {:+.4} to {:+.4}): {verdict}",
-        contest.before.mean, contest.after.mean, contest.gain.mean, contest.gain.low, contest.gain.high
+        contest.before.mean,
+        contest.after.mean,
+        contest.gain.mean,
+        contest.gain.low,
+        contest.gain.high
     );
     training::report(&outcome, &project.cross_encoder());
     eprintln!("next: {}", global.command("build-index"));

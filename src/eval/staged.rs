@@ -221,7 +221,7 @@ mod tests {
     fn without_a_second_stage_the_order_is_the_firsts() {
         let (cases, stages, _) = stages("");
         let ranker = Staged::new(&stages, None);
-        for number in [0, 7, 49, 50, 119] {
+        for number in [0, 7, 29, 30, 119] {
             assert_eq!(
                 standing(&ranker, &cases, number).rank(),
                 1.0 + number as f64
@@ -231,11 +231,11 @@ mod tests {
 
     #[test]
     fn the_second_stage_orders_what_the_first_found_and_nothing_else() {
-        let (cases, stages, _) = stages("reply 30");
+        let (cases, stages, _) = stages("reply 20");
         let ranker = Staged::new(&stages, Some(LinearRanker::default()));
-        assert_eq!(standing(&ranker, &cases, 30).rank(), 1.0);
-        // The other 49 candidates are tied behind it.
-        assert_eq!(standing(&ranker, &cases, 3).rank(), 26.0);
+        assert_eq!(standing(&ranker, &cases, 20).rank(), 1.0);
+        // The other 29 candidates are tied behind it.
+        assert_eq!(standing(&ranker, &cases, 3).rank(), 16.0);
         assert_eq!(standing(&ranker, &cases, 80).rank(), 81.0);
     }
 
@@ -248,7 +248,7 @@ mod tests {
         assert_eq!(standing(&added, &cases, 80).rank(), 1.0);
         // One that was retrieved is not there twice, and pushes nobody in.
         assert_eq!(standing(&added, &cases, 3).ahead, 0);
-        assert_eq!(standing(&added, &cases, 3).tied, 49);
+        assert_eq!(standing(&added, &cases, 3).tied, 29);
     }
 
     /// The first stage of a persona over the same pool.
@@ -276,15 +276,15 @@ mod tests {
 
     #[test]
     fn it_says_what_the_persona_says() {
-        let (cases, stages, asked) = stages("reply 30");
-        let ranker = LinearRanker::fused(1.0, 12.5);
+        let (cases, stages, asked) = stages("reply 20");
+        let ranker = LinearRanker::fused(1.0, 2.3);
         let staged = Staged::new(&stages, Some(ranker.clone()));
         let all: Vec<usize> = (0..cases.pool.len()).collect();
         let scores = staged.scores(&cases.cases[5], &all).unwrap();
         let mut order = all.clone();
         order.sort_by(|&a, &b| scores[b].total_cmp(&scores[a]));
         let second = SecondStage {
-            cross: Box::new(Knows("reply 30", asked)),
+            cross: Box::new(Knows("reply 20", asked)),
             ranker,
         };
         let persona = Persona::new("", Pool(cases.clone()), Some(second), None);
@@ -293,11 +293,11 @@ mod tests {
             .answer(&case.context, &case.text, &[], &Choice::default())
             .unwrap();
         assert_eq!(answer.text(), Some("reply 0"));
-        assert_eq!(answer.candidates.len(), 50);
+        assert_eq!(answer.candidates.len(), 30);
         for (candidate, place) in answer.candidates.iter().zip(&order) {
             assert_eq!(candidate.reply, cases.pool[*place]);
         }
-        assert_eq!(order[18], 30);
+        assert_eq!(order[8], 20);
     }
 
     #[test]
@@ -305,24 +305,24 @@ mod tests {
         let mut replies: Vec<String> = (0..60).map(|i| format!("reply {i}")).collect();
         replies[1] = "Before!".into();
         let cases = Arc::new(Cases::new(&exchanges(&replies), 1000, 1));
-        let knows = Knows("reply 50", Arc::default());
+        let knows = Knows("reply 30", Arc::default());
         let stages = Stages::new(cases.clone(), Arc::new(ByPlace), Some(Box::new(knows)));
         let ranker = Staged::new(&stages, Some(LinearRanker::default()));
-        assert_eq!(standing(&ranker, &cases, 50).rank(), 1.0);
+        assert_eq!(standing(&ranker, &cases, 30).rank(), 1.0);
     }
 
     #[test]
     fn a_pair_is_scored_once_whoever_asks() {
-        let (cases, stages, asked) = stages("reply 30");
+        let (cases, stages, asked) = stages("reply 20");
         let all: Vec<usize> = (0..cases.pool.len()).collect();
         let one = Staged::new(&stages, Some(LinearRanker::default()));
         let other = Staged::with_truth(&stages, Some(LinearRanker::fused(1.0, 1.0)));
         one.scores(&cases.cases[80], &all).unwrap();
-        assert_eq!(asked.load(Ordering::Relaxed), 50);
+        assert_eq!(asked.load(Ordering::Relaxed), 30);
         other.scores(&cases.cases[80], &all).unwrap();
-        assert_eq!(asked.load(Ordering::Relaxed), 51);
+        assert_eq!(asked.load(Ordering::Relaxed), 31);
         one.scores(&cases.cases[81], &all).unwrap();
-        assert_eq!(asked.load(Ordering::Relaxed), 101);
+        assert_eq!(asked.load(Ordering::Relaxed), 61);
     }
 
     #[test]

@@ -40,9 +40,11 @@ pub struct Seen<'a> {
 }
 
 /// The features of the candidates of `query`, a row a candidate, in the order of [`FEATURES`]. The candidates
-/// stand as the first stage ranked them.
+/// stand as the first stage ranked them. Logits are taken in deviations from their mean over the
+/// candidates, so that cross-encoders of any scale are weighed alike.
 pub fn features(query: &str, candidates: &[Seen<'_>]) -> Vec<[f32; FEATURES.len()]> {
     let asked = Line::of(query);
+    let (mean, deviation) = spread(candidates);
     let best = candidates
         .iter()
         .map(|one| one.retrieval)
@@ -55,7 +57,7 @@ pub fn features(query: &str, candidates: &[Seen<'_>]) -> Vec<[f32; FEATURES.len(
         let second = both(&["you", "you're", "your", "you'll", "you've", "yours"]);
         let to_you = asked.is_question && asked.share(&["you", "you're", "your"]) > 0.0;
         [
-            one.cross,
+            (one.cross - mean) / deviation,
             one.retrieval,
             best - one.retrieval,
             (1.0 + rank as f32).ln(),
@@ -78,6 +80,17 @@ pub fn features(query: &str, candidates: &[Seen<'_>]) -> Vec<[f32; FEATURES.len(
         ]
     };
     candidates.iter().enumerate().map(row).collect()
+}
+
+/// Mean and deviation of the candidates' logits; 1 where they are all alike.
+fn spread(candidates: &[Seen<'_>]) -> (f32, f32) {
+    let count = candidates.len().max(1) as f32;
+    let mean = candidates.iter().map(|one| one.cross).sum::<f32>() / count;
+    let squares = candidates.iter().map(|one| (one.cross - mean).powi(2));
+    match (squares.sum::<f32>() / count).sqrt() {
+        deviation if deviation > 1e-6 => (mean, deviation),
+        _ => (mean, 1.0),
+    }
 }
 
 /// A line taken apart.
@@ -268,6 +281,22 @@ mod tests {
             feature("Do you cook?", "I burn things.", "first_person_to_you"),
             1.0
         );
+    }
+
+    #[test]
+    fn a_cross_encoder_of_another_scale_counts_the_same() {
+        let seen = |cross| Seen {
+            reply: "Hm.",
+            retrieval: 0.5,
+            cross,
+            exchanges: 1,
+        };
+        let small = features("Well?", &[seen(1.0), seen(-1.0), seen(0.0)]);
+        let large = features("Well?", &[seen(107.0), seen(93.0), seen(100.0)]);
+        for (a, b) in small.iter().zip(&large) {
+            assert!((a[0] - b[0]).abs() < 1e-4, "{a:?} {b:?}");
+        }
+        assert!(small[0][0] > 1.0 && small[1][0] < -1.0);
     }
 
     #[test]

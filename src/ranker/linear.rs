@@ -171,9 +171,9 @@ mod tests {
             messages: 1,
         };
         let candidates = [seen("Hi, Ada.", 1.0), seen("Hello there.", 0.0)];
-        assert_eq!(ranker.scores("Hello!", &candidates), [-1.0, 0.0]);
+        assert_eq!(ranker.scores("Hello!", &candidates), [-1.0, -2.0]);
         let reasons = ranker.reasons("Hello!", &candidates, 0);
-        assert_eq!(reasons, [("addressed", -1.5), ("cross", 1.0)]);
+        assert_eq!(reasons, [("cross", 2.0), ("addressed", -1.5)]);
         assert!(ranker.reasons("Hello!", &candidates, 9).is_empty());
     }
 
