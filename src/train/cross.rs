@@ -7,12 +7,12 @@ use rand::seq::index;
 use rand_chacha::ChaCha8Rng;
 
 use super::card::{Kind, card};
-use super::cross_task::{CrossTask, Loss, Material, Options};
+use super::cross_task::{CrossTask, CrossTaskSettings, Loss, Material};
 use super::embed::embed_all;
 use super::job::Training;
 use super::mining::{Mining, mine};
 use super::run::{Outcome, require_bi_encoder};
-use super::settings::{CrossSettings, Resolved};
+use super::settings::{CrossSettings, Data, Resolved};
 use super::trainer::train;
 use crate::corpus::dataset::Dataset;
 use crate::dialogue::Exchange;
@@ -59,7 +59,7 @@ pub fn train_cross(
                 .or(Remedy::Change(Setting::MaxRank, "a larger")),
         ));
     }
-    let resolved = training.resolve(common, dataset)?;
+    let resolved = training.resolve(common, Data::of(dataset)?)?;
     let mut train_material = Material::new(dataset.train.clone());
     let mut valid_material = Material::new(sample(&dataset.valid, common.seed));
     train_material.check(settings.negatives)?;
@@ -87,7 +87,7 @@ pub fn train_cross(
     if !training.resumes() {
         watch.note(head.describe());
     }
-    let options = Options {
+    let options = CrossTaskSettings {
         loss: settings.loss,
         max_length: model.max_length,
         negatives: settings.negatives,

@@ -47,7 +47,7 @@ impl Loss {
 
 /// Settings of the task.
 #[derive(Debug, Clone, Copy)]
-pub struct Options {
+pub struct CrossTaskSettings {
     /// The loss.
     pub loss: Loss,
     /// Longest pair, in tokens.
@@ -187,7 +187,7 @@ const VALIDATION_GROUPS: usize = 32;
 pub struct CrossTask<M> {
     model: M,
     tokenizer: Tokenizer,
-    options: Options,
+    options: CrossTaskSettings,
     train: Material,
     words: Words,
     /// Pairs of every validation exchange, the true reply's first.
@@ -205,7 +205,7 @@ impl<M: Trainee> CrossTask<M> {
         tokenizer: Tokenizer,
         train: Material,
         valid: &Material,
-        options: Options,
+        options: CrossTaskSettings,
     ) -> Result<Self> {
         train.check(options.negatives)?;
         let words = Words::of(valid, &tokenizer)?;
@@ -289,7 +289,7 @@ impl<M: Trainee> Task for CrossTask<M> {
         let n = self.valid.len() as f64;
         Ok(Validation {
             loss: loss / n,
-            mrr: ranks / n,
+            score: ranks / n,
         })
     }
 }

@@ -10,7 +10,7 @@ use candle_core::{Device, Tensor};
 use rayon::prelude::*;
 
 use crate::error::Result;
-use crate::model::bi_encoder::Embeddings;
+use crate::model::bi_encoder::{Embeddings, dot};
 use crate::text::tfidf::tokens;
 use crate::watch::Watch;
 
@@ -74,7 +74,7 @@ pub fn mine(
         let of_query = |(scores, &truth): (&Vec<f32>, &u32)| {
             let same = |&other: &u32| {
                 other == truth
-                    || cosine(pool, other, truth) > mining.cosine
+                    || dot(pool.row(other as usize), pool.row(truth as usize)) > mining.cosine
                     || shared(&words[other as usize], &words[truth as usize]) > mining.words
             };
             ranked(scores, mining.depth + DUPLICATES)
@@ -102,12 +102,6 @@ fn ranked(scores: &[f32], count: usize) -> impl Iterator<Item = u32> {
     }
     order.sort_unstable_by(better);
     order.into_iter()
-}
-
-/// Cosine of two of the pool's unit vectors.
-fn cosine(pool: &Embeddings, a: u32, b: u32) -> f32 {
-    let pairs = pool.row(a as usize).iter().zip(pool.row(b as usize));
-    pairs.map(|(x, y)| x * y).sum()
 }
 
 /// The part of the words of either that both have, in 0..=1 (Jaccard index).

@@ -26,16 +26,16 @@ pub struct Negatives {
 
 /// Of four negatives, two are mined, one is a bad reply, one is drawn from all.
 #[derive(Clone, Copy)]
-enum Source {
+enum Kind {
     Mined,
     Bad,
     Random,
 }
-const MIX: [Source; 4] = [Source::Mined, Source::Bad, Source::Mined, Source::Random];
+const MIX: [Kind; 4] = [Kind::Mined, Kind::Bad, Kind::Mined, Kind::Random];
 
 /// A row of the file that keeps the hard negatives beside a run.
 #[derive(Serialize, Deserialize)]
-struct Row {
+struct Mined {
     exchange: usize,
     mined: Vec<String>,
 }
@@ -80,9 +80,9 @@ impl Negatives {
                 from.pop()
             };
             let found = match MIX[turn % MIX.len()] {
-                Source::Mined => next(&mut mined),
-                Source::Bad => next(&mut bad),
-                Source::Random => None,
+                Kind::Mined => next(&mut mined),
+                Kind::Bad => next(&mut bad),
+                Kind::Random => None,
             };
             let found = found.or_else(|| {
                 // Round the pool once from a random place: it ends even when nothing is left.
@@ -101,7 +101,7 @@ impl Negatives {
     pub fn save(&self, path: &Path, exchanges: &[Exchange], replies: &Replies) -> Result<()> {
         let rows = exchanges.iter().zip(&self.mined).map(|(exchange, mined)| {
             let text = |&number: &u32| replies.texts[number as usize].clone();
-            Row {
+            Mined {
                 exchange: exchange.id,
                 mined: mined.iter().map(text).collect(),
             }
@@ -115,7 +115,7 @@ impl Negatives {
     /// The file cannot be read, or belongs to other exchanges.
     pub fn load(&mut self, path: &Path, exchanges: &[Exchange], replies: &Replies) -> Result<()> {
         let other = || Error::model(path, "belongs to other exchanges", Remedy::Restart);
-        let rows: Vec<Row> = files::read_jsonl(path)?;
+        let rows: Vec<Mined> = files::read_jsonl(path)?;
         if rows.len() != exchanges.len() {
             return Err(other());
         }
