@@ -16,7 +16,7 @@ use homer::nn::kernels::attention::{self, Shape};
 use homer::nn::kernels::gelu;
 use homer::nn::kernels::linear::{self, Linear};
 use homer::nn::kernels::norm::Norm;
-use homer::nn::kernels::product::Into;
+use homer::nn::kernels::product::Store;
 use homer::nn::optimizer::AdamW;
 use homer::nn::packed::{Packed, Tokens};
 use homer::nn::weights::Weights;
@@ -52,7 +52,7 @@ fn kernels(criterion: &mut Criterion) {
     });
     let mut d_narrow = narrow.clone();
     group.bench_function("linear/backward_input", |b| {
-        b.iter(|| expand.backward_input(black_box(&wide), WIDE, &mut d_narrow, Into::Replace))
+        b.iter(|| expand.backward_input(black_box(&wide), WIDE, &mut d_narrow, Store::Replace))
     });
     let (mut d_weight, mut d_bias) = (weight.clone(), bias.clone());
     group.bench_function("linear/backward_parameters", |b| {

@@ -2,7 +2,9 @@
 
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+use tempfile::TempDir;
 
 use crate::error::{Error, IoContext, Remedy, Result};
 
@@ -37,33 +39,73 @@ pub fn write_atomic(
     Ok(())
 }
 
+/// A folder that is written beside its place, to be put there when all is written; dropped before,
+/// it leaves nothing.
+pub struct NewFolder {
+    target: PathBuf,
+    workshop: TempDir,
+}
+
+impl NewFolder {
+    /// Begins an empty folder that is to be `target`.
+    ///
+    /// # Errors
+    /// Any I/O error.
+    pub fn begin(target: &Path) -> Result<Self> {
+        let parent = match target.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            _ => Path::new("."),
+        };
+        fs::create_dir_all(parent).at("create", parent)?;
+        let workshop = tempfile::Builder::new()
+            .prefix(".homer-")
+            .tempdir_in(parent)
+            .at("create a folder in", parent)?;
+        let new = Self {
+            target: target.to_path_buf(),
+            workshop,
+        };
+        fs::create_dir(new.path()).at("create", new.path())?;
+        Ok(new)
+    }
+
+    /// Where to write what is to be in it.
+    pub fn path(&self) -> PathBuf {
+        self.workshop.path().join("new")
+    }
+
+    /// What it is to be.
+    pub fn target(&self) -> &Path {
+        &self.target
+    }
+
+    /// Puts it in its place; what was there is gone.
+    ///
+    /// # Errors
+    /// Any I/O error; what was there is then there still.
+    pub fn put(self) -> Result<()> {
+        let (target, old) = (&self.target, self.workshop.path().join("old"));
+        let replaces = target.exists();
+        if replaces {
+            fs::rename(target, &old).at("replace", target)?;
+        }
+        fs::rename(self.path(), target).or_else(|failed| {
+            if replaces {
+                fs::rename(&old, target).at("put back", target)?;
+            }
+            Err(failed).at("write", target)
+        })
+    }
+}
+
 /// Lets `fill` write a folder beside `folder`, and puts it in its place when all is written.
 ///
 /// # Errors
 /// What `fill` returns, and any I/O error; `folder` is then as it was.
 pub fn replace_folder(folder: &Path, fill: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
-    let parent = match folder.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    fs::create_dir_all(parent).at("create", parent)?;
-    let workshop = tempfile::Builder::new()
-        .prefix(".homer-")
-        .tempdir_in(parent)
-        .at("create a folder in", parent)?;
-    let (new, old) = (workshop.path().join("new"), workshop.path().join("old"));
-    fs::create_dir(&new).at("create", &new)?;
-    fill(&new)?;
-    let replaces = folder.exists();
-    if replaces {
-        fs::rename(folder, &old).at("replace", folder)?;
-    }
-    fs::rename(&new, folder).or_else(|failed| {
-        if replaces {
-            fs::rename(&old, folder).at("put back", folder)?;
-        }
-        Err(failed).at("write", folder)
-    })
+    let new = NewFolder::begin(folder)?;
+    fill(&new.path())?;
+    new.put()
 }
 
 /// Temporary files are private to their owner; what we keep is as readable as any other file.

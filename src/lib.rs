@@ -3,6 +3,34 @@
 //! It picks, out of everything the character ever said, the line that best answers what you just
 //! said: a bi-encoder finds candidates, a cross-encoder puts the best of them in order.
 //!
+//! ```no_run
+//! use homer::{Choice, Project};
+//!
+//! // Your own persona as soon as there is one in the folder, else the built-in one.
+//! let persona = Project::new("springfield").persona()?;
+//! let answer = persona.answer(&[], "Want to go fishing?", &[], &Choice::default())?;
+//! println!("{}: {}", persona.character, answer.text().unwrap_or("…"));
+//! # Ok::<(), homer::Error>(())
+//! ```
+//!
+//! A [`Project`] is a folder, and each step of the work on it a call, which tells a [`Watch`] how it
+//! goes and reads what the step before it left:
+//!
+//! ```no_run
+//! use homer::corpus::prepare::Options;
+//! use homer::project::build_index::IndexSettings;
+//! use homer::{BiSettings, CrossSettings, Project, Start, project};
+//!
+//! let springfield = Project::new("springfield");
+//! project::prepare(&springfield, &Options::new("script.csv"), &mut ())?;
+//! project::train_bi(&springfield, &BiSettings::default(), Start::Fresh, &mut ())?;
+//! project::train_cross(&springfield, &CrossSettings::default(), Start::Fresh, &mut ())?;
+//! project::build_index(&springfield, &IndexSettings::default(), &mut ())?;
+//! # Ok::<(), homer::Error>(())
+//! ```
+//!
+//! # Architecture
+//!
 //! Imports run downwards only; from the bottom up:
 //!
 //! - [`error`], [`files`], [`fingerprint`], [`seed`], [`watch`]: what everybody uses.
@@ -15,8 +43,13 @@
 //! - [`corpus`]: script → scenes → turns → exchanges; [`train`]: from exchanges to a model;
 //!   [`index`]: every reply with its vector, and the search in it; [`distill`]: a small encoder
 //!   made from a large one.
-//! - [`chat`]: the persona that answers; [`eval`]: how well it does.
-//! - [`project`]: where everything lies, and what a command does with it.
+//! - [`chat`]: the persona that answers: it retrieves candidates, and decides; [`eval`]: how well it
+//!   does.
+//! - [`project`]: where everything lies, and a verb for each step.
+//!
+//! Every error says what is wrong and where, and has a [`Remedy`] that knows no command line. The same
+//! seed, data and machine give the same bytes; files are written beside their place and renamed into
+//! it; nothing trained is overwritten unasked.
 
 pub mod builtin;
 pub mod chart;
@@ -42,3 +75,13 @@ pub mod stats;
 pub mod text;
 pub mod train;
 pub mod watch;
+
+pub use builtin::Builtin;
+pub use chat::{Answer, Candidate, Choice, Conversation, MinScore, Persona};
+pub use dialogue::{Exchange, Query, Turn};
+pub use error::{Error, Remedy, Result, Setting, Step};
+pub use nn::device::Compute;
+pub use project::Project;
+pub use train::run::Start;
+pub use train::settings::{BiSettings, CrossSettings};
+pub use watch::Watch;

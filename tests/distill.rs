@@ -9,8 +9,8 @@ use predicates::str::contains;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use homer::distill::train::Recipe;
-use homer::distill::{Options, distill, texts};
+use homer::distill::{StudentSettings, distill};
+use homer::error::{Error, Remedy};
 use homer::hf::checkpoint::Precision;
 use homer::hf::export::save_bi_encoder;
 use homer::hf::testing::{tiny_config, tiny_vocab};
@@ -19,6 +19,8 @@ use homer::model::bi_encoder::BiEncoder;
 use homer::nn::config::Family;
 use homer::nn::device::Compute;
 use homer::nn::weights::{Values, Weights, encoder_specs};
+use homer::train::run::Start;
+use homer::train::settings::Common;
 use homer::watch::{Unit, Watch};
 
 const WORDS: [&str; 6] = ["the", "sea", "soup", "##s", "zeppelin", "ship"];
@@ -87,17 +89,20 @@ const SMALL: [&str; 14] = [
     "--out",
 ];
 
-fn options(vocabulary: usize, epochs: u64) -> Options {
-    Options {
+fn settings(home: &Home, vocabulary: usize, epochs: u64) -> StudentSettings {
+    StudentSettings {
+        encoder: home.path("large").display().to_string(),
+        texts: vec![home.path("script.csv")],
         layers: 1,
         vocabulary,
         intermediate: Some(48),
-        max_length: 32,
-        recipe: Recipe {
+        common: Common {
             epochs,
             batch_size: 8,
+            max_length: 32,
             lr: 3e-3,
             seed: 1,
+            ..StudentSettings::default().common
         },
     }
 }
@@ -131,18 +136,12 @@ fn a_student_gets_closer_to_its_teacher() {
     for family in [Family::Bert, Family::DistilBert] {
         let home = Home::new(family);
         let teacher = load(&home.path("large"));
-        let scenes = texts::read(&home.path("script.csv")).unwrap();
         let mut ear = Ear::default();
-        let (student, report) = distill(
-            &teacher,
-            &[scenes],
-            &options(113, 12),
-            &Compute::Fast,
-            &mut ear,
-        )
-        .unwrap();
+        let out = home.path("small");
+        let report = distill(&settings(&home, 113, 12), &out, Start::Fresh, &mut ear).unwrap();
+        let student = load(&out);
         assert_eq!(ear.embedded, report.texts.iter().sum::<usize>() as u64);
-        let [before, after] = report.cosine;
+        let [before, after] = [report.outcome.baseline, report.outcome.best].map(|one| one.score);
         assert!(after > before + 0.1 && after > 0.8, "{before} {after}");
         assert_eq!(report.layers, [1]);
         assert_eq!(report.coverage, 1.0);
@@ -162,18 +161,54 @@ fn a_student_gets_closer_to_its_teacher() {
     }
 }
 
+/// Stops after some steps.
+struct Stop(u64, bool);
+
+impl Watch for Stop {
+    fn stage(&mut self, what: &str, _: u64, _: Unit) {
+        self.1 = what == "training";
+    }
+
+    fn advance(&mut self, done: u64) {
+        if self.1 {
+            self.0 = self.0.saturating_sub(u64::from(done > 0));
+        }
+    }
+
+    fn stop(&self) -> bool {
+        self.0 == 0
+    }
+}
+
+#[test]
+fn a_distillation_that_was_stopped_goes_on_to_the_same_bytes() {
+    let home = Home::new(Family::Bert);
+    let settings = settings(&home, 113, 3);
+    let [whole, broken] = ["whole", "broken"].map(|name| home.path(name));
+    distill(&settings, &whole, Start::Fresh, &mut ()).unwrap();
+    let stopped = distill(&settings, &broken, Start::Fresh, &mut Stop(2, false));
+    assert!(matches!(stopped, Err(Error::Interrupted { saved: true })));
+    assert!(!broken.exists() && home.path("broken.run/loss.png").is_file());
+    let again = distill(&settings, &broken, Start::Fresh, &mut ()).unwrap_err();
+    assert_eq!(again.remedy(), Remedy::ResumeOrRestart);
+    // What is given does not count: the run goes on as it was begun.
+    distill(&StudentSettings::default(), &broken, Start::Resume, &mut ()).unwrap();
+    let weights = |folder: &Path| fs::read(folder.join("model.safetensors")).unwrap();
+    assert!(weights(&whole) == weights(&broken));
+    assert!(home.path("broken.run/done.json").is_file());
+    assert!(!home.path("broken.run/checkpoint").exists());
+}
+
 #[test]
 fn keeping_everything_keeps_the_embeddings() {
     let home = Home::new(Family::Bert);
-    let teacher = load(&home.path("large"));
-    let scenes = texts::read(&home.path("script.csv")).unwrap();
-    let all = Options {
+    let all = StudentSettings {
         layers: 2,
         intermediate: None,
-        ..options(10_000, 1)
+        ..settings(&home, 10_000, 1)
     };
-    let (_, report) = distill(&teacher, &[scenes], &all, &Compute::Fast, &mut ()).unwrap();
-    assert!(report.cosine[0] > 0.999_99, "{report:?}");
+    let report = distill(&all, &home.path("small"), Start::Fresh, &mut ()).unwrap();
+    assert!(report.outcome.baseline.score > 0.999_99, "{report:?}");
 }
 
 #[test]

@@ -16,12 +16,12 @@ use homer::nn::device::Compute;
 use homer::nn::encoder::Encoder;
 use homer::nn::weights::encoder_specs;
 use homer::train::bi::train_bi;
-use homer::train::bi_task::{BiTask, Options};
+use homer::train::bi_task::{BiTask, BiTaskSettings};
 use homer::train::cross::train_cross;
 use homer::train::cross_task::{self, CrossTask, Material};
 use homer::train::job::Training;
 use homer::train::losses::Ranking;
-use homer::train::run::{Outcome, Row, Run, Start};
+use homer::train::run::{MetricsRow, Outcome, Run, Start};
 use homer::train::settings::{BiSettings, CrossSettings};
 use homer::train::task::Task;
 use homer::watch::{Unit, Watch};
@@ -152,9 +152,10 @@ impl Bench {
     }
 
     /// The metrics without what depends on the clock.
-    fn metrics(&self, run: &str) -> Vec<Row> {
-        let rows: Vec<Row> = files::read_jsonl(&self.path(run).join("metrics.jsonl")).unwrap();
-        let timeless = |row| Row {
+    fn metrics(&self, run: &str) -> Vec<MetricsRow> {
+        let rows: Vec<MetricsRow> =
+            files::read_jsonl(&self.path(run).join("metrics.jsonl")).unwrap();
+        let timeless = |row| MetricsRow {
             examples_per_second: None,
             ..row
         };
@@ -225,8 +226,8 @@ fn cross_settings() -> CrossSettings {
     settings
 }
 
-fn options(settings: &BiSettings) -> Options {
-    Options {
+fn options(settings: &BiSettings) -> BiTaskSettings {
+    BiTaskSettings {
         ranking: Ranking {
             temperature: settings.temperature,
             both_directions: settings.both_directions,
@@ -262,7 +263,7 @@ fn the_bi_encoder_learns_and_the_model_that_learned_is_kept() {
             .bi("bi", Start::Fresh, &settings, &mut never())
             .unwrap();
         assert!(
-            outcome.baseline.mrr < 0.85 && outcome.best.mrr > 0.95,
+            outcome.baseline.score < 0.85 && outcome.best.score > 0.95,
             "{outcome:?}"
         );
         assert!(
@@ -317,7 +318,7 @@ fn the_cross_encoder_learns_and_its_head_is_kept() {
         .cross("cross", Start::Fresh, &settings, &mut watch)
         .unwrap();
     assert!(
-        outcome.best.mrr > outcome.baseline.mrr + 0.15,
+        outcome.best.score > outcome.baseline.score + 0.15,
         "{outcome:?}"
     );
     assert!(watch.notes.iter().any(|note| note.contains("head is new")));
@@ -334,7 +335,7 @@ fn the_cross_encoder_learns_and_its_head_is_kept() {
         exchanges: &bench.dataset.train,
         judged: &[],
     };
-    let options = cross_task::CrossOptions {
+    let options = cross_task::CrossTaskSettings {
         max_length: settings.common.max_length,
         negatives: settings.negatives,
         chunk_size: settings.common.chunk_size,
@@ -567,7 +568,7 @@ fn what_a_gpu_runs_learns_as_well() {
     let outcome = bench
         .bi("bi", Start::Fresh, &settings, &mut never())
         .unwrap();
-    assert!(outcome.best.mrr > 0.95, "{outcome:?}");
+    assert!(outcome.best.score > 0.95, "{outcome:?}");
     assert!(
         outcome.best.loss < 0.1 * outcome.baseline.loss,
         "{outcome:?}"
@@ -621,7 +622,7 @@ fn what_a_gpu_runs_learns_the_same_as_the_fast_encoder() {
     });
     let [fast, plain] = &trained;
     for (fast, plain) in [(fast.0, plain.0), (fast.1, plain.1)] {
-        assert!((fast.mrr - plain.mrr).abs() < 0.005, "{trained:?}");
+        assert!((fast.score - plain.score).abs() < 0.005, "{trained:?}");
         assert!((fast.loss - plain.loss).abs() < 1e-3, "{trained:?}");
     }
     // On the CPU both drop the same, so that every step is the same.

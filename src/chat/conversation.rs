@@ -6,9 +6,6 @@ use std::path::Path;
 use crate::error::{Error, IoContext, Remedy, Result};
 use crate::files;
 
-/// Exchanges that are context to the next question.
-const MEMORY: usize = 4;
-
 /// The questions asked, with the answers given.
 #[derive(Debug, Clone, Default)]
 pub struct Conversation {
@@ -22,20 +19,15 @@ impl Conversation {
             .push((question.to_owned(), answer.map(str::to_owned)));
     }
 
-    /// The turns of the last four exchanges, oldest first.
+    /// Every turn so far, oldest first: the newest is what the next question is read after, and none
+    /// is said again.
     pub fn context(&self) -> Vec<String> {
-        self.said[self.said.len().saturating_sub(MEMORY)..]
+        self.said
             .iter()
             .flat_map(|(question, answer)| [Some(question), answer.as_ref()])
             .flatten()
             .cloned()
             .collect()
-    }
-
-    /// Every reply given so far.
-    pub fn replies(&self) -> Vec<&str> {
-        let answers = self.said.iter().map(|(_, answer)| answer.as_deref());
-        answers.flatten().collect()
     }
 
     /// Number of questions asked.
@@ -89,30 +81,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_last_four_exchanges_are_context_and_every_reply_is_remembered() {
+    fn every_turn_is_remembered_until_it_is_forgotten() {
         let mut conversation = Conversation::default();
-        for i in 0..6 {
-            let answer = format!("answer {i}");
-            conversation.add(
-                &format!("question {i}"),
-                (i != 4).then_some(answer.as_str()),
-            );
-        }
-        assert_eq!(
-            conversation.context(),
-            [
-                "question 2",
-                "answer 2",
-                "question 3",
-                "answer 3",
-                "question 4",
-                "question 5",
-                "answer 5"
-            ]
-        );
-        assert_eq!(conversation.replies().len(), 5);
+        conversation.add("question 0", Some("answer 0"));
+        conversation.add("question 1", None);
+        conversation.add("question 2", Some("answer 2"));
+        let turns = [
+            "question 0",
+            "answer 0",
+            "question 1",
+            "question 2",
+            "answer 2",
+        ];
+        assert_eq!(conversation.context(), turns);
+        assert_eq!(conversation.len(), 3);
         conversation.clear();
-        assert!(conversation.context().is_empty() && conversation.replies().is_empty());
+        assert!(conversation.context().is_empty() && conversation.is_empty());
     }
 
     #[test]

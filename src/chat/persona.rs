@@ -70,8 +70,6 @@ pub struct Persona {
     pub folder: Option<PathBuf>,
     /// Whether it is the one that comes with homer.
     pub built_in: bool,
-    /// Turns of context that it minds, at most: as many as its models saw in training.
-    pub context_turns: usize,
     pub(crate) retriever: Box<dyn Retrieve>,
     pub(crate) second: Option<SecondStage>,
     pub(crate) calibrated: Option<f32>,
@@ -144,7 +142,7 @@ impl Answer {
 }
 
 impl Persona {
-    /// A persona of other stages, that minds any context.
+    /// A persona of other stages.
     pub fn new(
         character: impl Into<String>,
         retriever: impl Retrieve + 'static,
@@ -155,7 +153,6 @@ impl Persona {
             character: character.into(),
             folder: None,
             built_in: false,
-            context_turns: usize::MAX,
             retriever: Box::new(retriever),
             second,
             calibrated,
@@ -173,11 +170,6 @@ impl Persona {
     /// this bi-encoder.
     pub fn has_unjudged_reranker(&self) -> bool {
         self.unjudged
-    }
-
-    /// What of a context it minds: the newest turns.
-    pub fn minds<'a>(&self, context: &'a [String]) -> &'a [String] {
-        &context[context.len().saturating_sub(self.context_turns)..]
     }
 
     /// The first half of an answer: the `count` replies that fit `query` best, best first, with their
@@ -235,9 +227,9 @@ impl Persona {
         Ok(Answer { candidates, chosen })
     }
 
-    /// Answers `question`, said after `context` (oldest first), of which it minds the newest turns
-    /// only: [`Persona::retrieve`], then [`Persona::decide`]. What was said, in the question, the
-    /// context or by `said`, is not said again, unless nothing else is left.
+    /// Answers `question`, said after `context` (oldest first): [`Persona::retrieve`], then
+    /// [`Persona::decide`]. The models read the newest turn of the context and no other; nothing that
+    /// was said, in the question, the context or by `said`, is said again, unless nothing else is left.
     ///
     /// # Errors
     /// As those two.
@@ -251,7 +243,7 @@ impl Persona {
         // An impossible choice is refused before anything is embedded.
         self.min_score(choice.min_score)?;
         let query = Query {
-            context: self.minds(context),
+            context,
             text: question,
         };
         let context = context.iter().map(String::as_str);
@@ -360,21 +352,6 @@ mod tests {
         let decided = persona.decide(query, candidates, &choice).unwrap();
         assert_eq!(decided.text(), Some("Mm, pie!"));
         assert_eq!(decided, ask(&persona, &["never"], &choice));
-    }
-
-    #[test]
-    fn of_a_long_context_both_stages_get_the_newest_turns() {
-        let mut persona = persona(Some(LinearRanker::default()));
-        let turns = ["long ago", "once", "before"].map(String::from);
-        persona.context_turns = 1;
-        // `Longest` makes sure that there is nothing but "before".
-        persona
-            .answer(&turns, "What?", &[], &Choice::default())
-            .unwrap();
-        for (most, kept) in [(0, 0), (2, 2), (3, 3), (9, 3)] {
-            persona.context_turns = most;
-            assert_eq!(persona.minds(&turns), &turns[3 - kept..]);
-        }
     }
 
     #[test]

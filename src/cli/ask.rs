@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use homer::chat::persona::Candidate;
 use homer::chat::{Answer, Persona};
+use homer::text::clean::one_line;
 
 use super::explain::explain;
 use super::persona::{MAKE_YOUR_OWN, PersonaArgs, who};
@@ -30,7 +31,7 @@ pub struct Args {
     /// Ask each line of this file by itself, and answer in as many lines; `-` is standard input
     #[arg(long, value_name = "FILE")]
     file: Option<PathBuf>,
-    /// What was said before, oldest first; repeat it for more turns
+    /// What was said before, oldest first; the newest is read with the question, and none is said again
     #[arg(long, value_name = "TURN")]
     context: Vec<String>,
     /// Show who speaks, the best candidates, their scores, and what they were said to
@@ -134,11 +135,6 @@ impl Args {
         }
         Ok(())
     }
-}
-
-/// An answer never takes more than a line.
-pub fn one_line(text: &str) -> String {
-    text.replace(['\r', '\n'], " ")
 }
 
 /// A file's text; `-` is standard input.

@@ -1,18 +1,14 @@
 //! `homer distill`.
 
 use std::path::{Path, PathBuf};
-use std::time::Instant;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use indicatif::{HumanBytes, HumanCount};
 
-use homer::distill::train::Recipe;
-use homer::distill::{Options, distill, texts};
-use homer::error::{Error, Remedy, Setting};
+use homer::distill::{StudentSettings, distill};
+use homer::error::Error;
 use homer::hf::checkpoint::weights_file;
-use homer::hf::{hub, tensors};
-use homer::model::bi_encoder::BiEncoder;
-use homer::nn::device::Compute;
+use homer::train::settings::Common;
 
 use super::progress::Display;
 use super::training::{self, Precision};
@@ -27,26 +23,48 @@ use super::{Global, quoted};
 Examples:
   homer distill script.csv --encoder sentence-transformers/all-MiniLM-L6-v2 --out models/small
   homer distill script.csv sentences.txt --encoder models/large --out models/tiny --layers 2
+  homer distill --resume --out models/small         after Ctrl-C or a crash
   homer train-bi --encoder models/small")]
 pub struct Args {
-    /// What to learn from: a script or ready pairs (.csv, .tsv), else one text a line
-    #[arg(value_name = "TEXT", required = true)]
-    texts: Vec<PathBuf>,
+    #[command(flatten)]
+    own: Own,
 
-    /// The large encoder: a folder, or a name on the Hugging Face hub
-    #[arg(long, value_name = "ENCODER")]
-    encoder: String,
-
-    /// The new folder to write the small encoder to
+    /// The new folder to write the small encoder to; its settings, metrics and loss curve go to DIR.run
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
 
+    /// Go on with an unfinished run, with the settings that it was begun with
+    #[arg(long, conflicts_with_all = ["force", "own"])]
+    resume: bool,
+
+    /// Train anew; a run that is there is moved aside
+    #[arg(long)]
+    force: bool,
+}
+
+#[derive(clap::Args)]
+#[group(id = "own", multiple = true)]
+struct Own {
+    /// What to learn from: a script or ready pairs (.csv, .tsv), else one text a line
+    #[arg(value_name = "TEXT", required_unless_present = "resume")]
+    texts: Vec<PathBuf>,
+
+    /// The large encoder: a folder, or a name on the Hugging Face hub
+    #[arg(
+        long,
+        value_name = "ENCODER",
+        required_unless_present = "resume",
+        default_value = "",
+        hide_default_value = true
+    )]
+    encoder: String,
+
     /// Layers to keep
-    #[arg(long, value_name = "N", default_value_t = Options::default().layers, value_parser = training::at_least(1))]
+    #[arg(long, value_name = "N", default_value_t = defaults().layers, value_parser = training::at_least(1))]
     layers: usize,
 
     /// Tokens to keep: characters, then those of each TEXT in turn, then the large encoder's first
-    #[arg(long, value_name = "N", default_value_t = Options::default().vocabulary, value_parser = training::at_least(1))]
+    #[arg(long, value_name = "N", default_value_t = defaults().vocabulary, value_parser = training::at_least(1))]
     vocabulary: usize,
 
     /// Width inside the feed-forward blocks: those units are kept that weigh most [default: all]
@@ -54,23 +72,23 @@ pub struct Args {
     intermediate: Option<usize>,
 
     /// Longest sequence, in tokens
-    #[arg(long, value_name = "N", default_value_t = Options::default().max_length, value_parser = training::at_least(4))]
+    #[arg(long, value_name = "N", default_value_t = defaults().common.max_length, value_parser = training::at_least(4))]
     max_length: usize,
 
     /// Passes over the texts
-    #[arg(long, value_name = "N", default_value_t = Options::default().recipe.epochs, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = defaults().common.epochs, value_parser = clap::value_parser!(u64).range(1..))]
     epochs: u64,
 
     /// Texts a step
-    #[arg(long, value_name = "N", default_value_t = Options::default().recipe.batch_size, value_parser = training::at_least(2))]
+    #[arg(long, value_name = "N", default_value_t = defaults().common.batch_size, value_parser = training::at_least(2))]
     batch_size: usize,
 
     /// Learning rate at its peak
-    #[arg(long, value_name = "RATE", default_value_t = Options::default().recipe.lr, value_parser = training::positive)]
+    #[arg(long, value_name = "RATE", default_value_t = defaults().common.lr, value_parser = training::positive)]
     lr: f64,
 
     /// Seed of everything random
-    #[arg(long, value_name = "N", default_value_t = Options::default().recipe.seed)]
+    #[arg(long, value_name = "N", default_value_t = defaults().common.seed)]
     seed: u64,
 
     /// How to store the small encoder
@@ -82,66 +100,75 @@ pub struct Args {
     gpu: bool,
 }
 
-/// Distils, and says what came of it.
-pub fn run(args: &Args, global: &Global) -> anyhow::Result<()> {
-    let compute = Compute::choose(args.gpu)?;
-    if args.out.exists() {
-        bail!(Error::Exists {
-            path: args.out.clone(),
-            remedy: Remedy::Change(Setting::Out, "another").or("move this one away"),
-        });
-    }
-    let sources = args
-        .texts
-        .iter()
-        .map(|path| texts::read(path))
-        .collect::<Result<Vec<_>, _>>()?;
-    let mut watch = Display::new(global)?;
-    let folder = hub::resolve(&args.encoder, &mut watch)?;
-    let teacher = BiEncoder::load(&folder, &compute)?;
-    let options = Options {
-        layers: args.layers,
-        vocabulary: args.vocabulary,
-        intermediate: args.intermediate,
-        max_length: args.max_length,
-        recipe: Recipe {
-            epochs: args.epochs,
-            batch_size: args.batch_size,
-            lr: args.lr,
-            seed: args.seed,
-        },
-    };
-    let start = Instant::now();
-    let (student, report) = distill(&teacher, &sources, &options, &compute, &mut watch)?;
-    drop(watch);
-    student.save(&args.out, tensors::Precision::from(args.precision))?;
+fn defaults() -> StudentSettings {
+    StudentSettings::default()
+}
 
+impl Own {
+    fn settings(self) -> StudentSettings {
+        StudentSettings {
+            encoder: self.encoder,
+            texts: self.texts,
+            layers: self.layers,
+            vocabulary: self.vocabulary,
+            intermediate: self.intermediate,
+            common: Common {
+                epochs: self.epochs,
+                batch_size: self.batch_size,
+                chunk_size: self.batch_size,
+                max_length: self.max_length,
+                lr: self.lr,
+                seed: self.seed,
+                precision: self.precision.into(),
+                gpu: self.gpu,
+                ..defaults().common
+            },
+        }
+    }
+}
+
+/// Distils, and says what came of it.
+pub fn run(args: Args, global: &Global) -> anyhow::Result<()> {
+    let start = training::start(args.resume, args.force);
+    let made = distill(
+        &args.own.settings(),
+        &args.out,
+        start,
+        &mut Display::new(global)?,
+    );
+    let made = made.map_err(|error| match error {
+        Error::Interrupted { saved: true } => anyhow::anyhow!(
+            "interrupted, and saved\n  go on with `homer distill --resume --out {}`",
+            quoted(&args.out)
+        ),
+        error => error.into(),
+    })?;
     eprintln!(
         "{} of {} tokens, which read {:.1}% of the texts' tokens whole",
-        HumanCount(report.tokens[1] as u64),
-        HumanCount(report.tokens[0] as u64),
-        report.coverage * 100.0
+        HumanCount(made.tokens[1] as u64),
+        HumanCount(made.tokens[0] as u64),
+        made.coverage * 100.0
     );
-    let layers: Vec<String> = report.layers.iter().map(|i| (i + 1).to_string()).collect();
+    let layers: Vec<String> = made.layers.iter().map(|i| (i + 1).to_string()).collect();
     eprintln!(
         "kept {} {} of the {}; {} of {} parameters, {} of {} on disk",
         if layers.len() == 1 { "layer" } else { "layers" },
         layers.join(", "),
-        report.layers_of,
-        HumanCount(report.parameters[1] as u64),
-        HumanCount(report.parameters[0] as u64),
+        made.layers_of,
+        HumanCount(made.parameters[1] as u64),
+        HumanCount(made.parameters[0] as u64),
         HumanBytes(size(&args.out)?),
-        HumanBytes(size(&folder)?)
+        HumanBytes(size(&made.teacher)?)
     );
     eprintln!(
-        "cosine to the large encoder on {} held-out lines: {:.4} before training, {:.4} after (epoch {} of {}, {} texts), in {:.1} minutes",
-        HumanCount(report.texts[1] as u64),
-        report.cosine[0],
-        report.cosine[1],
-        report.best_epoch,
-        args.epochs,
-        HumanCount(report.texts[0] as u64),
-        start.elapsed().as_secs_f64() / 60.0
+        "cosine to the large encoder on {} held-out lines: {:.4} before training, {:.4} after (step {} of {}, {} texts), in {:.1} minutes",
+        HumanCount(made.texts[1] as u64),
+        made.outcome.baseline.score,
+        made.outcome.best.score,
+        made.outcome.best_step,
+        made.outcome.planned,
+        HumanCount(made.texts[0] as u64),
+        made.outcome.seconds / 60.0
     );
     eprintln!("next: homer train-bi --encoder {}", quoted(&args.out));
     Ok(())

@@ -7,7 +7,7 @@ use clap::ValueEnum;
 
 use homer::project::evaluate;
 use homer::project::evaluate::TestSettings;
-use homer::project::test_set::Source;
+use homer::project::test_set::TestSource;
 
 use super::Global;
 use super::progress::Display;
@@ -63,9 +63,9 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<()> {
     let project = global.project();
     let settings = TestSettings {
         source: match (args.test, args.split) {
-            (Some(file), _) => Source::File(file),
-            (None, Part::Valid) => Source::Valid,
-            (None, Part::Test) => Source::Test,
+            (Some(file), _) => TestSource::File(file),
+            (None, Part::Valid) => TestSource::Valid,
+            (None, Part::Test) => TestSource::Test,
         },
         character: args.character,
         queries: args.queries as usize,

@@ -6,6 +6,7 @@ use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use homer::chat::Answer;
 use homer::chat::persona::Candidate;
+use homer::text::clean::one_line;
 
 /// Candidates shown.
 const SHOWN: usize = 10;
@@ -91,7 +92,7 @@ fn said_to(candidate: &Candidate) -> String {
 
 /// `text` in exactly `width` columns of the terminal: cut with an ellipsis, or filled up.
 fn fit(text: &str, width: usize) -> String {
-    let text = super::ask::one_line(text);
+    let text = one_line(text);
     let mut fitted = String::new();
     let mut used = 0;
     if text.width() <= width {

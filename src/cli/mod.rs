@@ -130,7 +130,7 @@ pub fn run() -> ExitCode {
         Command::Repl(args) => repl::run(args, &cli.global),
         Command::Eval(args) => eval::run(args, &cli.global),
         Command::Status(args) => status::run(&args, &cli.global),
-        Command::Distill(args) => distill::run(&args, &cli.global),
+        Command::Distill(args) => distill::run(args, &cli.global),
         Command::Completions(args) => completions::run(args),
         Command::Man(args) => man::run(args),
     });

@@ -39,7 +39,7 @@ pub struct Args {
     #[arg(long)]
     list_characters: bool,
 
-    /// Turns before the query to keep as context, at most
+    /// Turns before the query to keep, at most: the models read the newest, none of them is an answer
     #[arg(long, value_name = "N", default_value_t = Options::new("").context_turns)]
     context_turns: usize,
 

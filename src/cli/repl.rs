@@ -12,18 +12,18 @@ use rustyline::history::DefaultHistory;
 use rustyline::{Editor, Helper, Validator};
 
 use homer::chat::{Answer, Choice, Conversation, Persona};
+use homer::text::clean::one_line;
 
 use super::Global;
-use super::ask::one_line;
 use super::explain::explain;
 use super::persona::{MAKE_YOUR_OWN, NO_ANSWER, PersonaArgs, who};
 use super::repl_command::{self, COMMANDS, Command};
 
 /// Talk with the character
 ///
-/// The last four exchanges are the context of the next answer, as far as the models saw so many
-/// turns in training, and no answer comes twice. `:help` lists what else can be done. When standard
-/// input is not a terminal, every line is a question and every answer a line.
+/// Every question is read together with the answer before it, and nothing that was said comes twice.
+/// `:help` lists what else can be done. When standard input is not a terminal, every line is a question
+/// and every answer a line.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   homer repl
@@ -58,7 +58,7 @@ struct Session<'a> {
 }
 
 /// What a line leads to.
-enum Outcome {
+enum Response {
     /// The character speaks.
     Answer(String),
     /// homer says something about the conversation.
@@ -79,18 +79,18 @@ impl<'a> Session<'a> {
         }
     }
 
-    fn handle(&mut self, line: &str) -> homer::error::Result<Outcome> {
+    fn handle(&mut self, line: &str) -> homer::error::Result<Response> {
         let line = line.trim();
         if line.is_empty() {
-            return Ok(Outcome::Nothing);
+            return Ok(Response::Nothing);
         }
         if !line.starts_with(':') {
-            return self.answer(line).map(Outcome::Answer);
+            return self.answer(line).map(Response::Answer);
         }
         Ok(match repl_command::parse(line) {
-            Ok(Command::Quit) => Outcome::Quit,
-            Ok(command) => Outcome::Note(self.obey(command)),
-            Err(what) => Outcome::Note(what),
+            Ok(Command::Quit) => Response::Quit,
+            Ok(command) => Response::Note(self.obey(command)),
+            Err(what) => Response::Note(what),
         })
     }
 
@@ -102,8 +102,7 @@ impl<'a> Session<'a> {
             ..self.choice.clone()
         };
         let context = self.conversation.context();
-        let said = self.conversation.replies();
-        let answer = self.persona.answer(&context, question, &said, &choice)?;
+        let answer = self.persona.answer(&context, question, &[], &choice)?;
         self.conversation.add(question, answer.text());
         let text = one_line(answer.text().unwrap_or(NO_ANSWER));
         self.last = Some(answer);
@@ -118,13 +117,6 @@ impl<'a> Session<'a> {
                 Some(answer) => explain(answer),
                 None => "nothing was answered yet".into(),
             },
-            Command::Context => {
-                let context = self.conversation.context();
-                match self.persona.minds(&context) {
-                    [] => "nothing is remembered".into(),
-                    turns => format!("  {}", turns.join("\n  ")),
-                }
-            }
             Command::Clear => {
                 self.conversation.clear();
                 self.last = None;
@@ -160,11 +152,11 @@ fn line_by_line(mut session: Session<'_>) -> anyhow::Result<()> {
         let line = String::from_utf8(line?)
             .map_err(|_| anyhow::anyhow!("standard input, line {}: not UTF-8", number + 1))?;
         match session.handle(&line)? {
-            Outcome::Answer(text) => writeln!(out, "{text}")?,
-            Outcome::Note(text) => eprintln!("{text}"),
+            Response::Answer(text) => writeln!(out, "{text}")?,
+            Response::Note(text) => eprintln!("{text}"),
             // Lines keep their numbers.
-            Outcome::Nothing => writeln!(out)?,
-            Outcome::Quit => break,
+            Response::Nothing => writeln!(out)?,
+            Response::Quit => break,
         }
     }
     Ok(())
@@ -189,10 +181,10 @@ fn at_terminal(mut session: Session<'_>, history: &Path) -> anyhow::Result<()> {
             Err(error) => return Err(error.into()),
         };
         match session.handle(&line)? {
-            Outcome::Answer(text) => writeln!(std::io::stdout(), "{speaker} {text}")?,
-            Outcome::Note(text) => eprintln!("{text}"),
-            Outcome::Nothing => continue,
-            Outcome::Quit => break,
+            Response::Answer(text) => writeln!(std::io::stdout(), "{speaker} {text}")?,
+            Response::Note(text) => eprintln!("{text}"),
+            Response::Nothing => continue,
+            Response::Quit => break,
         }
         editor.add_history_entry(line.trim())?;
     }
@@ -294,16 +286,29 @@ mod tests {
         }
     }
 
+    /// Always has the same lines.
+    struct Parrot;
+
+    impl Retrieve for Parrot {
+        fn retrieve(&self, _: Query<'_>, count: usize) -> Result<Vec<(Entry, f32)>> {
+            let entry = |i| Entry {
+                text: format!("Line {i}."),
+                ..Entry::default()
+            };
+            Ok((0..count).map(|i| (entry(i), 0.5)).collect())
+        }
+    }
+
     fn said(session: &mut Session<'_>, line: &str) -> String {
         match session.handle(line).unwrap() {
-            Outcome::Answer(text) | Outcome::Note(text) => text,
-            Outcome::Nothing => "nothing".into(),
-            Outcome::Quit => "quit".into(),
+            Response::Answer(text) | Response::Note(text) => text,
+            Response::Nothing => "nothing".into(),
+            Response::Quit => "quit".into(),
         }
     }
 
     #[test]
-    fn the_context_grows_to_four_exchanges_and_is_forgotten_when_asked() {
+    fn the_conversation_grows_and_is_forgotten_when_asked() {
         let persona = Persona::new("Rufus", Counting, None, None);
         let mut session = Session::new(&persona, Choice::default());
         for turns in [0, 2, 4, 6, 8] {
@@ -312,28 +317,20 @@ mod tests {
                 format!("After {turns} turns.")
             );
         }
-        // The fifth had eight turns as well, and nothing is said twice.
-        assert_eq!(said(&mut session, "Hello?"), "Line 0.");
-        assert_eq!(said(&mut session, ":context").lines().count(), 8);
         said(&mut session, ":clear");
-        assert_eq!(said(&mut session, ":context"), "nothing is remembered");
         assert_eq!(said(&mut session, ":why"), "nothing was answered yet");
         assert_eq!(said(&mut session, "Hello?"), "After 0 turns.");
     }
 
     #[test]
-    fn the_context_shown_is_the_one_that_the_models_get() {
-        let mut persona = Persona::new("Rufus", Counting, None, None);
-        persona.context_turns = 3;
+    fn nothing_is_said_twice_however_long_it_was_ago() {
+        let persona = Persona::new("Rufus", Parrot, None, None);
         let mut session = Session::new(&persona, Choice::default());
-        for turns in [0, 2, 3] {
-            assert_eq!(
-                said(&mut session, "Hello?"),
-                format!("After {turns} turns.")
-            );
+        for line in 0..9 {
+            assert_eq!(said(&mut session, "Hello?"), format!("Line {line}."));
         }
-        let shown = said(&mut session, ":context");
-        assert_eq!(shown, "  After 2 turns.\n  Hello?\n  After 3 turns.");
+        assert_eq!(said(&mut session, "Line 10!"), "Line 9.");
+        assert_eq!(said(&mut session, "Hello?"), "Line 11.");
     }
 
     #[test]
@@ -365,6 +362,6 @@ mod tests {
         assert_eq!(hint(":quit"), None);
         assert_eq!(hint("hello"), None);
         let (start, found) = hints.complete(":c", 2, &context).unwrap();
-        assert_eq!((start, found.len()), (0, 2));
+        assert_eq!((start, found.len()), (0, 1));
     }
 }

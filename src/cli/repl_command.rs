@@ -9,7 +9,6 @@ use super::persona::temperature;
 pub enum Command {
     Help,
     Why,
-    Context,
     Clear,
     Top(usize),
     Temperature(f32),
@@ -19,14 +18,9 @@ pub enum Command {
 }
 
 /// Name, argument and meaning of every command.
-pub const COMMANDS: [(&str, &str, &str); 9] = [
+pub const COMMANDS: [(&str, &str, &str); 8] = [
     (":help", "", "show this"),
     (":why", "", "show how the last answer was chosen"),
-    (
-        ":context",
-        "",
-        "show what is remembered of the conversation",
-    ),
     (":clear", "", "forget the conversation"),
     (":top", "N", "retrieve and rerank N replies"),
     (
@@ -64,7 +58,6 @@ pub fn parse(line: &str) -> Result<Command, String> {
         _ if !argument.is_empty() => Err(format!("{name} takes nothing, not {argument:?}")),
         ":help" => Ok(Command::Help),
         ":why" => Ok(Command::Why),
-        ":context" => Ok(Command::Context),
         ":clear" => Ok(Command::Clear),
         _ => Ok(Command::Quit),
     }
@@ -111,7 +104,6 @@ mod tests {
     fn every_command_is_understood() {
         assert_eq!(parse(":help"), Ok(Command::Help));
         assert_eq!(parse(":WHY "), Ok(Command::Why));
-        assert_eq!(parse(":context"), Ok(Command::Context));
         assert_eq!(parse(":clear"), Ok(Command::Clear));
         assert_eq!(parse(":top 5"), Ok(Command::Top(5)));
         assert_eq!(parse(":temperature 0.7"), Ok(Command::Temperature(0.7)));

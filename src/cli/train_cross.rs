@@ -47,7 +47,7 @@ struct Own {
     #[arg(long, value_name = "N", value_parser = training::at_least(1))]
     chunk_size: Option<usize>,
 
-    /// Longest pair, in tokens; of a longer query with its context the newest are kept
+    /// Longest pair, in tokens; of a longer query with the turn before it the newest are kept
     #[arg(long, value_name = "N", default_value_t = defaults().max_length, value_parser = training::at_least(8))]
     max_length: usize,
 

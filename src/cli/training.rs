@@ -27,11 +27,16 @@ pub struct Existing {
 
 impl Existing {
     pub fn start(&self) -> Start {
-        match (self.resume, self.force) {
-            (true, _) => Start::Resume,
-            (_, true) => Start::Force,
-            _ => Start::Fresh,
-        }
+        start(self.resume, self.force)
+    }
+}
+
+/// What to do about a run that is there.
+pub fn start(resume: bool, force: bool) -> Start {
+    match (resume, force) {
+        (true, _) => Start::Resume,
+        (_, true) => Start::Force,
+        _ => Start::Fresh,
     }
 }
 
@@ -173,13 +178,13 @@ pub fn report(outcome: &Outcome, folder: &Path) {
     }
     eprintln!(
         "MRR {:.4} before, {:.4} after (step {}), in {:.1} minutes: {}",
-        baseline.mrr,
-        best.mrr,
+        baseline.score,
+        best.score,
         outcome.best_step,
         outcome.seconds / 60.0,
         Run::model_of(folder).display()
     );
-    if best.mrr < baseline.mrr {
+    if best.score < baseline.score {
         eprintln!(
             "warning: the encoder was better before this training\n  \
              look at {}; try a smaller `--lr`, or more exchanges",

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 
 use super::split::Part;
 use crate::dialogue::Exchange;
-use crate::text::heard::heard;
+use crate::text::normalize::normalized;
 use crate::text::tfidf::{TfIdf, top};
 
 /// Queries whose cosine is below this are about something else. In a script where all are more alike
@@ -31,7 +31,7 @@ pub fn pick(exchanges: &mut [Exchange], parts: &[Part], good: usize, bad: usize,
                 // The true reply is taken already; where it is no training reply, nothing is.
                 meanings: candidates
                     .meanings
-                    .get(&heard(&exchange.reply))
+                    .get(&normalized(&exchange.reply))
                     .copied()
                     .into_iter()
                     .collect(),
@@ -56,7 +56,7 @@ struct Candidates {
     /// Their places among all exchanges.
     exchanges: Vec<usize>,
     queries: TfIdf,
-    /// Which replies say the same: of each text as it is heard a number, of each candidate its reply's.
+    /// Which replies say the same: of each normalized text a number, of each candidate its reply's.
     meanings: HashMap<String, usize>,
     meaning: Vec<usize>,
 }
@@ -75,7 +75,9 @@ impl Candidates {
             .iter()
             .map(|&at| {
                 let next = meanings.len();
-                *meanings.entry(heard(&exchanges[at].reply)).or_insert(next)
+                *meanings
+                    .entry(normalized(&exchanges[at].reply))
+                    .or_insert(next)
             })
             .collect();
         Self {
@@ -201,7 +203,7 @@ mod tests {
         for exchange in &exchanges {
             assert_eq!(exchange.bad_replies.len(), 2, "{exchange:?}");
             for reply in &exchange.bad_replies {
-                assert_ne!(heard(reply), heard(&exchange.reply));
+                assert_ne!(normalized(reply), normalized(&exchange.reply));
                 assert!(!exchange.good_replies.contains(reply));
                 assert_ne!(reply, "A held out reply.");
             }

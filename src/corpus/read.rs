@@ -227,6 +227,13 @@ fn row_at_end(path: &Path, text: &str) -> Result<u64> {
     Ok(records.number)
 }
 
+/// Whether a file's name says that it is a table.
+pub(crate) fn is_table(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| {
+        extension.eq_ignore_ascii_case("csv") || extension.eq_ignore_ascii_case("tsv")
+    })
+}
+
 /// An [`Error::Data`] about `path`.
 pub(crate) fn data(
     path: &Path,

@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 
 use super::Exchange;
-use crate::text::heard::heard;
+use crate::text::normalize::normalized;
 
 /// Distinct replies, numbered in order of appearance; the same reply is one that is
-/// [`heard`] alike.
+/// [`normalized`] alike.
 #[derive(Debug, Clone, Default)]
 pub struct Replies {
     /// The first text of each.
@@ -18,7 +18,7 @@ impl Replies {
     /// The number of a reply, a new one if it was not seen before.
     pub fn number(&mut self, text: &str) -> u32 {
         let next = self.texts.len() as u32;
-        let number = *self.numbers.entry(heard(text)).or_insert(next);
+        let number = *self.numbers.entry(normalized(text)).or_insert(next);
         if number == next {
             self.texts.push(text.to_owned());
         }
@@ -27,7 +27,7 @@ impl Replies {
 
     /// The number of a reply that was seen before.
     pub fn find(&self, text: &str) -> Option<u32> {
-        self.numbers.get(&heard(text)).copied()
+        self.numbers.get(&normalized(text)).copied()
     }
 
     /// The numbers of the replies that repeat the query of an exchange or a turn of its context: nobody

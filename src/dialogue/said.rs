@@ -2,16 +2,16 @@
 
 use std::collections::HashSet;
 
-use crate::text::heard::heard;
+use crate::text::normalize::normalized;
 
-/// Texts that were said, as they are [`heard`].
+/// Texts that were said, [`normalized`].
 #[derive(Debug, Clone, Default)]
 pub struct Said(HashSet<String>);
 
 impl Said {
     /// Whether this was said, however it is written.
     pub fn contains(&self, text: &str) -> bool {
-        self.0.contains(&heard(text))
+        self.0.contains(&normalized(text))
     }
 
     /// How many different things were said.
@@ -27,7 +27,7 @@ impl Said {
 
 impl<'a> FromIterator<&'a str> for Said {
     fn from_iter<T: IntoIterator<Item = &'a str>>(texts: T) -> Self {
-        Self(texts.into_iter().map(heard).collect())
+        Self(texts.into_iter().map(normalized).collect())
     }
 }
 

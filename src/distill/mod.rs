@@ -1,54 +1,77 @@
 //! A small encoder made from a large one: fewer tokens ([`vocabulary`]), fewer and
-//! narrower layers ([`student`]), and its embeddings trained ([`mod@train`]) to be the large one's on
-//! texts like those that it will read ([`texts`]).
+//! narrower layers ([`student`]), and its embeddings trained ([`task`]) to be the large one's on
+//! texts like those that it will read ([`texts`]). The training is a run like any other.
 //!
 //! After DistilBERT (Sanh et al., 2019) for the layers and sentence-transformers' model
 //! distillation (Reimers & Gurevych, 2020) for the target.
 
 pub mod student;
+pub mod task;
 pub mod texts;
-pub mod train;
 pub mod vocabulary;
 
-use crate::error::{Error, Remedy, Result, Setting};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, IoContext, Remedy, Result, Setting};
+use crate::fingerprint::Fnv;
 use crate::hf::folder::make_encoder;
+use crate::hf::hub;
+use crate::hf::tensors::Precision;
 use crate::hf::tokenizer::Tokenizer;
 use crate::model::bi_encoder::{BiEncoder, embed};
 use crate::nn::device::Compute;
 use crate::nn::packed::Tokens;
+use crate::train::job::Training;
+use crate::train::run::{Outcome, Run, Start};
+use crate::train::settings::{BiSettings, Common, Data};
+use crate::train::trainer::train;
 use crate::watch::{Unit, Watch};
 
 use student::Cut;
-use texts::Scene;
-use train::{Lessons, Recipe, Trained};
+use task::{Imitation, Lessons};
+use texts::{Scene, Texts};
 
-/// What the student is to be.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Options {
+const NAME: &str = "small encoder";
+
+/// What the student is to be, of whom, and how it learns.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StudentSettings {
+    /// Folder or hub name of the teacher.
+    pub encoder: String,
+    /// The files to learn from, see [`texts::read`]. Where they have more tokens than fit, the first
+    /// one's come first.
+    pub texts: Vec<PathBuf>,
     /// Its layers.
     pub layers: usize,
     /// Its tokens.
     pub vocabulary: usize,
     /// Width inside its feed-forward blocks; `None` for the teacher's.
     pub intermediate: Option<usize>,
-    /// Its longest sequence, in tokens.
-    pub max_length: usize,
-    /// How it is trained.
-    pub recipe: Recipe,
+    /// What every training takes; every epoch ends with a validation.
+    #[serde(flatten)]
+    pub common: Common,
 }
 
-impl Default for Options {
+impl Default for StudentSettings {
     fn default() -> Self {
         Self {
+            encoder: String::new(),
+            texts: Vec::new(),
             layers: 3,
             vocabulary: 6000,
             intermediate: None,
-            max_length: 128,
-            recipe: Recipe {
+            common: Common {
                 epochs: 10,
                 batch_size: 64,
+                max_length: 128,
                 lr: 5e-4,
-                seed: 42,
+                warmup: 0.05,
+                patience: u64::from(u32::MAX),
+                precision: Precision::F16,
+                ..BiSettings::default().common
             },
         }
     }
@@ -56,7 +79,7 @@ impl Default for Options {
 
 /// What was kept, and how well the student does.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Report {
+pub struct Distilled {
     /// Parameters of teacher and student.
     pub parameters: [usize; 2],
     /// Tokens of teacher and student.
@@ -69,32 +92,125 @@ pub struct Report {
     pub coverage: f64,
     /// Texts to learn from, and held out.
     pub texts: [usize; 2],
-    /// Mean cosine to the teacher on held-out texts, before training and at its best.
-    pub cosine: [f64; 2],
-    /// The epoch that was the best; 0 is before training.
-    pub best_epoch: usize,
+    /// How the training ended; scores are mean cosines to the teacher on held-out texts.
+    pub outcome: Outcome,
+    /// The teacher's folder.
+    pub teacher: PathBuf,
 }
 
-/// Makes a student of `teacher` from `sources`, each the scenes of one file. Where the files have
-/// more tokens than fit, the first one's come first.
+/// The run of a student that is to be `out`: a folder beside it.
+pub fn run_of(out: &Path) -> PathBuf {
+    let mut name = out.as_os_str().to_owned();
+    name.push(".run");
+    name.into()
+}
+
+/// Makes a student and puts its model folder at `out`; settings, metrics and loss curve stay in
+/// [`run_of`] it. A run that is gone on with keeps the settings that it was begun with.
 ///
 /// # Errors
-/// An option asks for more than the teacher has, the texts are too few, or a tensor operation
-/// fails.
+/// [`Error::Exists`] where there is something at `out`; a setting asks for more than the teacher
+/// has, the texts are too few; as [`train`].
 pub fn distill(
-    teacher: &BiEncoder,
-    sources: &[Vec<Scene>],
-    options: &Options,
-    compute: &Compute,
+    settings: &StudentSettings,
+    out: &Path,
+    start: Start,
     watch: &mut dyn Watch,
-) -> Result<(BiEncoder, Report)> {
+) -> Result<Distilled> {
+    if out.exists() {
+        return Err(Error::Exists {
+            path: out.to_path_buf(),
+            remedy: Remedy::Change(Setting::Out, "another").or("move this one away"),
+        });
+    }
+    let training = Training::begin(&run_of(out), start, settings)?;
+    let settings = &training.settings;
+    let compute = Compute::choose(settings.common.gpu)?;
+    let sources = settings.texts.iter().map(|path| texts::read(path));
+    let sources = sources.collect::<Result<Vec<_>>>()?;
+    let folder = hub::resolve(&settings.encoder, watch)?;
+    let teacher = BiEncoder::load(&folder, &compute)?;
+    let made = cut(&teacher, &sources, settings)?;
+    let texts = texts::arrange(&sources.concat(), settings.common.seed)?;
+    let sizes = [texts.train.len(), texts.held_out.len()];
+    let data = data(settings, &texts);
+
+    watch.stage("embedding", sizes.iter().sum::<usize>() as u64, Unit::Parts);
+    let mut embedded = 0;
+    let mut lessons = |texts: &[String]| {
+        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        let read = |tokenizer: &Tokenizer| -> Result<Vec<Tokens>> {
+            tokenizer.texts(&texts, settings.common.max_length)
+        };
+        let theirs = read(&teacher.tokenizer)?;
+        let targets = embed(teacher.encoder.as_ref(), &theirs, |more| {
+            embedded += more;
+            watch.advance(embedded as u64);
+            watch.go_on()
+        })?;
+        Ok::<_, Error>(Lessons {
+            sequences: read(&made.tokenizer)?,
+            targets,
+        })
+    };
+    let held_out = lessons(&texts.held_out)?;
+    let lessons = lessons(&texts.train)?;
+
+    let mut task = Imitation {
+        student: BiEncoder {
+            encoder: make_encoder(made.weights, &compute)?,
+            tokenizer: made.tokenizer,
+            max_length: settings.common.max_length,
+            // The large encoder's was made for states that these are not.
+            pooler: None,
+        },
+        lessons,
+        held_out,
+        batch_size: settings.common.batch_size,
+    };
+    let mut common = settings.common.clone();
+    common.evaluate_every = Some(data.train.div_ceil(common.batch_size.max(1)) as u64);
+    let examples = data.train;
+    let resolved = training.resolve(&common, data, examples)?;
+    let mut run = training.run(NAME, &resolved)?;
+    let outcome = train(&mut task, &resolved.plan(&common), &mut run, watch)?;
+    // A run that was broken off just here has its model in its place already.
+    let model = Run::model_of(run.folder());
+    if model.exists() {
+        fs::rename(&model, out).at("write", out)?;
+    }
+    run.finish(&outcome, &card(settings, &outcome))?;
+    Ok(Distilled {
+        parameters: made.parameters,
+        tokens: made.tokens,
+        layers: made.layers,
+        layers_of: teacher.encoder.config().layers,
+        coverage: made.coverage,
+        texts: sizes,
+        outcome,
+        teacher: folder,
+    })
+}
+
+/// A student that has not learned yet.
+struct Made {
+    weights: crate::nn::weights::Weights,
+    tokenizer: Tokenizer,
+    parameters: [usize; 2],
+    tokens: [usize; 2],
+    layers: Vec<usize>,
+    coverage: f64,
+}
+
+/// Cuts a student out of its teacher.
+fn cut(teacher: &BiEncoder, sources: &[Vec<Scene>], settings: &StudentSettings) -> Result<Made> {
     let weights = teacher.encoder.weights()?;
     let layers_of = weights.config.layers;
-    if options.layers == 0 || options.layers > layers_of {
+    if settings.layers == 0 || settings.layers > layers_of {
         return Err(Error::setting(
             format!(
                 "the encoder has {layers_of} layers: a student of {} cannot be cut out of it",
-                options.layers
+                settings.layers
             ),
             Remedy::Change(Setting::Layers, "a smaller"),
         ));
@@ -106,76 +222,57 @@ pub fn distill(
             vocabulary::count(&teacher.tokenizer, &lines)
         })
         .collect::<Result<Vec<_>>>()?;
-    let chosen = vocabulary::choose(&teacher.tokenizer, &counts, options.vocabulary)?;
-    let tokenizer = teacher.tokenizer.cut(&chosen.kept)?;
-    let layers = student::kept_layers(options.layers, layers_of);
+    let chosen = vocabulary::choose(&teacher.tokenizer, &counts, settings.vocabulary)?;
+    let layers = student::kept_layers(settings.layers, layers_of);
     let small = student::cut(
         &weights,
         &Cut {
             words: &chosen.kept,
             layers: &layers,
-            intermediate: options.intermediate.unwrap_or(weights.config.intermediate),
-            positions: options.max_length,
+            intermediate: settings.intermediate.unwrap_or(weights.config.intermediate),
+            positions: settings.common.max_length,
         },
     )?;
-    let parameters = [&weights, &small].map(|weights| weights.values.iter().map(|v| v.len()).sum());
-    let tokens = [weights.config.vocab, small.config.vocab];
-
-    let texts = texts::arrange(&sources.concat(), options.recipe.seed)?;
-    let sizes = [texts.train.len(), texts.held_out.len()];
-    watch.stage("embedding", sizes.iter().sum::<usize>() as u64, Unit::Parts);
-    let mut embedded = 0;
-    let mut lessons = |texts: &[String]| {
-        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
-        let read = |tokenizer: &Tokenizer| -> Result<Vec<Tokens>> {
-            tokenizer.texts(&texts, options.max_length)
-        };
-        let targets = embed(
-            teacher.encoder.as_ref(),
-            &read(&teacher.tokenizer)?,
-            |more| {
-                embedded += more;
-                watch.advance(embedded as u64);
-                watch.go_on()
-            },
-        )?;
-        Ok::<_, Error>(Lessons {
-            sequences: read(&tokenizer)?,
-            targets,
-        })
-    };
-    let held_out = lessons(&texts.held_out)?;
-    let lessons = lessons(&texts.train)?;
-
-    let mut encoder = make_encoder(small, compute)?;
-    let Trained {
-        weights,
-        cosines,
-        best_epoch,
-    } = train::train(
-        encoder.as_mut(),
-        &lessons,
-        &held_out,
-        &options.recipe,
-        watch,
-    )?;
-    encoder.set_weights(&weights)?;
-    let report = Report {
-        parameters,
-        tokens,
+    Ok(Made {
+        tokenizer: teacher.tokenizer.cut(&chosen.kept)?,
+        parameters: [&weights, &small].map(|all| all.values.iter().map(|v| v.len()).sum()),
+        tokens: [weights.config.vocab, small.config.vocab],
         layers,
-        layers_of,
         coverage: chosen.coverage,
-        texts: sizes,
-        cosine: [cosines[0], cosines[best_epoch]],
-        best_epoch,
-    };
-    let student = BiEncoder {
-        encoder,
-        tokenizer,
-        max_length: options.max_length,
-        // The large encoder's was made for states that these are not.
-        pooler: None,
-    };
-    Ok((student, report))
+        weights: small,
+    })
+}
+
+/// What a student learns from, for those who go on with its run.
+fn data(settings: &StudentSettings, texts: &Texts) -> Data {
+    let mut hash = Fnv::default();
+    for text in texts.train.iter().chain(&texts.held_out) {
+        hash.add(text.as_bytes());
+        hash.add(&[0xff]);
+    }
+    let files: Vec<String> = settings
+        .texts
+        .iter()
+        .map(|path| path.display().to_string())
+        .collect();
+    Data {
+        source: files.join(", "),
+        character: String::new(),
+        train: texts.train.len(),
+        valid: texts.held_out.len(),
+        fingerprint: hash.to_string(),
+    }
+}
+
+fn card(settings: &StudentSettings, outcome: &Outcome) -> String {
+    format!(
+        "# A small encoder\n\nDistilled by homer {} from {}: {} layers, {} tokens. Mean cosine to its \
+         teacher on held-out texts: {:.4} before training, {:.4} after.\n",
+        env!("CARGO_PKG_VERSION"),
+        settings.encoder,
+        settings.layers,
+        settings.vocabulary,
+        outcome.baseline.score,
+        outcome.best.score
+    )
 }

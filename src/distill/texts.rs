@@ -1,4 +1,4 @@
-//! What a student learns from: turns alone, several turns as one text, parts of turns.
+//! What a student learns from: turns, as they are embedded later, and parts of turns.
 
 use std::collections::HashSet;
 use std::fs;
@@ -9,7 +9,7 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::corpus::columns::{Columns, Named};
 use crate::corpus::pairs::Pairs;
-use crate::corpus::read::Source;
+use crate::corpus::read::{Source, is_table};
 use crate::corpus::script::Script;
 use crate::error::{Error, IoContext, Result};
 use crate::text::clean::clean;
@@ -19,9 +19,6 @@ pub type Scene = Vec<String>;
 
 /// One in so many turns is held out.
 const HELD_OUT: usize = 20;
-
-/// Turns that make one text, at most: as many as the context of an exchange has by default.
-const CONTEXT: usize = 4;
 
 /// Texts to learn from, and others to measure by.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -38,10 +35,7 @@ pub struct Texts {
 /// # Errors
 /// The file cannot be read, or its columns are not recognised.
 pub fn read(path: &Path) -> Result<Vec<Scene>> {
-    let table = path.extension().is_some_and(|extension| {
-        extension.eq_ignore_ascii_case("csv") || extension.eq_ignore_ascii_case("tsv")
-    });
-    if !table {
+    if !is_table(path) {
         let text = fs::read_to_string(path).at("read", path)?;
         let lines: Vec<String> = text.lines().map(clean).collect();
         let scenes = lines.split(String::is_empty).map(<[String]>::to_vec);
@@ -63,7 +57,7 @@ pub fn read(path: &Path) -> Result<Vec<Scene>> {
             label,
         } => {
             let (context, label) = (context.as_deref(), label.as_deref());
-            let pairs = Pairs::read(&source, &query, &reply, context, label, CONTEXT)?;
+            let pairs = Pairs::read(&source, &query, &reply, context, label, usize::MAX)?;
             let scenes = pairs.exchanges.into_iter().map(|pair| {
                 let mut turns: Scene = pair.context.into_iter().map(|turn| turn.text).collect();
                 turns.extend([pair.query.text, pair.reply]);
@@ -74,9 +68,8 @@ pub fn read(path: &Path) -> Result<Vec<Scene>> {
     }
 }
 
-/// Makes the most of scenes: every turn alone, the turns before it as one text,
-/// and the sentences of longer turns. A twentieth of the distinct turns is
-/// held out, and with them every text that they are in.
+/// Makes the most of scenes: every turn, and the sentences of longer ones. A twentieth of the distinct
+/// turns is held out.
 ///
 /// # Errors
 /// There are fewer than two distinct turns.
@@ -104,19 +97,12 @@ pub fn arrange(scenes: &[Scene], seed: u64) -> Result<Texts> {
 
     let mut seen = HashSet::new();
     let mut texts = Texts::default();
-    for scene in scenes {
-        for (at, turn) in scene.iter().enumerate() {
-            let before = rng.random_range(1..=CONTEXT).min(at);
-            let context = &scene[at - before..at];
-            if held.contains(turn) {
-                texts.held_out.push(turn.clone());
-                continue;
-            }
+    for turn in scenes.iter().flatten() {
+        if held.contains(turn) {
+            texts.held_out.push(turn.clone());
+        } else {
             texts.train.push(turn.clone());
             texts.train.extend(sentences(turn).map(str::to_owned));
-            if before > 1 && !context.iter().any(|turn| held.contains(turn)) {
-                texts.train.push(context.join(" "));
-            }
         }
     }
     // What is measured is not trained on, even where it stands as a sentence in another turn.
@@ -145,26 +131,22 @@ mod tests {
     }
 
     #[test]
-    fn turns_come_alone_with_context_and_in_sentences() {
-        let scenes = [scene(&[
+    fn turns_come_alone_and_in_sentences() {
+        let turns = [
             "Tea? Or soup!",
             "Soup.",
             "Then sit.",
             "I stand.",
             "You run.",
-        ])];
+        ];
+        let scenes = [scene(&turns)];
         let texts = arrange(&scenes, 3).unwrap();
         assert_eq!(texts.held_out.len(), 1);
         let held = &texts.held_out[0];
-        for text in &texts.train {
-            assert!(!text.contains(held.as_str()), "{text:?}");
-        }
-        let several =
-            |text: &String| scenes[0].iter().filter(|turn| text.contains(*turn)).count() > 1;
-        assert!(texts.train.iter().any(several));
-        if held != "Tea? Or soup!" {
-            assert!(texts.train.iter().any(|text| text == "Or soup!"));
-        }
+        assert!(texts.train.iter().all(|text| !text.contains(held.as_str())));
+        let trained = |text: &str| texts.train.iter().any(|one| one == text);
+        assert_eq!(turns.iter().filter(|turn| trained(turn)).count(), 4);
+        assert_eq!(trained("Or soup!"), held != "Tea? Or soup!");
         assert_eq!(arrange(&scenes, 3).unwrap(), texts);
     }
 

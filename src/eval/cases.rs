@@ -56,7 +56,7 @@ impl Case {
 pub struct Cases {
     /// The queries.
     pub cases: Vec<Case>,
-    /// The distinct replies of all exchanges, as they are heard, in their order.
+    /// The distinct replies of all exchanges, compared as [`crate::text::normalize`] says, in their order.
     pub pool: Vec<String>,
     /// Exchanges that the cases were drawn from.
     pub available: usize,

@@ -5,7 +5,7 @@ use std::path::Path;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-use super::report::{METRICS, Metric, Report, Row};
+use super::report::{Evaluation, METRICS, Metric, SystemRow};
 use crate::chart::{self, Area, BLUE, GRID, INK, LABEL, MUTED, PALE, Painted, TICK, TITLE, text};
 use crate::error::Result;
 use crate::stats::bootstrap::Estimate;
@@ -26,7 +26,7 @@ const MARGIN: u32 = 28;
 ///
 /// # Errors
 /// The picture cannot be drawn or written.
-pub fn draw(report: &Report, path: &Path) -> Result<()> {
+pub fn draw(report: &Evaluation, path: &Path) -> Result<()> {
     let metrics: Vec<&Metric> = METRICS
         .iter()
         .filter(|metric| DRAWN.contains(&metric.key))
@@ -59,9 +59,9 @@ pub fn draw(report: &Report, path: &Path) -> Result<()> {
 
 /// The estimates of a measure, with their systems.
 fn values<'a>(
-    report: &'a Report,
+    report: &'a Evaluation,
     metric: &'a Metric,
-) -> impl Iterator<Item = (usize, &'a Row, Estimate)> {
+) -> impl Iterator<Item = (usize, &'a SystemRow, Estimate)> {
     let rows = report.systems.iter().enumerate();
     rows.filter_map(|(place, row)| Some((place, row, row.figures.get(metric.key)?)))
 }
@@ -71,7 +71,7 @@ fn middle(row: usize) -> i32 {
     (HEAD + ROW * row as u32 + ROW / 2) as i32
 }
 
-fn panel(area: &Area<'_>, report: &Report, metric: &Metric, left: i32) -> Painted {
+fn panel(area: &Area<'_>, report: &Evaluation, metric: &Metric, left: i32) -> Painted {
     let among = metric.among.unwrap_or(report.pool);
     area.draw(&Text::new(
         format!("{} of {among}", metric.name),

@@ -3,7 +3,7 @@
 use super::cases::{Case, Cases};
 use crate::dialogue::Query;
 use crate::error::Result;
-use crate::model::bi_encoder::{BiEncoder, Embeddings};
+use crate::model::bi_encoder::{BiEncoder, Embeddings, dot};
 use crate::text::bm25::Bm25;
 use crate::text::tfidf::TfIdf;
 
@@ -105,10 +105,7 @@ impl BiRanker {
 impl Ranker for BiRanker {
     fn scores(&self, case: &Case, candidates: &[usize]) -> Result<Vec<f32>> {
         let query = self.queries.row(case.number);
-        let cosine = |&place: &usize| -> f32 {
-            let reply = self.replies.row(place);
-            query.iter().zip(reply).map(|(a, b)| a * b).sum()
-        };
+        let cosine = |&place: &usize| dot(query, self.replies.row(place));
         Ok(candidates.iter().map(cosine).collect())
     }
 }

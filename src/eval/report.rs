@@ -16,7 +16,7 @@ use crate::watch::{Unit, Watch};
 
 /// What a system makes of one case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Outcome {
+pub struct CaseResult {
     /// The true reply among 20, where the pool is that large.
     pub few: Option<Standing>,
     /// The true reply among 100, where the pool is that large.
@@ -27,7 +27,7 @@ pub struct Outcome {
     pub answer: usize,
 }
 
-/// A measure of an [`Outcome`].
+/// A measure of an [`CaseResult`].
 #[derive(Debug, Clone, Copy)]
 pub struct Metric {
     /// Its name in JSON.
@@ -36,7 +36,7 @@ pub struct Metric {
     pub name: &'static str,
     /// How many candidates there are; `None` is the whole pool.
     pub among: Option<usize>,
-    value: fn(&Outcome) -> Option<f64>,
+    value: fn(&CaseResult) -> Option<f64>,
 }
 
 /// Everything that is measured.
@@ -62,7 +62,7 @@ const fn metric(
     key: &'static str,
     name: &'static str,
     among: Option<usize>,
-    value: fn(&Outcome) -> Option<f64>,
+    value: fn(&CaseResult) -> Option<f64>,
 ) -> Metric {
     Metric {
         key,
@@ -78,12 +78,12 @@ pub struct Figures([Option<Estimate>; METRICS.len()]);
 
 impl Figures {
     /// The means of `outcomes`.
-    pub fn of(outcomes: &[Outcome], seed: u64) -> Self {
+    pub fn of(outcomes: &[CaseResult], seed: u64) -> Self {
         Self(METRICS.map(|metric| Some(estimate(&metric.values(outcomes)?, seed))))
     }
 
     /// The means of `after - before`, case by case.
-    pub fn gain(before: &[Outcome], after: &[Outcome], seed: u64) -> Self {
+    pub fn gain(before: &[CaseResult], after: &[CaseResult], seed: u64) -> Self {
         Self(METRICS.map(|metric| {
             let (before, after) = (metric.values(before)?, metric.values(after)?);
             Some(paired(&before, &after, seed))
@@ -102,7 +102,7 @@ impl Figures {
 }
 
 impl Metric {
-    fn values(&self, outcomes: &[Outcome]) -> Option<Vec<f64>> {
+    fn values(&self, outcomes: &[CaseResult]) -> Option<Vec<f64>> {
         outcomes.iter().map(self.value).collect()
     }
 }
@@ -131,7 +131,7 @@ pub struct Diversity {
 }
 
 impl Diversity {
-    fn of(outcomes: &[Outcome], cases: &Cases) -> Self {
+    fn of(outcomes: &[CaseResult], cases: &Cases) -> Self {
         let mut counts: HashMap<usize, usize> = HashMap::new();
         for outcome in outcomes {
             *counts.entry(outcome.answer).or_default() += 1;
@@ -186,7 +186,7 @@ pub struct RerankingOf {
 
 /// A system's figures.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Row {
+pub struct SystemRow {
     /// Its name in JSON.
     pub key: &'static str,
     /// Its name for people.
@@ -223,7 +223,7 @@ pub struct Reranking {
 
 /// What was found.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Report {
+pub struct Evaluation {
     /// Who answers.
     pub character: String,
     /// What was tested on.
@@ -237,7 +237,7 @@ pub struct Report {
     /// Distinct replies that they are ranked among.
     pub pool: usize,
     /// A row each system.
-    pub systems: Vec<Row>,
+    pub systems: Vec<SystemRow>,
     /// Paired differences.
     pub comparisons: Vec<Comparison>,
     /// Reranking by itself, where there is a cross-encoder.
@@ -246,9 +246,9 @@ pub struct Report {
     pub notes: Vec<String>,
 }
 
-impl Report {
+impl Evaluation {
     /// The row of a system.
-    pub fn row(&self, key: &str) -> Option<&Row> {
+    pub fn row(&self, key: &str) -> Option<&SystemRow> {
         self.systems.iter().find(|row| row.key == key)
     }
 }
@@ -282,7 +282,7 @@ pub fn measure(
     ranker: &dyn Ranker,
     seed: u64,
     watch: &mut dyn Watch,
-) -> Result<Vec<Outcome>> {
+) -> Result<Vec<CaseResult>> {
     let everything: Vec<usize> = (0..cases.pool.len()).collect();
     let mut outcomes = Vec::with_capacity(cases.cases.len());
     for case in &cases.cases {
@@ -292,7 +292,7 @@ pub fn measure(
         };
         let (few, many) = (among(FEW)?, among(MANY)?);
         let (all, scores) = standing(ranker, case, &everything)?;
-        outcomes.push(Outcome {
+        outcomes.push(CaseResult {
             few,
             many,
             all,
@@ -349,14 +349,14 @@ pub fn evaluate(
     lineup: &Lineup,
     seed: u64,
     watch: &mut dyn Watch,
-) -> Result<(Report, Vec<Answers>)> {
-    let mut found: Vec<(&'static str, Vec<Outcome>)> = Vec::new();
+) -> Result<(Evaluation, Vec<Answers>)> {
+    let mut found: Vec<(&'static str, Vec<CaseResult>)> = Vec::new();
     let mut systems = Vec::new();
     for system in &lineup.systems {
         watch.stage("queries", cases.cases.len() as u64, Unit::Parts);
         watch.figures(format_args!("{}", system.name));
         let outcomes = measure(cases, system.ranker.as_ref(), seed, watch)?;
-        systems.push(Row {
+        systems.push(SystemRow {
             key: system.key,
             name: system.name.clone(),
             figures: Figures::of(&outcomes, seed),
@@ -390,7 +390,7 @@ pub fn evaluate(
         }
         None => None,
     };
-    let report = Report {
+    let report = Evaluation {
         character: String::new(),
         tested: String::new(),
         seed,
@@ -405,7 +405,7 @@ pub fn evaluate(
     Ok((report, answers(cases, &found)))
 }
 
-fn answers(cases: &Cases, found: &[(&'static str, Vec<Outcome>)]) -> Vec<Answers> {
+fn answers(cases: &Cases, found: &[(&'static str, Vec<CaseResult>)]) -> Vec<Answers> {
     let text = |place: &usize| cases.pool[*place].clone();
     let of = |case: &Case| Answers {
         exchange: case.exchange,

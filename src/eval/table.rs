@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::report::{Figures, METRICS, Metric, Report};
+use super::report::{Evaluation, Figures, METRICS, Metric};
 use crate::stats::bootstrap::Estimate;
 
 /// Characters of the longest repeated answer that is shown.
@@ -12,7 +12,7 @@ const COLUMN: usize = 8;
 /// From this many queries on, an interval that excludes zero is worth a star.
 const FEW_QUERIES: usize = 20;
 
-impl fmt::Display for Report {
+impl fmt::Display for Evaluation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}", self.headline())?;
         let names = self.systems.iter().map(|row| row.name.chars().count());
@@ -77,7 +77,7 @@ impl fmt::Display for Report {
     }
 }
 
-impl Report {
+impl Evaluation {
     fn headline(&self) -> String {
         let queries = if self.queries < self.available {
             format!("{} of {} queries", self.queries, self.available)

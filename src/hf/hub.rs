@@ -247,7 +247,7 @@ fn fetch(
     watch: &mut dyn Watch,
 ) -> std::result::Result<Option<PathBuf>, Fetch> {
     let mut total = 0;
-    let report = Report {
+    let report = Told {
         file: name,
         done: 0,
         total: &mut total,
@@ -273,14 +273,14 @@ fn fetch(
 }
 
 /// hf-hub's progress, told on.
-struct Report<'a> {
+struct Told<'a> {
     file: &'a str,
     done: u64,
     total: &'a mut u64,
     watch: &'a mut dyn Watch,
 }
 
-impl hf_hub::api::Progress for Report<'_> {
+impl hf_hub::api::Progress for Told<'_> {
     fn init(&mut self, size: usize, _: &str) {
         self.done = 0;
         *self.total = size as u64;

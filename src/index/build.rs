@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use super::blend::{QUERIES, blend};
-use super::manifest::{Manifest, Source};
+use super::manifest::{Manifest, Provenance};
 use super::write::IndexWriter;
 use super::{Entry, Origin};
 use crate::corpus::dataset::Dataset;
@@ -27,7 +27,7 @@ const BATCH: usize = 512;
 pub fn build(
     folder: &Path,
     dataset: &Dataset,
-    source: Source,
+    source: Provenance,
     mut embed: impl FnMut(&[&str]) -> Result<Embeddings>,
     watch: &mut dyn Watch,
 ) -> Result<Manifest> {
@@ -160,10 +160,9 @@ mod tests {
         })
     }
 
-    fn source() -> Source {
-        Source {
+    fn source() -> Provenance {
+        Provenance {
             character: "Rufus".into(),
-            context_turns: 3,
             query_weight: 0.0,
             bi_encoder: "bi".into(),
             pool: "pool".into(),
@@ -211,7 +210,7 @@ mod tests {
     fn a_reply_is_found_by_the_query_that_it_answered() {
         let root = tempfile::tempdir().unwrap();
         let folder = root.path().join("index");
-        let source = Source {
+        let source = Provenance {
             query_weight: 1.0,
             ..source()
         };
@@ -378,7 +377,7 @@ mod tests {
             ("\"format\": 2", "\"format\": 3", "format 3"),
             ("\"format\": 2", "\"format\": \"two\"", "\"two\""),
             ("\"character\"", "\"persona\"", "character"),
-            ("\"context_turns\": 3", "\"context_turns\": -3", "-3"),
+            ("\"query_weight\": 0.0", "\"query_weight\": \"-3\"", "-3"),
             ("\"replies.csv\"", "\"replies.jsonl\"", "replies.csv"),
         ] {
             let index = Damaged::new();

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::dialogue::{self, Exchange};
 use crate::error::Result;
-use crate::model::bi_encoder::{BiEncoder, Embeddings};
+use crate::model::bi_encoder::{BiEncoder, Embeddings, dot};
 
 /// Validation exchanges that are looked at.
 const MOST: usize = 1000;
@@ -33,10 +33,7 @@ pub struct Calibration {
 /// and of `vectors` belongs to `replies[i]`; `None` where all replies are the same.
 fn compare(replies: &[&str], queries: &Embeddings, vectors: &Embeddings) -> Option<Calibration> {
     let n = replies.len();
-    let score = |query: usize, reply: usize| -> f32 {
-        let pairs = queries.row(query).iter().zip(vectors.row(reply));
-        pairs.map(|(a, b)| a * b).sum()
-    };
+    let score = |query: usize, reply: usize| dot(queries.row(query), vectors.row(reply));
     let own: Vec<f32> = (0..n).map(|i| score(i, i)).collect();
     // Strides that are spread over all exchanges: neighbours come from one scene.
     let random: Vec<f32> = (0..n)

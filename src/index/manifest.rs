@@ -17,11 +17,9 @@ const DTYPE: &str = "F16";
 
 /// What an index was made of, and how it is to be used.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Source {
+pub struct Provenance {
     /// Whose replies they are.
     pub character: String,
-    /// Turns before a query that the bi-encoder has seen in training, at most.
-    pub context_turns: usize,
     /// Weight of the queries that a reply answered in its vector, see [`super::blend`].
     #[serde(default)]
     pub query_weight: f32,
@@ -40,7 +38,7 @@ pub struct Manifest {
     pub format: u64,
     /// What it was made of.
     #[serde(flatten)]
-    pub source: Source,
+    pub source: Provenance,
     /// Number of replies.
     pub replies: usize,
     /// Width of a vector.
@@ -73,7 +71,12 @@ impl Manifest {
     ///
     /// # Errors
     /// A file cannot be read.
-    pub(super) fn of(folder: &Path, replies: usize, width: usize, source: Source) -> Result<Self> {
+    pub(super) fn of(
+        folder: &Path,
+        replies: usize,
+        width: usize,
+        source: Provenance,
+    ) -> Result<Self> {
         Ok(Self {
             format: FORMAT,
             source,

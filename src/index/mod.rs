@@ -23,6 +23,7 @@ pub mod write;
 use serde::Serialize;
 
 use crate::dialogue::{Exchange, Turn};
+use crate::text::clean::one_line;
 pub use calibrate::Calibration;
 pub use manifest::Manifest;
 pub use open::Index;
@@ -70,7 +71,7 @@ impl From<&Exchange> for Origin {
 
 /// A turn on one line, behind its speaker if there is one.
 fn as_read(turn: &Turn) -> String {
-    let text = turn.text.replace(['\r', '\n'], " ");
+    let text = one_line(&turn.text);
     match turn.speaker.as_str() {
         "" => text,
         speaker => format!("{speaker}: {text}"),

@@ -1,22 +1,20 @@
 //! Writing an index as it comes, row by row: memory does not grow with it.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{BufWriter, Seek, SeekFrom, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use half::f16;
 use half::slice::HalfFloatSliceExt;
-use tempfile::TempDir;
 
-use super::manifest::{Manifest, Source};
+use super::manifest::{Manifest, Provenance};
 use super::{Entry, MANIFEST, REPLIES, VECTORS, records};
 use crate::error::{Error, IoContext, Remedy, Result, Step};
-use crate::files;
+use crate::files::{self, NewFolder};
 
 /// Writes an index of a known size beside its place; [`IndexWriter::finish`] puts it there.
 pub struct IndexWriter {
-    target: PathBuf,
-    staging: TempDir,
+    folder: NewFolder,
     replies: usize,
     width: usize,
     written: usize,
@@ -34,20 +32,9 @@ impl IndexWriter {
     /// # Errors
     /// The folder cannot be written to.
     pub fn create(target: &Path, replies: usize, width: usize) -> Result<Self> {
-        let parent = match target.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent,
-            _ => Path::new("."),
-        };
-        fs::create_dir_all(parent).at("create", parent)?;
-        let staging = tempfile::Builder::new()
-            .prefix(".index-")
-            .tempdir_in(parent)
-            .at("create a folder in", parent)?;
-        let folder = new_folder(&staging);
-        fs::create_dir(&folder).at("create", &folder)?;
-
+        let folder = NewFolder::begin(target)?;
         let header = header(replies, width);
-        let path = folder.join(VECTORS);
+        let path = folder.path().join(VECTORS);
         let mut vectors = File::create(&path).at("create", &path)?;
         vectors.write_all(&header).at("write", &path)?;
         // The offsets stand behind the vectors, and are written at the same time.
@@ -56,9 +43,8 @@ impl IndexWriter {
         offsets
             .seek(SeekFrom::Start(offsets_start))
             .at("write", &path)?;
-        let path = folder.join(REPLIES);
+        let path = folder.path().join(REPLIES);
         let mut writer = Self {
-            target: target.to_path_buf(),
             replies,
             width,
             written: 0,
@@ -67,11 +53,9 @@ impl IndexWriter {
             vectors: BufWriter::with_capacity(1 << 18, vectors),
             offsets: BufWriter::new(offsets),
             records: BufWriter::new(File::create(&path).at("create", &path)?),
-            staging,
+            folder,
         };
-        writer
-            .record(&records::COLUMNS)
-            .at("write", &writer.target)?;
+        writer.record(&records::COLUMNS).at("write", target)?;
         Ok(writer)
     }
 
@@ -98,7 +82,7 @@ impl IndexWriter {
                 entry.text
             );
             return Err(Error::model(
-                &self.target,
+                self.folder.target(),
                 what,
                 Remedy::Remake(Step::TrainBi),
             ));
@@ -108,7 +92,7 @@ impl IndexWriter {
         self.vectors
             .write_all(bytemuck::cast_slice(&self.row))
             .and_then(|()| self.record(&records::cells(entry)))
-            .at("write", &self.target)
+            .at("write", self.folder.target())
     }
 
     /// Writes the manifest and puts the folder in its place; an index that was there is gone.
@@ -118,31 +102,17 @@ impl IndexWriter {
     ///
     /// # Panics
     /// When fewer rows came than were announced.
-    pub fn finish(mut self, source: Source) -> Result<Manifest> {
+    pub fn finish(mut self, source: Provenance) -> Result<Manifest> {
         assert_eq!(self.written, self.replies, "fewer rows than announced");
         for file in [&mut self.vectors, &mut self.offsets, &mut self.records] {
-            file.flush().at("write", &self.target)?;
+            file.flush().at("write", self.folder.target())?;
         }
-        let folder = new_folder(&self.staging);
+        let folder = self.folder.path();
         let manifest = Manifest::of(&folder, self.replies, self.width, source)?;
         files::write_json(&folder.join(MANIFEST), &manifest)?;
-        let old = self.staging.path().join("old");
-        let replaces = self.target.exists();
-        if replaces {
-            fs::rename(&self.target, &old).at("replace", &self.target)?;
-        }
-        fs::rename(&folder, &self.target).or_else(|failed| {
-            if replaces {
-                fs::rename(&old, &self.target).at("put back", &self.target)?;
-            }
-            Err(failed).at("write", &self.target)
-        })?;
+        self.folder.put()?;
         Ok(manifest)
     }
-}
-
-fn new_folder(staging: &TempDir) -> PathBuf {
-    staging.path().join("new")
 }
 
 /// The head of `vectors.safetensors`: a length, then JSON, filled up so that the vectors start at

@@ -41,6 +41,11 @@ impl Embeddings {
     }
 }
 
+/// The scalar product of two vectors: of unit vectors, their cosine.
+pub fn dot(a: &[f32], b: &[f32]) -> f32 {
+    a.iter().zip(b).map(|(x, y)| x * y).sum()
+}
+
 /// Sequences' tokens in one call of the encoder when many texts are embedded.
 const BATCH_TOKENS: usize = 8192;
 

@@ -108,7 +108,7 @@ impl Values {
                 start,
                 len,
                 dtype: DType::F32,
-            } => Some(cast(&map[*start..*start + *len * 4])),
+            } => Some(bytemuck::cast_slice(&map[*start..*start + *len * 4])),
             Self::Mapped { .. } => None,
         }
     }
@@ -134,19 +134,13 @@ impl Values {
             let first = *start + from * 2;
             let bytes = &map[first..first + out.len() * 2];
             match dtype {
-                DType::BF16 => cast::<half::bf16>(bytes).convert_to_f32_slice(out),
-                _ => cast::<half::f16>(bytes).convert_to_f32_slice(out),
+                DType::BF16 => {
+                    bytemuck::cast_slice::<u8, half::bf16>(bytes).convert_to_f32_slice(out)
+                }
+                _ => bytemuck::cast_slice::<u8, half::f16>(bytes).convert_to_f32_slice(out),
             }
         }
     }
-}
-
-/// Bytes of a mapped file as values; alignment was checked when the file was opened.
-fn cast<T: Copy>(bytes: &[u8]) -> &[T] {
-    // SAFETY: only used for f32, f16 and bf16, for which every bit pattern is a value.
-    let (before, values, after) = unsafe { bytes.align_to::<T>() };
-    assert!(before.is_empty() && after.is_empty(), "misaligned tensor");
-    values
 }
 
 /// The 16 parameters of one layer, in their order in [`encoder_specs`].

@@ -5,7 +5,7 @@ use crate::corpus::dataset::Dataset;
 use crate::error::{Error, Result, Step};
 use crate::fingerprint;
 use crate::index::blend::QUERY_WEIGHT;
-use crate::index::manifest::{Manifest, Source};
+use crate::index::manifest::{Manifest, Provenance};
 use crate::index::{build, calibrate};
 use crate::model::bi_encoder::BiEncoder;
 use crate::nn::device::Compute;
@@ -53,9 +53,8 @@ pub fn build_index(
     let trained = require_bi_encoder(&project.bi_encoder_model())?;
     note_unfinished(&project.bi_encoder(), Step::TrainBi, watch);
     let encoder = BiEncoder::load(&trained.folder, &compute)?;
-    let source = Source {
+    let source = Provenance {
         character: dataset.settings.character.clone(),
-        context_turns: dataset.settings.context_turns,
         query_weight,
         bi_encoder: fingerprint::of_file(&trained.weights)?,
         pool: fingerprint::of_file(&project.pool())?,

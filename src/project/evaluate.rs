@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use super::lineup::lineup;
 use super::record::record;
-use super::test_set::{Source, TestSet};
+use super::test_set::{TestSet, TestSource};
 use super::{Project, note_unfinished};
 use crate::builtin::Builtin;
 use crate::error::{Result, Step};
 use crate::eval::cases::Cases;
 use crate::eval::picture;
-use crate::eval::report::{self, Answers, Report};
+use crate::eval::report::{self, Answers, Evaluation};
 use crate::files;
 use crate::nn::device::Compute;
 use crate::watch::Watch;
@@ -20,7 +20,7 @@ use crate::watch::Watch;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TestSettings {
     /// What to test on.
-    pub source: Source,
+    pub source: TestSource,
     /// Whose replies to test on in a script; else the prepared dialogue's character's.
     pub character: Option<String>,
     /// Queries asked, at most.
@@ -34,7 +34,7 @@ pub struct TestSettings {
 impl Default for TestSettings {
     fn default() -> Self {
         Self {
-            source: Source::Test,
+            source: TestSource::Test,
             character: None,
             queries: 600,
             seed: 42,
@@ -47,10 +47,10 @@ impl Default for TestSettings {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Tested {
     /// The figures.
-    pub report: Report,
+    pub report: Evaluation,
     /// Every query with every system's answer.
     pub answers: Vec<Answers>,
-    source: Source,
+    source: TestSource,
     /// Whether it was the ordinary test of these models: then it goes into their cards.
     own: bool,
 }
@@ -75,7 +75,7 @@ pub fn evaluate(
     report.character.clone_from(&set.character);
     report.tested.clone_from(&set.name);
     let remarks = set.remarks(project);
-    let own = settings.source == Source::Test && remarks.is_empty();
+    let own = settings.source == TestSource::Test && remarks.is_empty();
     report.notes.extend(remarks);
     Ok(Tested {
         report,
@@ -112,9 +112,9 @@ impl Tested {
     /// A test on something else does not take the place of the ordinary one.
     fn name(&self) -> String {
         match &self.source {
-            Source::Test => "eval".to_owned(),
-            Source::Valid => "eval-valid".to_owned(),
-            Source::File(file) => {
+            TestSource::Test => "eval".to_owned(),
+            TestSource::Valid => "eval-valid".to_owned(),
+            TestSource::File(file) => {
                 let name = file.file_stem().unwrap_or_default();
                 format!("eval-of-{}", name.display())
             }

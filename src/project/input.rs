@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::Project;
 use crate::builtin::{Builtin, SAMPLE_SCRIPT};
-use crate::corpus::read::data;
+use crate::corpus::read::{data, is_table};
 use crate::error::{IoContext, Remedy, Result, Setting};
 
 /// The one CSV or TSV that the user put into `data/`, else the sample script: the one there, or
@@ -19,10 +19,7 @@ pub fn default_input(project: &Project, builtin: &Builtin) -> Result<PathBuf> {
     if folder.is_dir() {
         for entry in fs::read_dir(&folder).at("read", &folder)? {
             let path = entry.at("read", &folder)?.path();
-            let table = path.extension().is_some_and(|extension| {
-                extension.eq_ignore_ascii_case("csv") || extension.eq_ignore_ascii_case("tsv")
-            });
-            if table && path.is_file() {
+            if is_table(&path) && path.is_file() {
                 scripts.push(path);
             }
         }

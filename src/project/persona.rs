@@ -11,6 +11,16 @@ use crate::model::bi_encoder::BiEncoder;
 use crate::nn::device::Compute;
 use crate::train::run::require_bi_encoder;
 
+impl Project {
+    /// The persona that answers here, on the CPU, see [`Persona::find`].
+    ///
+    /// # Errors
+    /// As [`Persona::load`].
+    pub fn persona(&self) -> Result<Persona> {
+        Persona::find(self, &Builtin::find(), &Compute::Fast, true)
+    }
+}
+
 impl Persona {
     /// The project's own persona as soon as one was begun there, else the built-in one. A folder
     /// that does not exist has none: it is more likely a slip of the pen than an empty project.
@@ -72,7 +82,6 @@ impl Persona {
             character: source.character,
             folder: std::path::absolute(project.root()).ok(),
             built_in: false,
-            context_turns: source.context_turns,
             calibrated: source.calibration.map(|found| found.min_score),
             outdated,
             unjudged: second.unjudged,

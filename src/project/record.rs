@@ -5,7 +5,7 @@ use std::io::Write;
 
 use super::Project;
 use crate::error::{IoContext, Result};
-use crate::eval::report::Report;
+use crate::eval::report::Evaluation;
 use crate::train::run::Run;
 use crate::{files, index};
 
@@ -18,7 +18,7 @@ const NEXT: &str = "## Use\n";
 ///
 /// # Errors
 /// A file cannot be read or written.
-pub fn record(project: &Project, report: &Report) -> Result<()> {
+pub fn record(project: &Project, report: &Evaluation) -> Result<()> {
     for run in [project.bi_encoder(), project.cross_encoder()] {
         let path = Run::card_of(&run);
         if path.is_file() {
@@ -32,7 +32,7 @@ pub fn record(project: &Project, report: &Report) -> Result<()> {
     index::manifest::note_evaluation(&project.index(), &summary(report))
 }
 
-fn section(report: &Report) -> String {
+fn section(report: &Evaluation) -> String {
     format!("{HEADING}\nBy `homer eval`.\n\n```text\n{report}```\n\n")
 }
 
@@ -50,7 +50,7 @@ fn with_section(card: &str, section: &str) -> String {
 }
 
 /// What was tested, and the means of what `ask` does by default.
-fn summary(report: &Report) -> serde_json::Value {
+fn summary(report: &Evaluation) -> serde_json::Value {
     let figures = report.row("ask").map(|row| {
         let means = row.figures.iter();
         means

@@ -144,7 +144,7 @@ fn model(run: &Path, prepared: Option<&str>) -> Option<ModelStatus> {
             .zip(prepared)
             .is_none_or(|(data, prepared)| data.fingerprint == prepared),
         source: data.map(|data| data.source),
-        mrr: Run::outcome(run).map(|outcome| [outcome.baseline.mrr, outcome.best.mrr]),
+        mrr: Run::outcome(run).map(|outcome| [outcome.baseline.score, outcome.best.score]),
     })
 }
 

@@ -15,7 +15,7 @@ use crate::train::settings::Data;
 
 /// Where the exchanges come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Source {
+pub enum TestSource {
     /// The validation part of the prepared dialogue.
     Valid,
     /// Its test part.
@@ -74,9 +74,9 @@ impl TestSet {
     ///
     /// # Errors
     /// Nothing was prepared; the file cannot be used; there is no exchange.
-    pub fn load(project: &Project, source: &Source, character: Option<&str>) -> Result<Self> {
+    pub fn load(project: &Project, source: &TestSource, character: Option<&str>) -> Result<Self> {
         let (set, path) = match source {
-            Source::File(path) => {
+            TestSource::File(path) => {
                 // Models can be tested where their dialogue is not.
                 let dataset = match Dataset::load(&project.exchanges()) {
                     Err(Error::NotMade { .. }) => None,
@@ -102,10 +102,10 @@ impl TestSet {
     }
 }
 
-fn of_part(part: &Source, dataset: Dataset) -> TestSet {
+fn of_part(part: &TestSource, dataset: Dataset) -> TestSet {
     let fingerprint = Some(Data::fingerprint(&dataset));
     let (what, exchanges) = match part {
-        Source::Valid => ("validation", dataset.valid),
+        TestSource::Valid => ("validation", dataset.valid),
         _ => ("test", dataset.test),
     };
     TestSet {

@@ -81,6 +81,11 @@ fn directions(raw: &str) -> Vec<Range<usize>> {
     found
 }
 
+/// The text on one line.
+pub fn one_line(text: &str) -> String {
+    text.replace(['\r', '\n'], " ")
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

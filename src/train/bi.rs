@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
-use super::bi_task::{BiTask, Options};
+use super::bi_task::{BiTask, BiTaskSettings};
 use super::card::{Kind, card};
 use super::job::Training;
 use super::losses::Ranking;
 use super::run::Outcome;
-use super::settings::BiSettings;
+use super::settings::{BiSettings, Data};
 use super::trainer::train;
 use crate::corpus::dataset::Dataset;
 use crate::error::{Error, Remedy, Result, Setting};
@@ -43,10 +43,10 @@ pub fn train_bi(
             Remedy::Change(Setting::BatchSize, "a larger"),
         ));
     }
-    let resolved = training.resolve(common, dataset, dataset.train.len())?;
+    let resolved = training.resolve(common, Data::of(dataset)?, dataset.train.len())?;
     let mut model = BiEncoder::load(encoder, compute)?;
     model.max_length = common.max_length.min(model.encoder.config().max_positions);
-    let options = Options {
+    let options = BiTaskSettings {
         ranking: Ranking {
             temperature: settings.temperature,
             both_directions: settings.both_directions,

@@ -8,8 +8,8 @@ use rand_chacha::ChaCha8Rng;
 use super::embed::embed_all;
 use super::losses;
 use super::losses::{Ranking, RankingLoss};
-use super::sides::Sides;
 use super::task::{Task, Trainee, Validation, reciprocal_rank};
+use super::towers::Towers;
 use crate::dialogue::{self, Exchange, Replies};
 use crate::error::Result;
 use crate::hf::tokenizer::{QueryTokens, Tokenizer};
@@ -22,7 +22,7 @@ use crate::watch::Watch;
 
 /// Settings of the task.
 #[derive(Debug, Clone, Copy)]
-pub struct Options {
+pub struct BiTaskSettings {
     /// How queries and replies are compared.
     pub ranking: Ranking,
     /// Longest sequence, in tokens.
@@ -89,7 +89,7 @@ impl Pairs {
 /// Mean-pooled query and reply, ranked within the batch.
 pub struct BiTask<M> {
     model: M,
-    options: Options,
+    options: BiTaskSettings,
     train: Pairs,
     valid: Pairs,
 }
@@ -104,7 +104,7 @@ impl<M: Trainee> BiTask<M> {
         tokenizer: &Tokenizer,
         train: &[Exchange],
         valid: &[Exchange],
-        options: Options,
+        options: BiTaskSettings,
     ) -> Result<Self> {
         Ok(Self {
             model,
@@ -146,15 +146,15 @@ impl<M: Trainee> Task for BiTask<M> {
         let forward = |encoder: &mut dyn Encoder, (chunk, seed): &(&[usize], u64)| {
             let (packed, owners) = self.train.packed(chunk);
             let pooled = encoder.forward(&packed, Pooling::Mean, Some(*seed))?;
-            Sides::of(&pooled, &owners)
+            Towers::of(&pooled, &owners)
         };
-        let sides = chunks
+        let towers = chunks
             .iter()
             .map(|chunk| forward(encoder, chunk))
-            .collect::<Result<Vec<Sides>>>()?;
+            .collect::<Result<Vec<Towers>>>()?;
 
-        let queries: Vec<&Tensor> = sides.iter().map(|side| &side.queries).collect();
-        let replies: Vec<&Tensor> = sides.iter().map(|side| &side.replies).collect();
+        let queries: Vec<&Tensor> = towers.iter().map(|tower| &tower.queries).collect();
+        let replies: Vec<&Tensor> = towers.iter().map(|tower| &tower.replies).collect();
         let texts = self.train.texts(batch);
         let result = self.loss(
             &Tensor::cat(&queries, 0)?,
@@ -164,12 +164,12 @@ impl<M: Trainee> Task for BiTask<M> {
 
         let encoder = self.model.encoder_mut();
         let mut start = 0;
-        for (chunk, sides) in chunks.iter().zip(&sides) {
+        for (chunk, towers) in chunks.iter().zip(&towers) {
             if chunks.len() > 1 {
                 forward(encoder, chunk)?;
             }
             let part = |gradient: &Tensor| gradient.narrow(0, start, chunk.0.len());
-            let gradient = sides.backward(&part(&result.queries)?, &part(&result.replies)?)?;
+            let gradient = towers.backward(&part(&result.queries)?, &part(&result.replies)?)?;
             encoder.backward(&gradient)?;
             start += chunk.0.len();
         }
@@ -215,7 +215,7 @@ impl<M: Trainee> Task for BiTask<M> {
         let n = order.len() as f64;
         Ok(Validation {
             loss: loss / n,
-            mrr: ranks / n,
+            score: ranks / n,
         })
     }
 }
@@ -250,7 +250,7 @@ mod tests {
     fn what_was_just_said_is_no_candidate_in_validation() {
         let folder = tempfile::tempdir().unwrap();
         tiny_encoder_folder(folder.path(), Family::Bert, &["boat", "pie", "hat"], 1).unwrap();
-        let options = Options {
+        let options = BiTaskSettings {
             ranking: Ranking {
                 temperature: 0.05,
                 both_directions: true,
@@ -264,7 +264,7 @@ mod tests {
             let model = BiEncoder::load(folder.path(), &Compute::Fast).unwrap();
             let tokenizer = model.tokenizer.clone();
             let task = BiTask::new(model, &tokenizer, valid, valid, options).unwrap();
-            task.validate(&()).unwrap().mrr
+            task.validate(&()).unwrap().score
         };
         // Each has said the other one's reply just before: nothing but its own is left.
         let said = [exchange(0, "Hat!", "pie"), exchange(1, "Pie.", "hat")];

@@ -103,9 +103,9 @@ With homer, as it lies. In Python, with sentence-transformers:
         length = common.max_length,
         minutes = seconds / 60.0,
         seed = common.seed,
-        before_mrr = baseline.mrr,
+        before_mrr = baseline.score,
         before_loss = baseline.loss,
-        best_mrr = best.mrr,
+        best_mrr = best.score,
         best_loss = best.loss,
     );
     card

@@ -8,10 +8,10 @@ use rand_chacha::ChaCha8Rng;
 
 use super::card::{Kind, card};
 use super::cross_material::divide;
-use super::cross_task::{CrossOptions, CrossTask, Material};
+use super::cross_task::{CrossTask, CrossTaskSettings, Material};
 use super::job::Training;
 use super::run::Outcome;
-use super::settings::{CrossSettings, Resolved};
+use super::settings::{CrossSettings, Data, Resolved};
 use super::trainer::train;
 use crate::corpus::dataset::Dataset;
 use crate::dialogue::{Exchange, Judged};
@@ -58,9 +58,9 @@ pub fn train_cross(
         0 => dataset.train.len(),
         messages => 2 * messages,
     };
-    let resolved = training.resolve(common, dataset, examples)?;
+    let resolved = training.resolve(common, Data::of(dataset)?, examples)?;
     let (model, head) = start(encoder, common.max_length, common.seed, compute)?;
-    let options = CrossOptions {
+    let options = CrossTaskSettings {
         max_length: model.max_length,
         negatives: settings.negatives,
         chunk_size: common.chunk_size,

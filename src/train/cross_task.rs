@@ -18,7 +18,7 @@ use crate::watch::Watch;
 
 /// Settings of the task.
 #[derive(Debug, Clone, Copy)]
-pub struct CrossOptions {
+pub struct CrossTaskSettings {
     /// Longest pair, in tokens.
     pub max_length: usize,
     /// Negatives for each true reply.
@@ -48,7 +48,7 @@ const FEWEST_JUDGED: usize = 20;
 pub struct CrossTask<M> {
     model: M,
     tokenizer: Tokenizer,
-    options: CrossOptions,
+    options: CrossTaskSettings,
     exchanges: Exchanges,
     judged: Vec<Group>,
     valid: Vec<Group>,
@@ -65,7 +65,7 @@ impl<M: Trainee> CrossTask<M> {
         tokenizer: Tokenizer,
         train: &Material<'_>,
         valid: &Material<'_>,
-        options: CrossOptions,
+        options: CrossTaskSettings,
     ) -> Result<Self> {
         let max = options.max_length;
         let exchanges = Exchanges::new(train.exchanges, &tokenizer)?;
@@ -96,7 +96,7 @@ impl<M: Trainee> CrossTask<M> {
             _ if i.is_multiple_of(2) => return Ok(self.judged[i / 2].clone()),
             _ => (seed % self.exchanges.len() as u64) as usize,
         };
-        let CrossOptions {
+        let CrossTaskSettings {
             negatives,
             max_length,
             ..
@@ -178,7 +178,7 @@ impl<M: Trainee> Task for CrossTask<M> {
         let n = self.valid.len() as f64;
         Ok(Validation {
             loss: loss / n,
-            mrr: ranks / n,
+            score: ranks / n,
         })
     }
 }

@@ -1,11 +1,11 @@
-//! How a training went: loss of every batch, its running mean, loss and rank on validation.
+//! How a training went: loss of every batch, its running mean, loss and score on validation.
 
 use std::path::Path;
 
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-use super::run::Row;
+use super::run::MetricsRow;
 use super::task::Validation;
 use crate::chart::{
     self, Area, BLUE, GREEN, GRID, INK, LABEL, MUTED, ORANGE, Painted, TICK, TITLE, text,
@@ -20,13 +20,13 @@ struct Series {
     training: Vec<Point>,
     mean: Vec<Point>,
     validation: Vec<Point>,
-    mrr: Vec<Point>,
+    score: Vec<Point>,
     best: Option<Point>,
 }
 
 impl Series {
-    fn of(rows: &[Row]) -> Self {
-        let points = |value: fn(&Row) -> Option<f64>| -> Vec<Point> {
+    fn of(rows: &[MetricsRow]) -> Self {
+        let points = |value: fn(&MetricsRow) -> Option<f64>| -> Vec<Point> {
             rows.iter()
                 .filter_map(|row| Some((row.step as f64, value(row)?)))
                 .filter(|point| point.1.is_finite())
@@ -37,7 +37,7 @@ impl Series {
             mean: running_mean(&training),
             training,
             validation: points(|row| row.valid_loss),
-            mrr: points(|row| row.valid_mrr),
+            score: points(|row| row.valid_score),
             best: best(rows),
         }
     }
@@ -55,11 +55,11 @@ fn running_mean(points: &[Point]) -> Vec<Point> {
         .collect()
 }
 
-/// Draws the metrics `rows` of the training called `name` to `path`.
+/// Draws the metrics `rows` of the training called `name`, whose scores are `measure`, to `path`.
 ///
 /// # Errors
 /// The picture cannot be drawn or written.
-pub fn draw(rows: &[Row], name: &str, path: &Path) -> Result<()> {
+pub fn draw(rows: &[MetricsRow], name: &str, measure: &str, path: &Path) -> Result<()> {
     let series = Series::of(rows);
     chart::draw(path, (1280, 800), |area| {
         let area = area.margin(24, 20, 24, 24);
@@ -68,19 +68,20 @@ pub fn draw(rows: &[Row], name: &str, path: &Path) -> Result<()> {
             (0, 0),
             text(TITLE, INK, true),
         ))?;
-        legend(&area)?;
+        legend(&area, measure)?;
         let (_, plot) = area.split_vertically(96);
-        curves(&plot, &series)
+        curves(&plot, &series, measure)
     })
 }
 
 /// What the colours mean, in one line above the plot: it hides no curve there.
-fn legend(area: &Area<'_>) -> Painted {
+fn legend(area: &Area<'_>, measure: &str) -> Painted {
+    let score = format!("validation {measure} (right)");
     let entries = [
         ("training loss", BLUE.mix(0.3), 3),
         ("its running mean", BLUE.to_rgba(), 4),
         ("validation loss", ORANGE.to_rgba(), 4),
-        ("validation MRR (right)", GREEN.to_rgba(), 4),
+        (&score, GREEN.to_rgba(), 4),
     ];
     let style = text(LABEL, INK, false);
     let mut x = 0;
@@ -94,19 +95,19 @@ fn legend(area: &Area<'_>) -> Painted {
     Ok(())
 }
 
-fn curves(plot: &Area<'_>, series: &Series) -> Painted {
-    let last = [&series.training, &series.validation, &series.mrr]
+fn curves(plot: &Area<'_>, series: &Series, measure: &str) -> Painted {
+    let last = [&series.training, &series.validation, &series.score]
         .iter()
         .filter_map(|points| points.last())
         .fold(1.0, |last: f64, point| last.max(point.0));
     let losses = loss_range(series);
-    let ranks = rank_range(&series.mrr);
+    let scores = score_range(&series.score);
     let mut chart = ChartBuilder::on(plot)
         .x_label_area_size(62)
         .y_label_area_size(92)
         .right_y_label_area_size(92)
         .build_cartesian_2d(0.0..last, losses.0..losses.1)?
-        .set_secondary_coord(0.0..last, ranks.0..ranks.1);
+        .set_secondary_coord(0.0..last, scores.0..scores.1);
     chart
         .configure_mesh()
         .disable_x_mesh()
@@ -126,10 +127,10 @@ fn curves(plot: &Area<'_>, series: &Series) -> Painted {
         .configure_secondary_axes()
         .axis_style(MUTED)
         .y_labels(6)
-        .y_label_formatter(&|rank| decimals(*rank, ranks.1 - ranks.0))
+        .y_label_formatter(&|score| decimals(*score, scores.1 - scores.0))
         .label_style(text(TICK, GREEN, false))
         .axis_desc_style(text(LABEL, GREEN, false))
-        .y_desc("MRR: 1 / rank of the true reply")
+        .y_desc(measure)
         .draw()?;
 
     // A peak above the axis is cut, not drawn over the title.
@@ -151,8 +152,8 @@ fn curves(plot: &Area<'_>, series: &Series) -> Painted {
     if series.training.len() == 1 {
         chart.draw_series(dots(&series.mean, BLUE))?;
     }
-    chart.draw_secondary_series(LineSeries::new(series.mrr.clone(), GREEN.stroke_width(4)))?;
-    chart.draw_secondary_series(dots(&series.mrr, GREEN))?;
+    chart.draw_secondary_series(LineSeries::new(series.score.clone(), GREEN.stroke_width(4)))?;
+    chart.draw_secondary_series(dots(&series.score, GREEN))?;
     if let Some(best) = series.best {
         let right = best.0 > last / 2.0;
         let (side, gap) = if right {
@@ -174,16 +175,16 @@ fn dots(points: &[Point], colour: RGBColor) -> Vec<Circle<Point, i32>> {
 }
 
 /// The validation that was kept: the best after the start, which is the untrained model.
-fn best(rows: &[Row]) -> Option<Point> {
-    let validation = |row: &Row| {
-        let (loss, mrr) = (row.valid_loss?, row.valid_mrr?);
-        (row.step > 0).then_some((row.step, Validation { loss, mrr }))
+fn best(rows: &[MetricsRow]) -> Option<Point> {
+    let validation = |row: &MetricsRow| {
+        let (loss, score) = (row.valid_loss?, row.valid_score?);
+        (row.step > 0).then_some((row.step, Validation { loss, score }))
     };
     let (step, best) = rows
         .iter()
         .filter_map(validation)
         .reduce(|best, one| if one.1.beats(&best.1) { one } else { best })?;
-    Some((step as f64, best.mrr))
+    Some((step as f64, best.score))
 }
 
 /// The losses shown: all of the means and of validation, and nearly all single batches.
@@ -200,9 +201,9 @@ fn loss_range(series: &Series) -> (f64, f64) {
     (low, high + 0.06 * room)
 }
 
-/// The ranks shown, with room around them and never so little that noise looks like news.
-fn rank_range(mrr: &[Point]) -> (f64, f64) {
-    let (low, high) = extent(mrr.iter().map(|point| point.1)).unwrap_or((0.0, 1.0));
+/// The scores shown, with room around them and never so little that noise looks like news.
+fn score_range(scores: &[Point]) -> (f64, f64) {
+    let (low, high) = extent(scores.iter().map(|point| point.1)).unwrap_or((0.0, 1.0));
     let room = (high - low).max(0.05);
     ((low - 0.2 * room).max(0.0), high + 0.25 * room)
 }
@@ -232,20 +233,20 @@ fn decimals(value: f64, length: f64) -> String {
 mod tests {
     use super::*;
 
-    fn step(step: u64, loss: f64) -> Row {
-        Row {
+    fn step(step: u64, loss: f64) -> MetricsRow {
+        MetricsRow {
             step,
             loss: Some(loss),
-            ..Row::default()
+            ..MetricsRow::default()
         }
     }
 
-    fn validation(step: u64, loss: f64, mrr: f64) -> Row {
-        Row {
+    fn validation(step: u64, loss: f64, score: f64) -> MetricsRow {
+        MetricsRow {
             step,
             valid_loss: Some(loss),
-            valid_mrr: Some(mrr),
-            ..Row::default()
+            valid_score: Some(score),
+            ..MetricsRow::default()
         }
     }
 
@@ -253,7 +254,7 @@ mod tests {
     fn any_number_of_points_is_drawn() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("loss.png");
-        let cases: [Vec<Row>; 6] = [
+        let cases: [Vec<MetricsRow>; 6] = [
             vec![],
             vec![validation(0, 3.0, 0.1)],
             vec![validation(0, 3.0, 0.1), step(1, 2.0)],
@@ -270,25 +271,25 @@ mod tests {
             vec![step(1, 1e9), step(2, 1e-9), validation(2, 1.0, 1.0)],
         ];
         for rows in cases {
-            draw(&rows, "bi-encoder", &path).unwrap();
+            draw(&rows, "bi-encoder", "MRR", &path).unwrap();
             assert!(std::fs::metadata(&path).unwrap().len() > 5000);
         }
     }
 
     #[test]
     fn ranges_hold_what_matters() {
-        let mut rows: Vec<Row> = (1..=200).map(|i| step(i, 2.0 + 1.0 / i as f64)).collect();
+        let mut rows: Vec<MetricsRow> = (1..=200).map(|i| step(i, 2.0 + 1.0 / i as f64)).collect();
         rows[100].loss = Some(500.0);
         rows.push(validation(200, 2.5, 0.4));
         let series = Series::of(&rows);
         assert_eq!(series.mean.len(), 200);
         let (low, high) = loss_range(&series);
         assert!(low < 2.0 && high > 3.0 && high < 60.0, "{low} {high}");
-        let (low, high) = rank_range(&series.mrr);
+        let (low, high) = score_range(&series.score);
         assert!(low < 0.4 && high > 0.4);
-        // The untrained model is never kept, and of equal ranks the lower loss is.
+        // The untrained model is never kept, and of equal scores the lower loss is.
         let rows = [(0, 1.0, 0.9), (5, 2.0, 0.3), (9, 1.5, 0.3)];
-        let rows = rows.map(|(step, loss, mrr)| validation(step, loss, mrr));
+        let rows = rows.map(|(step, loss, score)| validation(step, loss, score));
         assert_eq!(best(&rows), Some((9.0, 0.3)));
     }
 

@@ -6,8 +6,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::run::{Run, Start};
-use super::settings::{Common, Resolved};
-use crate::corpus::dataset::Dataset;
+use super::settings::{Common, Data, Resolved};
 use crate::error::Result;
 
 /// A training in its folder, with its settings.
@@ -58,19 +57,19 @@ impl<S: Clone + Serialize + DeserializeOwned> Training<S> {
     /// Every number that decides the training, whose epochs see `examples`.
     ///
     /// # Errors
-    /// A setting makes no sense, there is too little data, or other data than the run was begun with.
-    pub(super) fn resolve(
+    /// A setting makes no sense, or the data are others than the run was begun with.
+    pub(crate) fn resolve(
         &self,
         common: &Common,
-        dataset: &Dataset,
+        data: Data,
         examples: usize,
     ) -> Result<Resolved<S>> {
         match &self.resumed {
             Some(resolved) => {
-                resolved.check_data(dataset)?;
+                resolved.check_data(&data)?;
                 Ok(resolved.clone())
             }
-            None => Resolved::new(self.settings.clone(), common, dataset, examples),
+            None => Resolved::new(self.settings.clone(), common, data, examples),
         }
     }
 
@@ -78,7 +77,7 @@ impl<S: Clone + Serialize + DeserializeOwned> Training<S> {
     ///
     /// # Errors
     /// As [`Run::create`] and [`Run::resume`].
-    pub(super) fn run(&self, name: &str, resolved: &Resolved<S>) -> Result<Run> {
+    pub(crate) fn run(&self, name: &str, resolved: &Resolved<S>) -> Result<Run> {
         match self.start {
             Start::Resume => Run::resume(&self.folder, name),
             start => Run::create(&self.folder, start, name, resolved),

@@ -2,7 +2,7 @@
 //!
 //! - [`bi`], [`cross`]: a whole training, start to end. [`settings`], [`job`]: what they are given.
 //! - [`bi_task`], [`cross_task`]: batch to gradients, and validation, behind [`task::Task`].
-//! - [`batches`], [`sides`], [`cross_material`], [`negatives`], [`embed`]: what a batch is made of.
+//! - [`batches`], [`towers`], [`cross_material`], [`negatives`], [`embed`]: what a batch is made of.
 //! - [`losses`], [`schedule`]: how it learns.
 //! - [`trainer`]: the loop. [`run`], [`checkpoint`], [`curve`], [`card`]: what it leaves on disk.
 
@@ -22,6 +22,6 @@ pub mod negatives;
 pub mod run;
 pub mod schedule;
 pub mod settings;
-pub mod sides;
 pub mod task;
+pub mod towers;
 pub mod trainer;

@@ -28,7 +28,7 @@ pub enum Start {
 
 /// A row of `metrics.jsonl`: a training step, or a validation.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
-pub struct Row {
+pub struct MetricsRow {
     /// Steps taken.
     pub step: u64,
     /// Passes over the data.
@@ -48,9 +48,9 @@ pub struct Row {
     /// Loss on the validation exchanges.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub valid_loss: Option<f64>,
-    /// Mean reciprocal rank on the validation exchanges.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub valid_mrr: Option<f64>,
+    /// Score on the validation exchanges, see [`Validation::score`].
+    #[serde(default, alias = "valid_mrr", skip_serializing_if = "Option::is_none")]
+    pub valid_score: Option<f64>,
 }
 
 /// How a training ended: what `done.json` holds.
@@ -75,7 +75,7 @@ pub struct Run {
     folder: PathBuf,
     title: String,
     metrics: File,
-    rows: Vec<Row>,
+    rows: Vec<MetricsRow>,
     /// Held while the run is written to: nobody else may.
     _lock: File,
 }
@@ -156,7 +156,7 @@ impl Run {
         Self::open(folder, title, rows, lock)
     }
 
-    fn open(folder: &Path, title: &str, rows: Vec<Row>, lock: File) -> Result<Self> {
+    fn open(folder: &Path, title: &str, rows: Vec<MetricsRow>, lock: File) -> Result<Self> {
         Ok(Self {
             metrics: metrics(folder, &rows)?,
             _lock: lock,
@@ -237,7 +237,7 @@ impl Run {
     ///
     /// # Errors
     /// The file cannot be written.
-    pub fn log(&mut self, row: Row) -> Result<()> {
+    pub fn log(&mut self, row: MetricsRow) -> Result<()> {
         let path = self.folder.join(METRICS);
         let mut line = serde_json::to_string(&row)
             .map_err(std::io::Error::from)
@@ -249,16 +249,21 @@ impl Run {
     }
 
     /// All metrics so far.
-    pub fn rows(&self) -> &[Row] {
+    pub fn rows(&self) -> &[MetricsRow] {
         &self.rows
     }
 
-    /// Draws `loss.png`.
+    /// Draws the loss curve; `measure` is what scores are.
     ///
     /// # Errors
     /// The picture cannot be drawn or written.
-    pub fn draw(&self) -> Result<()> {
-        curve::draw(&self.rows, &self.title, &Self::curve_of(&self.folder))
+    pub fn draw(&self, measure: &str) -> Result<()> {
+        curve::draw(
+            &self.rows,
+            &self.title,
+            measure,
+            &Self::curve_of(&self.folder),
+        )
     }
 
     /// Marks the run as finished and writes its card; the checkpoint has served.
@@ -280,7 +285,7 @@ impl Run {
 }
 
 /// The metrics, opened for appending, with `rows` and nothing else in them.
-fn metrics(folder: &Path, rows: &[Row]) -> Result<File> {
+fn metrics(folder: &Path, rows: &[MetricsRow]) -> Result<File> {
     let path = folder.join(METRICS);
     files::write_jsonl(&path, rows)?;
     let file = OpenOptions::new().append(true).open(&path);

@@ -6,7 +6,7 @@ use crate::error::{Error, Remedy, Result};
 
 /// What the user may fix; the rest follows from the size of the data.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Wishes {
+pub struct ScheduleSettings {
     /// Passes over the training data.
     pub epochs: u64,
     /// Steps in all, instead of whole passes.
@@ -38,31 +38,31 @@ impl Schedule {
     ///
     /// # Errors
     /// There would be no step, or a wish makes no sense.
-    pub fn new(per_epoch: u64, lr: f64, wishes: Wishes) -> Result<Self> {
+    pub fn new(per_epoch: u64, lr: f64, settings: ScheduleSettings) -> Result<Self> {
         if !(lr > 0.0 && lr.is_finite()) {
             return Err(Error::setting(
                 format!("a learning rate of {lr} trains nothing"),
                 "give a number above 0",
             ));
         }
-        if !(0.0..1.0).contains(&wishes.warmup) {
+        if !(0.0..1.0).contains(&settings.warmup) {
             return Err(Error::setting(
-                format!("a warm-up of {} is no share of the steps", wishes.warmup),
+                format!("a warm-up of {} is no share of the steps", settings.warmup),
                 "give a number from 0 to below 1",
             ));
         }
-        let steps = wishes
+        let steps = settings
             .steps
-            .unwrap_or(per_epoch.saturating_mul(wishes.epochs));
+            .unwrap_or(per_epoch.saturating_mul(settings.epochs));
         if steps == 0 {
             return Err(Error::setting("there is no step to train", Remedy::None));
         }
-        let evaluate_every = wishes
+        let evaluate_every = settings
             .evaluate_every
             .unwrap_or_else(|| steps.div_ceil(EVALUATIONS));
         Ok(Self {
             steps,
-            warmup_steps: (steps as f64 * wishes.warmup).round() as u64,
+            warmup_steps: (steps as f64 * settings.warmup).round() as u64,
             evaluate_every: evaluate_every.clamp(1, steps),
             lr,
         })
@@ -87,7 +87,7 @@ impl Schedule {
 mod tests {
     use super::*;
 
-    const WISHES: Wishes = Wishes {
+    const SETTINGS: ScheduleSettings = ScheduleSettings {
         epochs: 3,
         steps: None,
         warmup: 0.1,
@@ -96,7 +96,7 @@ mod tests {
 
     #[test]
     fn everything_follows_from_the_data() {
-        let schedule = Schedule::new(40, 1e-4, WISHES).unwrap();
+        let schedule = Schedule::new(40, 1e-4, SETTINGS).unwrap();
         assert_eq!(
             (
                 schedule.steps,
@@ -105,10 +105,10 @@ mod tests {
             ),
             (120, 12, 15)
         );
-        let given = Wishes {
+        let given = ScheduleSettings {
             steps: Some(7),
             evaluate_every: Some(100),
-            ..WISHES
+            ..SETTINGS
         };
         let schedule = Schedule::new(40, 1e-4, given).unwrap();
         assert_eq!((schedule.steps, schedule.evaluate_every), (7, 7));
@@ -116,7 +116,7 @@ mod tests {
 
     #[test]
     fn the_rate_rises_to_the_peak_and_falls_towards_zero() {
-        let schedule = Schedule::new(40, 1e-4, WISHES).unwrap();
+        let schedule = Schedule::new(40, 1e-4, SETTINGS).unwrap();
         let rates: Vec<f64> = (0..schedule.steps)
             .map(|step| schedule.rate(step))
             .collect();
@@ -129,23 +129,23 @@ mod tests {
 
     #[test]
     fn the_first_and_the_last_step_are_validated() {
-        let wishes = Wishes {
+        let settings = ScheduleSettings {
             steps: Some(10),
             evaluate_every: Some(4),
-            ..WISHES
+            ..SETTINGS
         };
-        let schedule = Schedule::new(1, 1e-4, wishes).unwrap();
+        let schedule = Schedule::new(1, 1e-4, settings).unwrap();
         let seen: Vec<u64> = (0..=10).filter(|step| schedule.evaluates(*step)).collect();
         assert_eq!(seen, [0, 4, 8, 10]);
     }
 
     #[test]
     fn nonsense_is_refused() {
-        assert!(Schedule::new(0, 1e-4, WISHES).is_err());
-        assert!(Schedule::new(4, f64::NAN, WISHES).is_err());
-        let warmup = Wishes {
+        assert!(Schedule::new(0, 1e-4, SETTINGS).is_err());
+        assert!(Schedule::new(4, f64::NAN, SETTINGS).is_err());
+        let warmup = ScheduleSettings {
             warmup: 1.0,
-            ..WISHES
+            ..SETTINGS
         };
         assert!(Schedule::new(4, 1e-4, warmup).is_err());
     }

@@ -3,14 +3,14 @@
 use serde::{Deserialize, Serialize};
 
 use super::batches::Batches;
-use super::schedule::{Schedule, Wishes};
+use super::schedule::{Schedule, ScheduleSettings};
 use super::trainer::Plan;
 use crate::corpus::dataset::Dataset;
 use crate::dialogue;
 use crate::error::{Error, Remedy, Result, Setting};
 use crate::hf::tensors::Precision;
 
-/// What both trainings take.
+/// What every training takes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Common {
     /// Passes over the training exchanges.
@@ -194,17 +194,16 @@ impl<S> Resolved<S> {
     /// Settings with what follows from the data, of which an epoch sees `examples`.
     ///
     /// # Errors
-    /// A setting makes no sense, or there is too little data.
-    pub fn new(settings: S, common: &Common, dataset: &Dataset, examples: usize) -> Result<Self> {
+    /// A setting makes no sense.
+    pub fn new(settings: S, common: &Common, data: Data, examples: usize) -> Result<Self> {
         if common.batch_size == 0 || common.chunk_size == 0 {
             return Err(Error::setting(
                 "a batch or a chunk of nothing trains nothing",
                 Remedy::Change(Setting::BatchSize, "a larger"),
             ));
         }
-        let data = Data::of(dataset)?;
         let batches = Batches::new(examples, common.batch_size, common.seed);
-        let wishes = Wishes {
+        let wanted = ScheduleSettings {
             epochs: common.epochs,
             steps: common.steps,
             warmup: common.warmup,
@@ -212,18 +211,18 @@ impl<S> Resolved<S> {
         };
         Ok(Self {
             homer: env!("CARGO_PKG_VERSION").into(),
-            schedule: Schedule::new(batches.per_epoch(), common.lr, wishes)?,
+            schedule: Schedule::new(batches.per_epoch(), common.lr, wanted)?,
             data,
             settings,
         })
     }
 
-    /// Whether `dataset` is still the one that the run was begun with.
+    /// Whether `data` are still those that the run was begun with.
     ///
     /// # Errors
-    /// It is not.
-    pub fn check_data(&self, dataset: &Dataset) -> Result<()> {
-        if Data::of(dataset)?.fingerprint == self.data.fingerprint {
+    /// They are not.
+    pub fn check_data(&self, data: &Data) -> Result<()> {
+        if data.fingerprint == self.data.fingerprint {
             return Ok(());
         }
         Err(Error::OtherExchanges)

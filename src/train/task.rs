@@ -81,14 +81,15 @@ impl Trainee for CrossEncoder {
 pub struct Validation {
     /// Mean loss.
     pub loss: f64,
-    /// Mean reciprocal rank of the true reply, in 0..=1.
-    pub mrr: f64,
+    /// What the model is chosen by, the higher the better, see [`Task::measure`].
+    #[serde(alias = "mrr")]
+    pub score: f64,
 }
 
 impl Validation {
-    /// Whether this is better than `other`: a higher rank, or the same with a lower loss.
+    /// Whether this is better than `other`: a higher score, or the same with a lower loss.
     pub fn beats(&self, other: &Self) -> bool {
-        self.mrr > other.mrr || (self.mrr == other.mrr && self.loss < other.loss)
+        self.score > other.score || (self.score == other.score && self.loss < other.loss)
     }
 }
 
@@ -99,6 +100,11 @@ pub trait Task {
 
     /// The model, to train it.
     fn model_mut(&mut self) -> &mut dyn Trainee;
+
+    /// What [`Validation::score`] is: the mean reciprocal rank of the true reply, unless it is another.
+    fn measure(&self) -> &'static str {
+        "MRR"
+    }
 
     /// Number of training examples.
     fn examples(&self) -> usize;
@@ -128,8 +134,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_rank_counts_first_and_the_loss_decides_between_equals() {
-        let of = |mrr, loss| Validation { loss, mrr };
+    fn the_score_counts_first_and_the_loss_decides_between_equals() {
+        let of = |score, loss| Validation { loss, score };
         assert!(of(0.5, 9.0).beats(&of(0.4, 1.0)));
         assert!(of(0.5, 1.0).beats(&of(0.5, 2.0)));
         assert!(!of(0.5, 2.0).beats(&of(0.5, 2.0)));

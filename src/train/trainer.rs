@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::batches::Batches;
 use super::checkpoint::State;
-use super::run::{Outcome, Row, Run};
+use super::run::{MetricsRow, Outcome, Run};
 use super::schedule::Schedule;
 use super::task::{Task, Validation};
 use crate::error::{Error, Result};
@@ -60,7 +60,7 @@ pub fn train(
             Ok(Next::Step) => {}
             Ok(Next::Validated) => {
                 run.save(&mut state, task.model())?;
-                run.draw()?;
+                run.draw(task.measure())?;
             }
             Ok(Next::Finished) => break,
             Err(Error::Interrupted { .. }) => {
@@ -106,12 +106,12 @@ fn advance(
         if !validation.loss.is_finite() {
             return Err(diverged(plan, state.step));
         }
-        run.log(Row {
+        run.log(MetricsRow {
             step: state.step,
             epoch: epoch(state.step, batches),
             valid_loss: Some(validation.loss),
-            valid_mrr: Some(validation.mrr),
-            ..Row::default()
+            valid_score: Some(validation.score),
+            ..MetricsRow::default()
         })?;
         let standing = judge(state, validation);
         if standing == Standing::Best {
@@ -119,11 +119,12 @@ fn advance(
                 .save(&Run::model_of(run.folder()), plan.precision)?;
         }
         watch.note(&format!(
-            "step {:>5}/{}  validation loss {:.4}  MRR {:.4}{}",
+            "step {:>5}/{}  validation loss {:.4}  {} {:.4}{}",
             state.step,
             plan.schedule.steps,
             validation.loss,
-            validation.mrr,
+            task.measure(),
+            validation.score,
             match standing {
                 Standing::Baseline => "  (before training)",
                 Standing::Best => "  (best so far, kept)",
@@ -161,14 +162,14 @@ fn advance(
     }
     state.step += 1;
     let speed = examples as f64 / clock.elapsed().as_secs_f64();
-    let row = Row {
+    let row = MetricsRow {
         step: state.step,
         epoch: epoch(state.step, batches),
         loss: Some(loss),
         lr: Some(lr),
         grad_norm: Some(norm),
         examples_per_second: Some(speed),
-        ..Row::default()
+        ..MetricsRow::default()
     };
     run.log(row)?;
     watch.advance(state.step);

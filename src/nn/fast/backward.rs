@@ -7,7 +7,7 @@ use super::gradients::Gradients;
 use super::tape::{LayerTape, Normed, Tape};
 use crate::nn::config::Config;
 use crate::nn::dropout::Site;
-use crate::nn::kernels::product::Into;
+use crate::nn::kernels::product::Store;
 use crate::nn::kernels::{attention, gelu, linear, norm, pool};
 use crate::nn::weights::{Layout, Part};
 
@@ -49,13 +49,13 @@ impl FastEncoder {
                 None => {
                     self.norm(self.layout.norm)
                         .affine(&tape.embedded.values, &mut x);
-                    norm::drop(&mut x, chunk.mask(Site::Embeddings, p, hidden));
+                    norm::drop_out(&mut x, chunk.mask(Site::Embeddings, p, hidden));
                 }
             }
             self.backward_layer(layer, &chunk, tape_of_layer, &x, &mut dx, gradients);
         }
 
-        norm::drop(&mut dx, chunk.mask(Site::Embeddings, p, hidden));
+        norm::drop_out(&mut dx, chunk.mask(Site::Embeddings, p, hidden));
         self.norm_backward(self.layout.norm, &tape.embedded, &mut dx, gradients);
         for (token, row) in dx.chunks(hidden).enumerate() {
             gradients.words.add(chunk.ids[token], row);
@@ -95,13 +95,13 @@ impl FastEncoder {
             gradients,
         );
         branch.copy_from_slice(dx);
-        norm::drop(
+        norm::drop_out(
             &mut branch,
             chunk.mask(Site::FeedForwardOutput(layer), p, hidden),
         );
         let mut d_wide = self.take(tokens * intermediate);
         let contract = self.linear(layer, Part::Contract);
-        contract.backward_input(&branch, hidden, &mut d_wide, Into::Replace);
+        contract.backward_input(&branch, hidden, &mut d_wide, Store::Replace);
         let mut active = self.take(tokens * intermediate);
         gelu::backward(&tape.wide, &mut d_wide, &mut active);
         let (weight, bias) = gradients.pair(index(Part::Contract));
@@ -115,13 +115,13 @@ impl FastEncoder {
         let (weight, bias) = gradients.pair(index(Part::Expand));
         linear::backward_parameters(&middle, &d_wide, intermediate, weight, bias);
         self.linear(layer, Part::Expand)
-            .backward_input(&d_wide, intermediate, dx, Into::Add);
+            .backward_input(&d_wide, intermediate, dx, Store::Add);
         self.give([d_wide, middle]);
 
         // middle = norm(x + mask · (context · Wᵀ + b))
         self.norm_backward(index(Part::AttentionNorm), &tape.attention, dx, gradients);
         branch.copy_from_slice(dx);
-        norm::drop(
+        norm::drop_out(
             &mut branch,
             chunk.mask(Site::AttentionOutput(layer), p, hidden),
         );
@@ -130,7 +130,7 @@ impl FastEncoder {
             &branch,
             hidden,
             &mut d_context,
-            Into::Replace,
+            Store::Replace,
         );
         let (weight, bias) = gradients.pair(index(Part::Output));
         linear::backward_parameters(&tape.context, &branch, hidden, weight, bias);
@@ -154,7 +154,7 @@ impl FastEncoder {
             let (weight, bias) = gradients.pair(index(part));
             linear::backward_parameters(x, d_part, 3 * hidden, weight, bias);
             self.linear(layer, part)
-                .backward_input(d_part, 3 * hidden, dx, Into::Add);
+                .backward_input(d_part, 3 * hidden, dx, Store::Add);
         }
         self.give([branch, d_context, d_projected]);
         self.give(tape.into_buffers());

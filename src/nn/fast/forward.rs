@@ -115,7 +115,7 @@ impl FastEncoder {
         let embedded = self.embed(chunk);
         let mut x = self.take(chunk.tokens() * hidden);
         self.norm(self.layout.norm).affine(&embedded.values, &mut x);
-        norm::drop(
+        norm::drop_out(
             &mut x,
             chunk.mask(Site::Embeddings, self.weights.config.hidden_dropout, hidden),
         );

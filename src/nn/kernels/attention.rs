@@ -8,7 +8,7 @@ use multiversion::multiversion;
 use rayon::prelude::*;
 
 use super::math;
-use super::product::{Into, View, product};
+use super::product::{Store, View, product};
 use crate::nn::dropout::Mask;
 
 /// Sizes that the kernel needs besides the sequences' lengths.
@@ -113,7 +113,7 @@ pub fn forward(
             product(
                 scores,
                 l,
-                Into::Replace,
+                Store::Replace,
                 scale,
                 part(0),
                 part(1).t(),
@@ -138,7 +138,7 @@ pub fn forward(
             product(
                 out,
                 hidden,
-                Into::Replace,
+                Store::Replace,
                 1.0,
                 View::new(weights, l, l),
                 part(2),
@@ -207,7 +207,7 @@ pub fn backward(
                     product(
                         target,
                         3 * hidden,
-                        Into::Replace,
+                        Store::Replace,
                         alpha,
                         a,
                         b,
@@ -219,7 +219,7 @@ pub fn backward(
                 product(
                     d_weights,
                     l,
-                    Into::Replace,
+                    Store::Replace,
                     1.0,
                     d_out,
                     part(2).t(),

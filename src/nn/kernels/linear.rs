@@ -4,7 +4,7 @@ use multiversion::multiversion;
 use rayon::prelude::*;
 
 use super::BLOCK_ROWS;
-use super::product::{Into, View, all_cores, product};
+use super::product::{Store, View, all_cores, product};
 
 /// A linear layer's weight `[out, in]` and bias `[out]`.
 #[derive(Debug, Clone, Copy)]
@@ -38,7 +38,7 @@ impl Linear<'_> {
         product(
             y,
             step,
-            Into::Add,
+            Store::Add,
             1.0,
             View::new(x, rows, inner),
             w.t(),
@@ -47,12 +47,12 @@ impl Linear<'_> {
     }
 
     /// `dx (+)= dy · W`; the rows of `dy` stand `step` values apart.
-    pub fn backward_input(&self, dy: &[f32], step: usize, dx: &mut [f32], into: Into) {
+    pub fn backward_input(&self, dy: &[f32], step: usize, dx: &mut [f32], store: Store) {
         let (inner, outer) = (self.width_in(), self.width_out());
         let rows = dx.len() / inner;
         let dy = View::strided(dy, rows, outer, step);
         let w = View::new(self.weight, outer, inner);
-        product(dx, inner, into, 1.0, dy, w, all_cores());
+        product(dx, inner, store, 1.0, dy, w, all_cores());
     }
 }
 
@@ -70,7 +70,7 @@ pub fn backward_parameters(
     product(
         weight,
         inner,
-        Into::Add,
+        Store::Add,
         1.0,
         view.t(),
         View::new(x, rows, inner),

@@ -23,7 +23,7 @@ pub struct Norm<'a> {
 pub type MaskFrom = Option<(Mask, usize)>;
 
 /// `x[i] *= mask[i]`.
-pub fn drop(x: &mut [f32], mask: MaskFrom) {
+pub fn drop_out(x: &mut [f32], mask: MaskFrom) {
     let Some((mask, first)) = mask else { return };
     const BLOCK: usize = 16 * 1024;
     x.par_chunks_mut(BLOCK)
@@ -50,7 +50,7 @@ impl Norm<'_> {
     ) {
         let width = self.weight.len();
         let block = width * BLOCK_ROWS;
-        drop(branch, mask);
+        drop_out(branch, mask);
         branch
             .par_chunks_mut(block)
             .zip(rate.par_chunks_mut(BLOCK_ROWS))

@@ -48,7 +48,7 @@ impl<'a> View<'a> {
 
 /// What becomes of the values that stand in the result's place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Into {
+pub enum Store {
     /// They are overwritten.
     Replace,
     /// The product is added to them.
@@ -62,7 +62,7 @@ pub enum Into {
 pub fn product(
     out: &mut [f32],
     step: usize,
-    into: Into,
+    store: Store,
     alpha: f32,
     a: View<'_>,
     b: View<'_>,
@@ -91,7 +91,7 @@ pub fn product(
             out.as_mut_ptr(),
             1,
             step as isize,
-            into == Into::Add,
+            store == Store::Add,
             a.data.as_ptr(),
             a.column_step as isize,
             a.row_step as isize,
@@ -125,9 +125,9 @@ mod tests {
         let mut out = [10.0; 4];
         let a = View::strided(&a, 2, 3, 4);
         let b = View::new(&b, 2, 3).t();
-        product(&mut out, 2, Into::Replace, 2.0, a, b, Parallelism::None);
+        product(&mut out, 2, Store::Replace, 2.0, a, b, Parallelism::None);
         assert_eq!(out, [14., 10., 32., 22.]);
-        product(&mut out, 2, Into::Add, 1.0, a, b, Parallelism::None);
+        product(&mut out, 2, Store::Add, 1.0, a, b, Parallelism::None);
         assert_eq!(out, [21., 15., 48., 33.]);
     }
 }

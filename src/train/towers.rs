@@ -1,4 +1,4 @@
-//! The two sides of a batch, queries and replies, out of the encoder's pooled states, and the way
+//! The two towers of a batch, queries and replies, out of the encoder's pooled states, and the way
 //! back for their gradients: what [`crate::model::query`] does to finished vectors, in candle
 //! operations that can be differentiated.
 
@@ -10,7 +10,7 @@ use crate::model::query::CONTEXT_WEIGHT;
 
 /// The queries and replies of `n` exchanges, `m` of them with a context.
 #[derive(Debug)]
-pub struct Sides {
+pub struct Towers {
     /// The queries' vectors, of any length `[n, hidden]`.
     pub queries: Tensor,
     /// The replies' states `[n, hidden]`.
@@ -26,7 +26,7 @@ struct Composed {
     queries: Tensor,
 }
 
-impl Sides {
+impl Towers {
     /// Takes apart pooled states: of the queries' words, of the contexts, of the replies
     /// `[n + m + n, hidden]`. Context `i` stands before query `owners[i]`.
     ///
@@ -100,13 +100,13 @@ mod tests {
             Tensor::from_slice(values, (values.len() / 3, 3), &Device::Cpu).unwrap()
         };
         let loss = |states: &[f32]| {
-            let sides = Sides::of(&tensor(states), &[1]).unwrap();
-            let out = Tensor::cat(&[&sides.queries, &sides.replies], 0).unwrap();
+            let towers = Towers::of(&tensor(states), &[1]).unwrap();
+            let out = Tensor::cat(&[&towers.queries, &towers.replies], 0).unwrap();
             let sum = (out * tensor(&weights)).unwrap().sum_all().unwrap();
             f64::from(sum.to_scalar::<f32>().unwrap())
         };
-        let sides = Sides::of(&tensor(&states), &[1]).unwrap();
-        let gradient = sides
+        let towers = Towers::of(&tensor(&states), &[1]).unwrap();
+        let gradient = towers
             .backward(&tensor(&weights[..6]), &tensor(&weights[6..]))
             .unwrap();
         let gradient: Vec<f32> = gradient.flatten_all().unwrap().to_vec1().unwrap();
@@ -132,8 +132,8 @@ mod tests {
             .unwrap()
             .reshape((4, 3))
             .unwrap();
-        let sides = Sides::of(&states, &[]).unwrap();
-        let back = sides.backward(&sides.queries, &sides.replies).unwrap();
+        let towers = Towers::of(&states, &[]).unwrap();
+        let back = towers.backward(&towers.queries, &towers.replies).unwrap();
         let flat = |tensor: &Tensor| tensor.flatten_all().unwrap().to_vec1::<f32>().unwrap();
         assert_eq!(flat(&back), flat(&states));
     }
