@@ -43,6 +43,9 @@ impl From<Grade> for u8 {
 pub struct JudgedReply {
     /// The reply.
     pub reply: String,
+    /// The first stage's score of it, if it was found by one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub score: Option<f32>,
     /// Its grade; `None` where nobody has graded it yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub grade: Option<Grade>,

@@ -9,10 +9,7 @@ use crate::error::Result;
 use crate::hf::checkpoint::weights_file;
 use crate::model::cross_encoder::CrossEncoder;
 use crate::nn::device::Compute;
-use crate::ranker::LinearRanker;
-
-/// Name of the file beside the general reranker's model that holds its weights.
-const RANKER: &str = "ranker.json";
+use crate::ranker::{LinearRanker, RANKER};
 
 /// A second stage, and where it comes from.
 #[derive(Default)]
@@ -65,18 +62,21 @@ pub fn general(builtin: &Builtin, compute: &Compute) -> Result<Option<SecondStag
     }))
 }
 
-/// The project's own cross-encoder, whether it is of use or not, weighed as the general one is: it
-/// was fine-tuned from that, and logits are compared within their candidates.
+/// The project's own cross-encoder, whether it is of use or not, with its own weights where it learned from
+/// judged messages, else with the general reranker's: logits are compared within their candidates.
 ///
 /// # Errors
 /// It is not there, or damaged.
 pub fn trained(project: &Project, builtin: &Builtin, compute: &Compute) -> Result<SecondStage> {
-    let ranker = match builtin.reranker() {
-        Some(folder) => LinearRanker::read(&folder.join(RANKER))?,
+    let model = project.cross_encoder_model();
+    let own = Some(model.join(RANKER)).filter(|path| path.is_file());
+    let general = || builtin.reranker().map(|folder| folder.join(RANKER));
+    let ranker = match own.or_else(general) {
+        Some(path) => LinearRanker::read(&path)?,
         None => LinearRanker::default(),
     };
     Ok(SecondStage {
-        cross: Box::new(CrossEncoder::load(&project.cross_encoder_model(), compute)?),
+        cross: Box::new(CrossEncoder::load(&model, compute)?),
         ranker,
     })
 }

@@ -5,6 +5,9 @@
 //! question with a question, how close did the bi-encoder find it. [`features`] names them, [`LinearRanker`] is
 //! their weighted sum, kept in a file that one can read, and [`fit`](fit()) finds the weights from graded answers.
 
+/// Name of the weights' file in a cross-encoder's folder.
+pub const RANKER: &str = "ranker.json";
+
 mod features;
 mod fit;
 mod linear;

@@ -10,17 +10,18 @@ use super::card::{Kind, card};
 use super::cross_material::divide;
 use super::cross_task::{CrossTask, CrossTaskSettings, Material};
 use super::job::Training;
-use super::run::Outcome;
+use super::run::{Outcome, Run};
 use super::settings::{CrossSettings, Data, Resolved};
 use super::trainer::train;
 use crate::corpus::dataset::Dataset;
-use crate::dialogue::{Exchange, Judged};
+use crate::dialogue::{Exchange, Grade, Judged, JudgedReply, Query};
 use crate::error::Result;
 use crate::files;
 use crate::hf::folder::ModelFolder;
 use crate::model::cross_encoder::CrossEncoder;
 use crate::nn::device::Compute;
 use crate::nn::head::{Head, head_specs, pooler_specs};
+use crate::ranker::{Graded, RANKER, Seen, fit};
 use crate::seed::{Stream, derive};
 use crate::watch::Watch;
 
@@ -85,8 +86,55 @@ pub fn train_cross(
     }
     let plan = resolved.plan(common);
     let outcome = train(&mut task, &plan, &mut run, watch)?;
+    weigh(&Run::model_of(&training.folder), &judged_valid, common.seed, compute)?;
     run.finish(&outcome, &describe(settings, &resolved, &outcome))?;
     Ok(outcome)
+}
+
+/// Messages that the weights beside the cross-encoder are fitted on, at least.
+const FEWEST_WEIGHED: usize = 20;
+
+/// Fits the weights of what else a reader minds, on judged messages that the cross-encoder in the folder `model`
+/// was not trained on, and keeps them beside it; with too few, the general reranker's are right.
+fn weigh(model: &Path, judged: &[Judged], seed: u64, compute: &Compute) -> Result<()> {
+    if judged.len() < FEWEST_WEIGHED {
+        return Ok(());
+    }
+    let cross = CrossEncoder::load(model, compute)?;
+    let graded = judged.iter().map(|one| graded(&cross, one));
+    let graded = graded.collect::<Result<Vec<_>>>()?;
+    fit(&graded, seed).write(&model.join(RANKER))
+}
+
+/// A judged message as the first stage ranked its candidates, with the logits of `cross`.
+fn graded<'a>(cross: &CrossEncoder, judged: &'a Judged) -> Result<Graded<'a>> {
+    let mut candidates: Vec<(&JudgedReply, Grade)> = judged
+        .candidates
+        .iter()
+        .filter_map(|one| Some((one, one.grade?)))
+        .collect();
+    let score = |one: &JudgedReply| one.score.unwrap_or_default();
+    candidates.sort_by(|(a, _), (b, _)| score(b).total_cmp(&score(a)));
+    let query = Query {
+        context: &judged.context,
+        text: &judged.message,
+    };
+    let replies: Vec<&str> = candidates
+        .iter()
+        .map(|(one, _)| one.reply.as_str())
+        .collect();
+    let logits = cross.score(query, &replies)?;
+    let seen = |((one, _), cross): (&(&'a JudgedReply, Grade), f32)| Seen {
+        reply: &one.reply,
+        retrieval: score(one),
+        cross,
+        exchanges: 1,
+    };
+    Ok(Graded {
+        query: &judged.message,
+        candidates: candidates.iter().zip(logits).map(seen).collect(),
+        grades: candidates.iter().map(|(_, grade)| *grade).collect(),
+    })
 }
 
 fn describe(
