@@ -21,9 +21,10 @@ impl Indexed {
     /// The `count` replies whose vectors are nearest.
     fn nearest(&self, vector: &[f32], count: usize) -> Result<Vec<(Entry, f32)>> {
         let hits = self.index.search(vector, count)?;
-        hits.iter()
-            .map(|hit| Ok((self.index.entry(hit.row)?, hit.score)))
-            .collect()
+        let rows: Vec<usize> = hits.iter().map(|hit| hit.row).collect();
+        let entries = self.index.entries(&rows)?;
+        let scores = hits.iter().map(|hit| hit.score);
+        Ok(entries.into_iter().zip(scores).collect())
     }
 }
 
