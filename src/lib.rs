@@ -45,7 +45,8 @@
 //!   made from a large one.
 //! - [`chat`]: the persona that answers: it retrieves candidates, and decides; [`eval`]: how well it
 //!   does.
-//! - [`project`]: where everything lies, and a verb for each step.
+//! - [`project`]: where everything lies, and a verb for each step; `serve` (a cargo feature): the
+//!   page and the HTTP interfaces over it.
 //!
 //! Every error says what is wrong and where, and has a [`Remedy`] that knows no command line. The same
 //! seed, data and machine give the same bytes; files are written beside their place and renamed into
@@ -71,6 +72,8 @@ mod remedy;
 #[cfg(test)]
 mod rooms;
 pub mod seed;
+#[cfg(feature = "serve")]
+pub mod serve;
 pub mod stats;
 pub mod text;
 pub mod train;

@@ -4,10 +4,12 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
+use super::ask::Ask;
 use super::decide::{Choice, MinScore, choose};
 use crate::dialogue::{Query, Said};
 use crate::error::{Error, Remedy, Result, Setting};
 use crate::index::{Entry, Origin};
+use crate::model::bi_encoder::BiEncoder;
 use crate::ranker::{LinearRanker, Seen};
 
 /// The first stage: finds candidates among all replies.
@@ -17,6 +19,21 @@ pub trait Retrieve: Send + Sync {
     /// # Errors
     /// The model or the index fails.
     fn retrieve(&self, query: Query<'_>, count: usize) -> Result<Vec<(Entry, f32)>>;
+
+    /// The same for several queries, in whatever way is quickest.
+    ///
+    /// # Errors
+    /// As [`Retrieve::retrieve`].
+    fn retrieve_all(&self, queries: &[(Query<'_>, usize)]) -> Result<Vec<Vec<(Entry, f32)>>> {
+        let each = queries.iter();
+        each.map(|&(query, count)| self.retrieve(query, count))
+            .collect()
+    }
+
+    /// The bi-encoder, if that is how it retrieves.
+    fn bi_encoder(&self) -> Option<&BiEncoder> {
+        None
+    }
 }
 
 /// The second stage: reads query and reply together.
@@ -172,24 +189,47 @@ impl Persona {
         self.unjudged
     }
 
+    /// The bi-encoder that its replies were embedded by, if it has one.
+    pub fn bi_encoder(&self) -> Option<&BiEncoder> {
+        self.retriever.bi_encoder()
+    }
+
+    /// The second stage, if it uses one.
+    pub fn reranker(&self) -> Option<&dyn Rerank> {
+        self.second.as_ref().map(|second| second.cross.as_ref())
+    }
+
     /// The first half of an answer: the `count` replies that fit `query` best, best first, with their
     /// origins. What was `said` is left out, however it is written, unless nothing else is left.
     ///
     /// # Errors
     /// A model or the index fails.
     pub fn retrieve(&self, query: Query<'_>, said: &Said, count: usize) -> Result<Vec<Candidate>> {
+        let found = self
+            .retriever
+            .retrieve(query, count.saturating_add(said.len()))?;
+        self.fresh(query, said, count, found)
+    }
+
+    /// The `count` best that were not said, out of the `count + said` best that were found.
+    ///
+    /// # Errors
+    /// A model or the index fails.
+    pub(super) fn fresh(
+        &self,
+        query: Query<'_>,
+        said: &Said,
+        count: usize,
+        mut found: Vec<(Entry, f32)>,
+    ) -> Result<Vec<Candidate>> {
         let fresh = |(entry, _): &&(Entry, f32)| !said.contains(&entry.text);
         // What was said may stand in the index in several spellings: look further until there are
         // enough others.
         let mut asked = count.saturating_add(said.len());
-        let found = loop {
-            let found = self.retriever.retrieve(query, asked)?;
-            let enough = found.iter().filter(fresh).count() >= count;
-            if enough || found.len() < asked {
-                break found;
-            }
+        while found.len() >= asked && found.iter().filter(fresh).count() < count {
             asked = asked.saturating_mul(4);
-        };
+            found = self.retriever.retrieve(query, asked)?;
+        }
         let repeats = !found.iter().any(|one| fresh(&one));
         let candidates = found.iter().filter(|one| repeats || fresh(one));
         Ok(candidates
@@ -242,18 +282,14 @@ impl Persona {
     ) -> Result<Answer> {
         // An impossible choice is refused before anything is embedded.
         self.min_score(choice.min_score)?;
-        let query = Query {
+        let ask = Ask {
             context,
-            text: question,
+            question,
+            said,
+            choice,
         };
-        let context = context.iter().map(String::as_str);
-        let said: Said = said
-            .iter()
-            .copied()
-            .chain(context)
-            .chain([question])
-            .collect();
-        let candidates = self.retrieve(query, &said, choice.top_k)?;
+        let query = ask.query();
+        let candidates = self.retrieve(query, &ask.all_said(), choice.top_k)?;
         self.decide(query, candidates, choice)
     }
 

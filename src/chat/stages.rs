@@ -1,5 +1,7 @@
 //! The two stages as they were trained: a bi-encoder with its index, a cross-encoder.
 
+use rayon::prelude::*;
+
 use super::persona::{Rerank, Retrieve};
 use crate::dialogue::Query;
 use crate::error::Result;
@@ -15,13 +17,33 @@ pub struct Indexed {
     pub index: Index,
 }
 
+impl Indexed {
+    /// The `count` replies whose vectors are nearest.
+    fn nearest(&self, vector: &[f32], count: usize) -> Result<Vec<(Entry, f32)>> {
+        let hits = self.index.search(vector, count)?;
+        let rows: Vec<usize> = hits.iter().map(|hit| hit.row).collect();
+        let entries = self.index.entries(&rows)?;
+        let scores = hits.iter().map(|hit| hit.score);
+        Ok(entries.into_iter().zip(scores).collect())
+    }
+}
+
 impl Retrieve for Indexed {
     fn retrieve(&self, query: Query<'_>, count: usize) -> Result<Vec<(Entry, f32)>> {
         let embedded = self.encoder.embed_queries(&[query])?;
-        let hits = self.index.search(embedded.row(0), count)?;
-        hits.iter()
-            .map(|hit| Ok((self.index.entry(hit.row)?, hit.score)))
+        self.nearest(embedded.row(0), count)
+    }
+
+    fn retrieve_all(&self, queries: &[(Query<'_>, usize)]) -> Result<Vec<Vec<(Entry, f32)>>> {
+        let texts: Vec<Query<'_>> = queries.iter().map(|&(query, _)| query).collect();
+        let embedded = self.encoder.embed_queries(&texts)?; // [queries, width]
+        let each = queries.par_iter().enumerate();
+        each.map(|(i, &(_, count))| self.nearest(embedded.row(i), count))
             .collect()
+    }
+
+    fn bi_encoder(&self) -> Option<&BiEncoder> {
+        Some(&self.encoder)
     }
 }
 

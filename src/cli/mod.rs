@@ -13,6 +13,8 @@ mod progress;
 mod remedy;
 mod repl;
 mod repl_command;
+#[cfg(feature = "serve")]
+mod serve;
 mod status;
 mod train_bi;
 mod train_cross;
@@ -39,7 +41,7 @@ struct Cli {
 }
 
 /// What every command takes.
-#[derive(Args)]
+#[derive(Args, Clone)]
 pub struct Global {
     /// Work in this folder, so that one person can keep several personas
     #[arg(
@@ -100,6 +102,8 @@ enum Command {
     BuildIndex(build_index::Args),
     Ask(ask::Args),
     Repl(repl::Args),
+    #[cfg(feature = "serve")]
+    Serve(serve::Args),
     Eval(eval::Args),
     Status(status::Args),
     Distill(distill::Args),
@@ -128,6 +132,8 @@ pub fn run() -> ExitCode {
         Command::BuildIndex(args) => build_index::run(args, &cli.global),
         Command::Ask(args) => ask::run(args, &cli.global),
         Command::Repl(args) => repl::run(args, &cli.global),
+        #[cfg(feature = "serve")]
+        Command::Serve(args) => serve::run(args, &cli.global),
         Command::Eval(args) => eval::run(args, &cli.global),
         Command::Status(args) => status::run(&args, &cli.global),
         Command::Distill(args) => distill::run(args, &cli.global),

@@ -38,10 +38,9 @@ impl PersonaArgs {
     /// Opens the persona of the project, else the built-in one; says so if its index is older than
     /// its dialogue.
     pub fn load(&self, global: &Global) -> anyhow::Result<Persona> {
-        let compute = Compute::choose(self.gpu)?;
         let project = global.project();
         let builtin = Builtin::find();
-        let persona = Persona::find(&project, &builtin, &compute, !self.no_rerank);
+        let persona = self.find(global);
         if persona.is_err() && !project.has_persona() && builtin.persona().is_none() {
             eprintln!(
                 "homer: the built-in persona is neither beside this program nor where it was built, in {}",
@@ -72,6 +71,17 @@ impl PersonaArgs {
             );
         }
         Ok(persona)
+    }
+
+    /// The persona of the project, else the built-in one, without a word.
+    pub fn find(&self, global: &Global) -> homer::error::Result<Persona> {
+        let compute = Compute::choose(self.gpu)?;
+        Persona::find(
+            &global.project(),
+            &Builtin::find(),
+            &compute,
+            !self.no_rerank,
+        )
     }
 
     pub fn choice(&self) -> Choice {

@@ -108,6 +108,27 @@ impl Index {
             })
     }
 
+    /// The replies of rows, in the order given; quicker than [`Index::entry`] for each.
+    ///
+    /// # Errors
+    /// A record is damaged.
+    ///
+    /// # Panics
+    /// When there is no such row.
+    pub fn entries(&self, rows: &[usize]) -> Result<Vec<Entry>> {
+        let mut bytes = Vec::new();
+        for &row in rows {
+            assert!(row < self.len(), "row {row} of {}", self.len());
+            let range = self.offset(row) as usize..self.offset(row + 1) as usize;
+            bytes.extend_from_slice(self.records.get(range).unwrap_or_default());
+        }
+        match records::parse_all(&bytes) {
+            Ok(entries) if entries.len() == rows.len() => Ok(entries),
+            // One by one says which is damaged.
+            _ => rows.iter().map(|&row| self.entry(row)).collect(),
+        }
+    }
+
     /// Where the record of a row starts; that of the row after the last is the end of the file.
     fn offset(&self, row: usize) -> u64 {
         let at = self.offsets.start + row * 8;

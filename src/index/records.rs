@@ -49,16 +49,32 @@ pub fn line(cells: &[impl AsRef<[u8]>]) -> std::io::Result<Vec<u8>> {
 /// # Errors
 /// It is no record of the [`COLUMNS`]; what is wrong, in words.
 pub fn parse(bytes: &[u8]) -> Result<Entry, String> {
+    let mut entries = parse_all(bytes)?;
+    match (entries.pop(), entries.pop()) {
+        (Some(entry), None) => Ok(entry),
+        (None, _) => Err("nothing there".into()),
+        (Some(_), Some(_)) => Err("more than one record".into()),
+    }
+}
+
+/// Records that stand end to end. (A reader of its own for each would take longer than all else.)
+///
+/// # Errors
+/// One is no record of the [`COLUMNS`]; what is wrong, in words.
+pub fn parse_all(bytes: &[u8]) -> Result<Vec<Entry>, String> {
     let mut reader = csv::ReaderBuilder::new()
         .has_headers(false)
         .flexible(true)
         .from_reader(bytes);
-    let mut records = reader.records();
-    let record = match (records.next(), records.next()) {
-        (Some(record), None) => record.map_err(|error| error.to_string())?,
-        (None, _) => return Err("nothing there".into()),
-        (Some(_), Some(_)) => return Err("more than one record".into()),
+    let entry = |record: Result<csv::StringRecord, csv::Error>| {
+        record
+            .map_err(|error| error.to_string())
+            .and_then(|record| entry(&record))
     };
+    reader.records().map(entry).collect()
+}
+
+fn entry(record: &csv::StringRecord) -> Result<Entry, String> {
     let cells: [&str; COLUMNS.len()] =
         record
             .iter()

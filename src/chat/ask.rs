@@ -1,0 +1,118 @@
+//! A question with all that its answer depends on, and many of them at once.
+
+use rayon::prelude::*;
+
+use super::decide::Choice;
+use super::persona::{Answer, Persona};
+use crate::dialogue::{Query, Said};
+use crate::error::Result;
+
+/// A question, see [`Persona::answer`].
+#[derive(Debug, Clone, Copy)]
+pub struct Ask<'a> {
+    /// The turns before it, oldest first.
+    pub context: &'a [String],
+    /// The question.
+    pub question: &'a str,
+    /// What is not to be said again.
+    pub said: &'a [&'a str],
+    /// How the answer is chosen.
+    pub choice: &'a Choice,
+}
+
+impl<'a> Ask<'a> {
+    /// What is asked, and after what.
+    pub(super) fn query(&self) -> Query<'a> {
+        Query {
+            context: self.context,
+            text: self.question,
+        }
+    }
+
+    /// What was said, in the question and its context too.
+    pub(super) fn all_said(&self) -> Said {
+        let context = self.context.iter().map(String::as_str);
+        let said = self.said.iter().copied();
+        said.chain(context).chain([self.question]).collect()
+    }
+}
+
+impl Persona {
+    /// Answers several questions, each as [`Persona::answer`] would; they are embedded together.
+    ///
+    /// # Errors
+    /// As [`Persona::answer`]; one that fails fails all.
+    pub fn answer_all(&self, asks: &[Ask<'_>]) -> Result<Vec<Answer>> {
+        let said: Vec<Said> = asks.par_iter().map(Ask::all_said).collect();
+        let wanted: Vec<(Query<'_>, usize)> = asks
+            .iter()
+            .zip(&said)
+            .map(|(ask, said)| (ask.query(), ask.choice.top_k.saturating_add(said.len())))
+            .collect();
+        let found = self.retriever.retrieve_all(&wanted)?;
+        (asks, said, found)
+            .into_par_iter()
+            .map(|(ask, said, found)| {
+                let query = ask.query();
+                let candidates = self.fresh(query, &said, ask.choice.top_k, found)?;
+                self.decide(query, candidates, ask.choice)
+            })
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chat::persona::Retrieve;
+    use crate::index::Entry;
+
+    /// Gives the query back in ever more words.
+    struct Echo;
+
+    impl Retrieve for Echo {
+        fn retrieve(&self, query: Query<'_>, count: usize) -> Result<Vec<(Entry, f32)>> {
+            let entry = |i: usize| Entry {
+                text: format!(
+                    "{}{}{}",
+                    query.text,
+                    query.context.len(),
+                    " again".repeat(i)
+                ),
+                ..Entry::default()
+            };
+            Ok((0..count.min(40))
+                .map(|i| (entry(i), -(i as f32)))
+                .collect())
+        }
+    }
+
+    #[test]
+    fn many_are_answered_as_each_alone() {
+        let persona = Persona::new("Rufus", Echo, None, None);
+        let context = ["Hm.".to_owned(), "What?0".to_owned()];
+        let choice = Choice::default();
+        let few = Choice {
+            top_k: 2,
+            ..Choice::default()
+        };
+        let asks = [
+            ("What?", &context[..0], &[][..], &choice),
+            ("What?", &context[..], &["What?2"], &few),
+            ("Who?", &context[..1], &["WHO 1", "who?1 again again"], &few),
+        ];
+        let all = asks.map(|(question, context, said, choice)| Ask {
+            context,
+            question,
+            said,
+            choice,
+        });
+        let answers = persona.answer_all(&all).unwrap();
+        for (ask, answer) in all.iter().zip(&answers) {
+            let alone = persona.answer(ask.context, ask.question, ask.said, ask.choice);
+            assert_eq!(*answer, alone.unwrap());
+        }
+        assert_eq!(answers[2].text(), Some("Who?1 again"));
+        assert!(persona.answer_all(&[]).unwrap().is_empty());
+    }
+}

@@ -1,0 +1,44 @@
+//! The shapes of OpenAI's API, as far as they mean something here.
+//!
+//! What is not named is ignored: a client may send more.
+
+pub mod chat;
+pub mod embeddings;
+pub mod messages;
+pub mod models;
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde::Serialize;
+
+/// What a request cost. Whole lines are picked, no tokens are made: words are counted.
+#[derive(Debug, Default, Serialize)]
+pub struct Usage {
+    /// Words of what was asked.
+    pub prompt_tokens: usize,
+    /// Words of the answers; embeddings have none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub completion_tokens: Option<usize>,
+    /// Both.
+    pub total_tokens: usize,
+}
+
+impl Usage {
+    /// That of texts that were read and, for a chat, of those that were said.
+    pub fn of<'a>(read: impl IntoIterator<Item = &'a str>, said: Option<&[&str]>) -> Self {
+        let words = |text: &str| text.split_whitespace().count();
+        let prompt_tokens = read.into_iter().map(words).sum();
+        let completion_tokens = said.map(|said| said.iter().map(|text| words(text)).sum());
+        Self {
+            prompt_tokens,
+            completion_tokens,
+            total_tokens: prompt_tokens + completion_tokens.unwrap_or(0),
+        }
+    }
+}
+
+/// Seconds since 1970.
+fn now() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |since| since.as_secs())
+}

@@ -1,0 +1,284 @@
+//! Servers with tiny personas, and a client.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use homer::hf::testing::tiny_encoder_folder;
+use homer::nn::config::Family;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+/// Replies of a persona.
+pub const REPLIES: usize = 60;
+
+/// Lines that no two of are alike.
+pub fn reply(i: usize) -> String {
+    let things = ["boat", "pie", "hat", "moose", "kettle"];
+    let verbs = ["lost", "ate", "painted"];
+    let places = ["at sea", "in the attic", "behind the shed", "on Tuesday"];
+    format!(
+        "I {} my {} {}.",
+        verbs[i % 3],
+        things[i % 5],
+        places[i / 15 % 4]
+    )
+}
+
+/// What reply `i` is the nearest answer to: itself, but for an accent that the tokenizer takes off.
+pub fn question(i: usize) -> String {
+    reply(i).replace(" my ", " mý ")
+}
+
+/// A folder with a persona in it.
+pub struct Folder(TempDir);
+
+impl Folder {
+    pub fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    /// With prepared dialogue, a tiny bi-encoder and the index of its vectors.
+    pub fn persona(character: &str) -> Self {
+        let folder = Self(tempfile::tempdir().unwrap());
+        folder.prepare(character, reply);
+        let model = folder.path().join("runs/bi-encoder/model");
+        fs::create_dir_all(&model).unwrap();
+        tiny_encoder_folder(&model, Family::Bert, &["boat", "pie", "hat"], 1).unwrap();
+        folder.index();
+        folder
+    }
+
+    /// Writes what `prepare` would: reply `i` answers query `i`.
+    pub fn prepare(&self, character: &str, reply: impl Fn(usize) -> String) {
+        let folder = self.path().join("data/exchanges");
+        fs::create_dir_all(&folder).unwrap();
+        let write = |name: &str, text: String| fs::write(folder.join(name), text).unwrap();
+        let lines = |line: &dyn Fn(usize) -> Value, range: std::ops::Range<usize>| -> String {
+            range.map(|i| format!("{}\n", line(i))).collect()
+        };
+        let exchange = |i: usize| {
+            json!({
+                "id": i, "scene": i / 4, "reply": reply(i), "context": [],
+                "query": {"speaker": "Ada", "text": format!("What about number {i}?")},
+                "close_replies": [], "good_replies": [], "bad_replies": [],
+            })
+        };
+        let settings = json!({
+            "source": "play.csv", "character": character, "seed": 0, "context_turns": 2,
+        });
+        write("settings.json", settings.to_string());
+        write("train.jsonl", lines(&exchange, 0..REPLIES - 24));
+        write("valid.jsonl", lines(&exchange, REPLIES - 24..REPLIES));
+        write("test.jsonl", String::new());
+        let pool = |i: usize| json!({"text": reply(i), "exchanges": [i]});
+        write("pool.jsonl", lines(&pool, 0..REPLIES));
+    }
+
+    /// Builds the index of what the replies say, whatever they answered.
+    pub fn index(&self) {
+        let built = homer()
+            .arg("-C")
+            .arg(self.path())
+            .args(["build-index", "--query-weight", "0"])
+            .stderr(Stdio::null())
+            .status();
+        assert!(built.unwrap().success());
+    }
+}
+
+fn homer() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_homer"))
+}
+
+/// A running server.
+pub struct Server {
+    pub child: Child,
+    pub base: String,
+    log: Arc<Mutex<String>>,
+    reading: Option<JoinHandle<()>>,
+}
+
+impl Server {
+    /// Of the persona in a folder, on a free port of this machine.
+    pub fn of(folder: &Folder) -> Self {
+        Self::start(folder.path(), &["--listen", "127.0.0.1:0"], &[])
+    }
+
+    /// Waits until it listens.
+    pub fn start(folder: &Path, args: &[&str], env: &[(&str, &str)]) -> Self {
+        let mut child = homer()
+            .arg("-C")
+            .arg(folder)
+            .arg("serve")
+            .args(args)
+            .env_remove("HOMER_API_KEY")
+            .envs(env.iter().copied())
+            .stderr(Stdio::piped())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut errors = BufReader::new(child.stderr.take().unwrap());
+        let (mut base, mut head) = (String::new(), String::new());
+        while base.is_empty() {
+            let mut line = String::new();
+            let read = errors.read_line(&mut line).unwrap();
+            assert!(read > 0, "it ended and said: {head}");
+            head.push_str(&line);
+            if let Some((_, rest)) = line.split_once("listening on ") {
+                base = rest.split(' ').next().unwrap().to_owned();
+            }
+        }
+        let log = Arc::new(Mutex::new(head));
+        let kept = Arc::clone(&log);
+        let reading = std::thread::spawn(move || {
+            for line in errors.lines().map_while(Result::ok) {
+                let mut log = kept.lock().unwrap();
+                log.push_str(&line);
+                log.push('\n');
+            }
+        });
+        Self {
+            child,
+            base,
+            log,
+            reading: Some(reading),
+        }
+    }
+
+    pub fn client(&self) -> Client {
+        Client::new(&self.base)
+    }
+
+    /// Address and port.
+    pub fn address(&self) -> &str {
+        self.base.strip_prefix("http://").unwrap()
+    }
+
+    /// Sends a signal.
+    pub fn signal(&self, signal: rustix::process::Signal) {
+        let id = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(id, signal).unwrap();
+    }
+
+    /// Ends it as a service manager does; its exit code, and all that it wrote.
+    pub fn end(mut self) -> (Option<i32>, String) {
+        self.signal(rustix::process::Signal::TERM);
+        let code = self.child.wait().unwrap().code();
+        self.reading.take().unwrap().join().unwrap();
+        let log = self.log.lock().unwrap().clone();
+        (code, log)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A client that keeps its connection.
+#[derive(Clone)]
+pub struct Client {
+    agent: ureq::Agent,
+    base: String,
+}
+
+/// What came back.
+#[derive(Debug)]
+pub struct Reply {
+    pub status: u16,
+    pub headers: ureq::http::HeaderMap,
+    pub text: String,
+}
+
+impl Reply {
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|_| panic!("no JSON: {}", self.text))
+    }
+
+    pub fn header(&self, name: &str) -> &str {
+        let value = self.headers.get(name);
+        value.map_or("", |value| value.to_str().unwrap())
+    }
+
+    /// The code of an error in OpenAI's shape.
+    pub fn code(&self) -> String {
+        let error = &self.json()["error"];
+        assert!(error["message"].is_string() && error["type"].is_string());
+        error["code"].as_str().unwrap().to_owned()
+    }
+}
+
+impl Client {
+    pub fn new(base: &str) -> Self {
+        let config = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .timeout_global(Some(Duration::from_secs(60)))
+            .build();
+        Self {
+            agent: config.into(),
+            base: base.to_owned(),
+        }
+    }
+
+    pub fn get(&self, path: &str) -> Reply {
+        self.get_with(path, &[])
+    }
+
+    pub fn get_with(&self, path: &str, headers: &[(&str, &str)]) -> Reply {
+        let mut request = self.agent.get(format!("{}{path}", self.base));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        read(request.call().unwrap())
+    }
+
+    pub fn post(&self, path: &str, body: &Value) -> Reply {
+        let json = ("Content-Type", "application/json");
+        self.post_with(path, body.to_string().as_bytes(), &[json])
+    }
+
+    pub fn post_with(&self, path: &str, body: &[u8], headers: &[(&str, &str)]) -> Reply {
+        let mut request = self.agent.post(format!("{}{path}", self.base));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        read(request.send(body).unwrap())
+    }
+
+    /// Asks and gives the reply; `more` is put into the request.
+    pub fn chat(&self, messages: &Value, more: &Value) -> Value {
+        let mut request = json!({"messages": messages});
+        let fields = request.as_object_mut().unwrap();
+        fields.extend(more.as_object().unwrap().clone());
+        let reply = self.post("/v1/chat/completions", &request);
+        assert_eq!(reply.status, 200, "{}", reply.text);
+        reply.json()
+    }
+
+    /// What is said to a bare question.
+    pub fn says(&self, question: &str) -> String {
+        let completion = self.chat(&json!([{"role": "user", "content": question}]), &json!({}));
+        let content = &completion["choices"][0]["message"]["content"];
+        content.as_str().unwrap().to_owned()
+    }
+}
+
+fn read(mut response: ureq::http::Response<ureq::Body>) -> Reply {
+    Reply {
+        status: response.status().as_u16(),
+        headers: response.headers().clone(),
+        text: response.body_mut().read_to_string().unwrap(),
+    }
+}
+
+/// Where a persona's feedback is kept.
+pub fn feedback(folder: &Folder) -> PathBuf {
+    folder.path().join("runs/feedback.jsonl")
+}

@@ -1,0 +1,8 @@
+//! `homer serve`, spoken to over its socket as clients speak to it.
+
+mod doors;
+mod harness;
+mod life;
+mod load;
+mod openai;
+mod rerank;
