@@ -1,6 +1,5 @@
 //! What `ask` and `repl` have in common: the persona, and how it chooses.
 
-use homer::builtin::Builtin;
 use homer::chat::{Choice, MinScore, Persona};
 use homer::corpus::dataset::Dataset;
 use homer::nn::device::Compute;
@@ -40,15 +39,7 @@ impl PersonaArgs {
     pub fn load(&self, global: &Global) -> anyhow::Result<Persona> {
         let compute = Compute::choose(self.gpu)?;
         let project = global.project();
-        let builtin = Builtin::find();
-        let persona = Persona::find(&project, &builtin, &compute, !self.no_rerank);
-        if persona.is_err() && !project.has_persona() && builtin.persona().is_none() {
-            eprintln!(
-                "homer: the built-in persona is neither beside this program nor where it was built, in {}",
-                builtin.sources().display()
-            );
-        }
-        let persona = persona?;
+        let persona = Persona::find(&project, &compute, !self.no_rerank)?;
         if persona.built_in && Dataset::is_there(&project.exchanges()) {
             eprintln!(
                 "homer: the dialogue here is prepared, but nobody was trained on it yet (next: {}); \

@@ -9,7 +9,6 @@ use super::test_set::{TestSet, TestSource};
 use super::{Project, note_unfinished};
 use crate::error::{Result, Step};
 use crate::eval::cases::Cases;
-use crate::eval::picture;
 use crate::eval::report::{self, Answers, Evaluation};
 use crate::files;
 use crate::nn::device::Compute;
@@ -101,7 +100,8 @@ impl Tested {
             || figures.with_file_name(format!("{name}.png")),
             Path::to_path_buf,
         );
-        picture::draw(&self.report, &png)?;
+        #[cfg(feature = "plots")]
+        crate::eval::picture::draw(&self.report, &png)?;
         if self.own {
             record(project, &self.report)?;
         }

@@ -1,6 +1,5 @@
 //! The systems that a project can be evaluated with: what needs no model, and what was trained.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde::Deserialize;
@@ -15,6 +14,7 @@ use crate::eval::rankers::{BiRanker, Bm25Ranker, Chance, Input, Ranker, TfIdfRan
 use crate::eval::report::{Lineup, RerankingOf, System};
 use crate::eval::staged::{Staged, Stages};
 use crate::fingerprint;
+use crate::folder::Folder;
 use crate::hf::checkpoint::weights_file;
 use crate::hf::hub;
 use crate::model::bi_encoder::BiEncoder;
@@ -144,7 +144,7 @@ struct Named {
 
 /// The folder of the encoder that the bi-encoder was before training, or why there is none: it is
 /// not downloaded only to be compared with.
-fn untuned(project: &Project) -> std::result::Result<PathBuf, String> {
+fn untuned(project: &Project) -> std::result::Result<Folder, String> {
     let folder = project.bi_encoder();
     let begun: Begun = Run::settings(&folder).map_err(|_| {
         format!(

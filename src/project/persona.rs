@@ -2,13 +2,15 @@
 
 use super::Project;
 use super::verdict::CrossVerdict;
-use crate::builtin::Builtin;
+use crate::builtin;
 use crate::chat::persona::{Fusion, Persona, Rerank};
 use crate::chat::stages::Indexed;
 use crate::error::{Error, Remedy, Result, Step};
 use crate::fingerprint;
-use crate::hf::checkpoint::weights_file;
+use crate::folder::Folder;
+use crate::hf::checkpoint::{weights_file, weights_name};
 use crate::index::Index;
+use crate::index::manifest::Source;
 use crate::model::bi_encoder::BiEncoder;
 use crate::model::cross_encoder::CrossEncoder;
 use crate::nn::device::Compute;
@@ -20,7 +22,7 @@ impl Project {
     /// # Errors
     /// As [`Persona::load`].
     pub fn persona(&self) -> Result<Persona> {
-        Persona::find(self, &Builtin::find(), &Compute::Fast, true)
+        Persona::find(self, &Compute::Fast, true)
     }
 }
 
@@ -30,20 +32,25 @@ impl Persona {
     ///
     /// # Errors
     /// As [`Persona::load`].
-    pub fn find(
-        project: &Project,
-        builtin: &Builtin,
-        compute: &Compute,
-        rerank: bool,
-    ) -> Result<Self> {
-        let own = project.has_persona() || !project.root().is_dir();
-        match builtin.persona().filter(|_| !own).map(Project::new) {
-            Some(persona) => Ok(Self {
-                built_in: true,
-                ..Self::load(&persona, compute, rerank)?
-            }),
-            None => Self::load(project, compute, rerank),
+    pub fn find(project: &Project, compute: &Compute, rerank: bool) -> Result<Self> {
+        if project.has_persona() || !project.root().is_dir() {
+            Self::load(project, compute, rerank)
+        } else {
+            Self::built_in(compute)
         }
+    }
+
+    /// The persona that comes with homer.
+    ///
+    /// # Errors
+    /// The device refuses it.
+    pub fn built_in(compute: &Compute) -> Result<Self> {
+        let (encoder, index) = (builtin::persona_encoder(), builtin::persona_index());
+        let (persona, _) = open(&encoder, &index, compute, |_| Ok(Reranker::default()))?;
+        Ok(Self {
+            built_in: true,
+            ..persona
+        })
     }
 
     /// Opens what training and `build-index` made; without `rerank` the cross-encoder is left out.
@@ -53,42 +60,59 @@ impl Persona {
     /// [`Error::NotMade`] names the command that makes what is missing; a damaged model or index;
     /// an index of another bi-encoder.
     pub fn load(project: &Project, compute: &Compute, rerank: bool) -> Result<Self> {
-        let model = require_bi_encoder(&project.bi_encoder_model())?;
-        let bi_encoder = fingerprint::of_file(&model.weights)?;
-        // Each reads a tokenizer, which takes as long as embedding the question.
-        let (encoder, reranker) = rayon::join(
-            || BiEncoder::load(&model.folder, compute),
-            || match rerank {
-                true => load_reranker(project, &bi_encoder, compute),
-                false => Ok(Reranker::default()),
-            },
-        );
-        let (encoder, reranker) = (encoder?, reranker?);
-        let index = Index::open(&project.index())?;
-        let source = index.manifest().source.clone();
-        if source.bi_encoder != bi_encoder {
-            let what = format!(
-                "built with another bi-encoder than the one in {}",
-                model.folder.display()
-            );
-            let remedy = Remedy::Remake(Step::BuildIndex);
-            return Err(Error::model(project.index(), what, remedy));
-        }
+        let model = require_bi_encoder(&project.bi_encoder_model())?.folder;
+        let (encoder, index) = (Folder::from(model), Folder::from(project.index()));
+        let (persona, source) = open(&encoder, &index, compute, |bi_encoder| match rerank {
+            true => load_reranker(project, bi_encoder, compute),
+            false => Ok(Reranker::default()),
+        })?;
         let pool = project.pool();
-        let outdated = pool.is_file() && source.pool != fingerprint::of_file(&pool)?;
         Ok(Self {
-            character: source.character,
             folder: std::path::absolute(project.root()).ok(),
-            built_in: false,
-            calibrated: source.calibration.map(|found| found.min_score),
-            outdated,
-            unjudged: reranker.unjudged,
-            reranker: reranker
-                .used
-                .map(|(cross, fusion)| (Box::new(cross) as Box<dyn Rerank>, fusion)),
-            retriever: Box::new(Indexed { encoder, index }),
+            outdated: pool.is_file() && source.pool != fingerprint::of_file(&pool)?,
+            ..persona
         })
     }
+}
+
+/// The persona of a bi-encoder and the index of its vectors, and what that was made of; `reranker`
+/// is told the bi-encoder's fingerprint.
+fn open(
+    encoder: &Folder,
+    index: &Folder,
+    compute: &Compute,
+    reranker: impl FnOnce(&str) -> Result<Reranker> + Send,
+) -> Result<(Persona, Source)> {
+    let bi_encoder = encoder.fingerprint(weights_name(encoder).unwrap_or_default())?;
+    // Each reads a tokenizer, which takes as long as embedding the question.
+    let (model, reranker) = rayon::join(
+        || BiEncoder::load(encoder, compute),
+        || reranker(&bi_encoder),
+    );
+    let (model, reranker) = (model?, reranker?);
+    let opened = Index::open(index)?;
+    let source = opened.manifest().source.clone();
+    if source.bi_encoder != bi_encoder {
+        let what = format!("built with another bi-encoder than the one in {encoder}");
+        let remedy = Remedy::Remake(Step::BuildIndex);
+        return Err(Error::model(index.to_path_buf(), what, remedy));
+    }
+    let persona = Persona {
+        character: source.character.clone(),
+        folder: None,
+        built_in: false,
+        calibrated: source.calibration.as_ref().map(|found| found.min_score),
+        outdated: false,
+        unjudged: reranker.unjudged,
+        reranker: reranker
+            .used
+            .map(|(cross, fusion)| (Box::new(cross) as Box<dyn Rerank>, fusion)),
+        retriever: Box::new(Indexed {
+            encoder: model,
+            index: opened,
+        }),
+    };
+    Ok((persona, source))
 }
 
 /// A cross-encoder and its weight, if it is of use; and whether there is one that nobody has judged.

@@ -50,12 +50,12 @@ pub fn train_cross(
     let dataset = Dataset::load(&project.exchanges())?;
     let bi_encoder = project.bi_encoder_model();
     let encoder = match (training.kept(), &settings.encoder) {
-        (Some(model), _) => model,
+        (Some(model), _) => model.into(),
         (None, Some(name)) => hub::resolve(name, watch)?,
         (None, None) => {
             require_bi_encoder(&bi_encoder)?;
             note_unfinished(&project.bi_encoder(), Step::TrainBi, watch);
-            bi_encoder.clone()
+            bi_encoder.as_path().into()
         }
     };
     watch.note(&format!(

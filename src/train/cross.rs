@@ -17,6 +17,7 @@ use super::trainer::train;
 use crate::corpus::dataset::Dataset;
 use crate::dialogue::Exchange;
 use crate::error::{Error, Remedy, Result, Setting};
+use crate::folder::Folder;
 use crate::hf::folder::ModelFolder;
 use crate::model::bi_encoder::BiEncoder;
 use crate::model::cross_encoder::CrossEncoder;
@@ -40,7 +41,7 @@ const VALIDATION: usize = 100;
 /// [`Error::NotMade`] where there is no bi-encoder; else as [`super::bi::train_bi`].
 pub fn train_cross(
     training: &Training<CrossSettings>,
-    encoder: &Path,
+    encoder: impl Into<Folder>,
     bi_encoder: &Path,
     dataset: &Dataset,
     compute: &Compute,
@@ -78,7 +79,7 @@ pub fn train_cross(
         }
     }
 
-    let (model, head) = start(encoder, common.max_length, common.seed, compute)?;
+    let (model, head) = start(&encoder.into(), common.max_length, common.seed, compute)?;
     let mut run = training.run(NAME, &resolved)?;
     if !recalled {
         train_material.keep(&parts[0])?;
@@ -190,7 +191,7 @@ impl Origin {
 /// A cross-encoder to train: the folder's encoder, and what it has of a head; the rest is made on
 /// purpose, from the seed.
 fn start(
-    folder: &Path,
+    folder: &Folder,
     max_length: usize,
     seed: u64,
     compute: &Compute,

@@ -13,6 +13,7 @@ pub mod card;
 pub mod checkpoint;
 pub mod cross;
 pub mod cross_task;
+#[cfg(feature = "plots")]
 pub mod curve;
 pub mod embed;
 pub mod job;
