@@ -1,68 +1,65 @@
-//! What comes with homer, and where it lies: a small encoder, a persona, a sample script.
+//! What comes with homer, in the program itself: a small encoder, a persona, a sample script.
 //!
-//! They are ordinary files, and the commands read them as they read a user's own.
+//! They are the files of `data/`, byte for byte: read from here as a user's own are read from disk,
+//! and paged in only as far as they are used.
 
-use std::env;
-use std::path::{Path, PathBuf};
+use crate::folder::{Embedded, Folder};
 
 /// What `--encoder` calls the encoder that comes with homer.
 pub const ENCODER: &str = "built-in";
-/// The script that comes with homer.
+/// The name of the script that comes with homer.
 pub const SAMPLE_SCRIPT: &str = "sample_script.csv";
 
-/// The folders that homer's own things may lie in; the first that has one counts.
-#[derive(Debug, Clone)]
-pub struct Builtin {
-    folders: Vec<PathBuf>,
+/// Where tensors can be read in place, they begin at a multiple of their size.
+#[repr(C, align(8))]
+struct Aligned<T: ?Sized>(T);
+
+/// The folder `data/$folder`, with these files.
+macro_rules! embed {
+    ($name:literal, $folder:literal, [$($file:literal),+ $(,)?]) => {{
+        static FILES: &[Embedded] = &[$(($file, {
+            static FILE: &Aligned<[u8]> =
+                &Aligned(*include_bytes!(concat!("../data/", $folder, "/", $file)));
+            &FILE.0
+        })),+];
+        Folder::Embedded {
+            name: $name,
+            files: FILES,
+        }
+    }};
 }
 
-impl Builtin {
-    /// Those of this program: `data/` beside it or up to two folders above (where a clone or a
-    /// package was moved to), then where its sources were.
-    pub fn find() -> Self {
-        let program = env::current_exe().unwrap_or_default();
-        let above = program.ancestors().skip(1).take(3);
-        let sources = Path::new(env!("CARGO_MANIFEST_DIR"));
-        Self::at(above.chain([sources]).map(|folder| folder.join("data")))
-    }
+/// The small encoder's model folder.
+pub fn encoder() -> Folder {
+    embed!(
+        "built-in encoder",
+        "encoder",
+        [
+            "1_Pooling/config.json",
+            "config.json",
+            "model.safetensors",
+            "sentence_bert_config.json",
+            "tokenizer.json",
+            "tokenizer_config.json",
+        ]
+    )
+}
 
-    /// Other folders.
-    pub fn at(folders: impl IntoIterator<Item = PathBuf>) -> Self {
-        Self {
-            folders: folders.into_iter().collect(),
-        }
-    }
+/// The model folder of the general reranker, with its weights; none where a build leaves it out.
+pub fn reranker() -> Option<Folder> {
+    None
+}
 
-    /// The last place that is looked at.
-    pub fn sources(&self) -> &Path {
-        self.folders
-            .last()
-            .map_or(Path::new("data"), PathBuf::as_path)
-    }
+/// The persona's index.
+pub fn persona_index() -> Folder {
+    embed!(
+        "built-in index",
+        "persona/index",
+        ["manifest.json", "replies.csv", "vectors.safetensors"]
+    )
+}
 
-    /// The model folder of the small encoder.
-    pub fn encoder(&self) -> Option<PathBuf> {
-        self.first("encoder", |folder| folder.join("config.json").is_file())
-    }
-
-    /// The model folder of the general reranker, with its weights.
-    pub fn reranker(&self) -> Option<PathBuf> {
-        self.first("reranker", |folder| folder.join("config.json").is_file())
-    }
-
-    /// The folder of the persona, laid out as a project.
-    pub fn persona(&self) -> Option<PathBuf> {
-        self.first("persona", |folder| folder.join("runs").is_dir())
-    }
-
-    /// The sample script.
-    pub fn sample_script(&self) -> Option<PathBuf> {
-        self.first(SAMPLE_SCRIPT, Path::is_file)
-    }
-
-    /// The first file or folder of that name that is what is meant.
-    fn first(&self, name: &str, is_it: impl Fn(&Path) -> bool) -> Option<PathBuf> {
-        let mut candidates = self.folders.iter().map(|folder| folder.join(name));
-        candidates.find(|path| is_it(path))
-    }
+/// The sample script.
+pub fn sample_script() -> &'static [u8] {
+    include_bytes!("../data/sample_script.csv")
 }

@@ -56,23 +56,32 @@ pub fn text(size: u32, colour: RGBColor, bold: bool) -> TextStyle<'static> {
 /// [`Error::Chart`] with what `paint` fails with, and any I/O error.
 pub fn draw(path: &Path, size: (u32, u32), paint: impl FnOnce(&Area<'_>) -> Painted) -> Result<()> {
     fonts();
-    // plotters writes to a path and knows the format by its ending.
-    let picture = tempfile::Builder::new()
-        .suffix(".png")
-        .tempfile()
-        .at("create a temporary file for", path)?;
     let failed = |error: Box<dyn std::error::Error + Send + Sync>| Error::Chart {
         path: path.to_path_buf(),
         what: error.to_string(),
     };
+    let (width, height) = size;
+    let mut pixels = vec![0; width as usize * height as usize * 3]; // [height, width, rgb]
     {
-        let area = BitMapBackend::new(picture.path(), size).into_drawing_area();
+        let area = BitMapBackend::with_buffer(&mut pixels, size).into_drawing_area();
         area.fill(&WHITE).map_err(|error| failed(error.into()))?;
         paint(&area).map_err(failed)?;
         area.present().map_err(|error| failed(error.into()))?;
     }
-    let bytes = std::fs::read(picture.path()).at("read", picture.path())?;
-    files::write_atomic(path, |out| out.write_all(&bytes).at("write", path))
+    let encoded = encode(&pixels, size).map_err(|error| failed(error.into()))?;
+    files::write_atomic(path, |out| out.write_all(&encoded).at("write", path))
+}
+
+/// The PNG of `pixels` `[height, width, rgb]`.
+fn encode(
+    pixels: &[u8],
+    (width, height): (u32, u32),
+) -> std::result::Result<Vec<u8>, png::EncodingError> {
+    let mut encoded = Vec::new();
+    let mut encoder = png::Encoder::new(&mut encoded, width, height);
+    encoder.set_color(png::ColorType::Rgb);
+    encoder.write_header()?.write_image_data(pixels)?;
+    Ok(encoded)
 }
 
 /// Gives plotters its letters, once.

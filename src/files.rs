@@ -138,8 +138,15 @@ pub fn write_json(path: &Path, value: &impl serde::Serialize) -> Result<()> {
 /// # Errors
 /// The file cannot be read, or is not what is expected.
 pub fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T> {
-    let bytes = fs::read(path).at("read", path)?;
-    serde_json::from_slice(&bytes).map_err(|source| {
+    parse_json(&fs::read(path).at("read", path)?, path)
+}
+
+/// What [`read_json`] makes of the bytes of `path`.
+///
+/// # Errors
+/// They are not what is expected.
+pub fn parse_json<T: serde::de::DeserializeOwned>(bytes: &[u8], path: &Path) -> Result<T> {
+    serde_json::from_slice(bytes).map_err(|source| {
         let what = format!("not the JSON that homer expects: {source}");
         Error::model(path, what, Remedy::None)
     })

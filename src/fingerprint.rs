@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{self, Cursor, Read, Seek, SeekFrom};
 use std::path::Path;
 
 use crate::error::{IoContext, Result};
@@ -42,20 +42,29 @@ impl fmt::Display for Fnv {
 /// # Errors
 /// The file cannot be read.
 pub fn of_file(path: &Path) -> Result<String> {
-    let mut file = File::open(path).at("read", path)?;
+    let file = File::open(path).at("read", path)?;
     let length = file.metadata().at("read", path)?.len();
+    sample(file, length).at("read", path)
+}
+
+/// The same of what a file holds.
+pub fn of_bytes(bytes: &[u8]) -> String {
+    // Reading memory cannot fail.
+    sample(Cursor::new(bytes), bytes.len() as u64).unwrap_or_default()
+}
+
+fn sample(mut file: impl Read + Seek, length: u64) -> io::Result<String> {
     let mut hash = Fnv::default();
     let mut buffer = Vec::with_capacity(PIECE as usize);
     let last = length.saturating_sub(PIECE);
     let pieces = length.div_ceil(PIECE).min(PIECES);
     for piece in 0..pieces {
         let start = (u128::from(last) * u128::from(piece) / u128::from((pieces - 1).max(1))) as u64;
-        file.seek(SeekFrom::Start(start)).at("read", path)?;
+        file.seek(SeekFrom::Start(start))?;
         buffer.clear();
         Read::by_ref(&mut file)
             .take(PIECE)
-            .read_to_end(&mut buffer)
-            .at("read", path)?;
+            .read_to_end(&mut buffer)?;
         hash.add(&buffer);
     }
     Ok(format!("{length}-{hash}"))

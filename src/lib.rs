@@ -33,7 +33,7 @@
 //!
 //! Imports run downwards only; from the bottom up:
 //!
-//! - [`error`], [`files`], [`fingerprint`], [`seed`], [`watch`]: what everybody uses.
+//! - [`error`], [`files`], [`fingerprint`], [`folder`], [`seed`], [`watch`]: what everybody uses.
 //! - [`text`]: words; [`stats`]: ranks and intervals; [`dialogue`]: turns, exchanges, queries,
 //!   replies; [`chart`]: how pictures look; [`builtin`]: what comes with homer.
 //! - [`ranker`]: what a reader minds that no vector says, and its weights.
@@ -53,6 +53,7 @@
 //! it; nothing trained is overwritten unasked.
 
 pub mod builtin;
+#[cfg(feature = "plots")]
 pub mod chart;
 pub mod chat;
 pub mod corpus;
@@ -62,6 +63,7 @@ pub mod error;
 pub mod eval;
 pub mod files;
 pub mod fingerprint;
+pub mod folder;
 pub mod hf;
 pub mod index;
 pub mod model;
@@ -79,7 +81,6 @@ pub mod text;
 pub mod train;
 pub mod watch;
 
-pub use builtin::Builtin;
 pub use chat::{Answer, Candidate, Choice, Conversation, MinScore, Persona};
 pub use dialogue::{Exchange, Query, Turn};
 pub use error::{Error, Remedy, Result, Setting, Step};

@@ -1,13 +1,13 @@
 //! `homer distill`.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use anyhow::Context;
 use indicatif::{HumanBytes, HumanCount};
 
 use homer::distill::{StudentSettings, distill};
 use homer::error::Error;
-use homer::hf::checkpoint::weights_file;
+use homer::folder::Folder;
+use homer::hf::checkpoint::weights_name;
 use homer::train::settings::Common;
 
 use super::progress::Display;
@@ -157,7 +157,7 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<()> {
         made.layers_of,
         HumanCount(made.parameters[1] as u64),
         HumanCount(made.parameters[0] as u64),
-        HumanBytes(size(&args.out)?),
+        HumanBytes(size(&args.out.as_path().into())?),
         HumanBytes(size(&made.teacher)?)
     );
     eprintln!(
@@ -175,11 +175,9 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<()> {
 }
 
 /// Bytes of a model's weights.
-fn size(folder: &Path) -> anyhow::Result<u64> {
-    let Some(file) = weights_file(folder) else {
-        return Ok(0);
-    };
-    let data =
-        std::fs::metadata(&file).with_context(|| format!("cannot read {}", file.display()))?;
-    Ok(data.len())
+fn size(folder: &Folder) -> anyhow::Result<u64> {
+    match weights_name(folder) {
+        Some(file) => Ok(folder.map(file)?.len() as u64),
+        None => Ok(0),
+    }
 }

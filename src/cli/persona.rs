@@ -1,6 +1,5 @@
 //! What `ask` and `repl` have in common: the persona, and how it chooses.
 
-use homer::builtin::Builtin;
 use homer::chat::{Choice, MinScore, Persona};
 use homer::corpus::dataset::Dataset;
 use homer::nn::device::Compute;
@@ -39,20 +38,12 @@ impl PersonaArgs {
     /// its dialogue.
     pub fn load(&self, global: &Global) -> anyhow::Result<Persona> {
         let project = global.project();
-        let builtin = Builtin::find();
-        let persona = self.find(global);
-        if persona.is_err() && !project.has_persona() && builtin.persona().is_none() {
-            eprintln!(
-                "homer: the built-in persona is neither beside this program nor where it was built, in {}",
-                builtin.sources().display()
-            );
-        }
-        let persona = persona?;
+        let persona = self.find(global)?;
         if persona.built_in && Dataset::is_there(&project.exchanges()) {
             eprintln!(
-                "homer: the dialogue here is prepared, but nobody was trained on it yet (next: {}); \
+                "homer: the dialogue here is prepared, but there is no index of it yet (next: {}); \
                  until then the built-in persona answers",
-                global.command("train-bi")
+                global.command("build-index")
             );
         }
         if persona.has_unjudged_reranker() {
@@ -76,12 +67,7 @@ impl PersonaArgs {
     /// The persona of the project, else the built-in one, without a word.
     pub fn find(&self, global: &Global) -> homer::error::Result<Persona> {
         let compute = Compute::choose(self.gpu)?;
-        Persona::find(
-            &global.project(),
-            &Builtin::find(),
-            &compute,
-            !self.no_rerank,
-        )
+        Persona::find(&global.project(), &compute, !self.no_rerank)
     }
 
     pub fn choice(&self) -> Choice {

@@ -7,7 +7,7 @@ use clap::ValueEnum;
 use clap::builder::RangedU64ValueParser;
 use encoding_rs::Encoding;
 
-use homer::builtin::{Builtin, SAMPLE_SCRIPT};
+use homer::builtin::SAMPLE_SCRIPT;
 use homer::corpus::columns::Named;
 use homer::corpus::prepare::{Options, list_characters};
 use homer::corpus::{read, report, split};
@@ -126,7 +126,7 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<()> {
     let project = global.project();
     let input = match args.input {
         Some(input) => input,
-        None => default_input(&project, &Builtin::find())?,
+        None => default_input(&project)?,
     };
     let options = Options {
         input,
@@ -171,7 +171,12 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<()> {
             report.train, report.valid
         );
     } else {
-        eprintln!("\nnext: {}", global.command("train-bi"));
+        eprintln!(
+            "\nnext: {}, and you can talk; {} and {} make the answers better, and say by how much",
+            global.command("build-index"),
+            global.command("train-bi"),
+            global.command("train-cross")
+        );
     }
     Ok(())
 }

@@ -32,7 +32,7 @@ pub struct Args {
 #[group(id = "own", multiple = true)]
 struct Own {
     /// BERT or DistilBERT to start from: `built-in`, a folder, or a name on the Hugging Face hub
-    #[arg(long, value_name = "ENCODER", default_value_t = training::default_encoder())]
+    #[arg(long, value_name = "ENCODER", default_value_t = builtin::ENCODER.to_owned())]
     encoder: String,
 
     /// Passes over the training exchanges

@@ -5,7 +5,6 @@ use std::path::Path;
 use clap::ValueEnum;
 use clap::builder::RangedU64ValueParser;
 
-use homer::builtin::{self, Builtin};
 use homer::error::{Error, Remedy, Step};
 use homer::hf::tensors;
 use homer::train::run::{Outcome, Run, Start};
@@ -139,14 +138,6 @@ fn share(text: &str) -> Result<f64, String> {
 /// A count of `least` or more.
 pub fn at_least(least: u64) -> RangedU64ValueParser<usize> {
     RangedU64ValueParser::new().range(least..=1 << 32)
-}
-
-/// The encoder to start from where none is named: the built-in one, if it is there.
-pub fn default_encoder() -> String {
-    match Builtin::find().encoder() {
-        Some(_) => builtin::ENCODER.into(),
-        None => BiSettings::default().encoder,
-    }
 }
 
 /// What else there is, for who takes the defaults.

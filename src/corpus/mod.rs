@@ -11,6 +11,7 @@ mod folder;
 mod material;
 pub mod pairs;
 pub mod pick;
+#[cfg(feature = "plots")]
 pub mod picture;
 pub mod prepare;
 pub mod read;

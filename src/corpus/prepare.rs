@@ -12,7 +12,7 @@ use super::report::Report;
 use super::scenes::Speaker;
 use super::script::Script;
 use super::split::{Part, Split, split};
-use super::{folder, pick, picture};
+use super::{folder, pick};
 use crate::dialogue::Exchange;
 use crate::error::{IoContext, Remedy, Result, Setting};
 use crate::files;
@@ -105,7 +105,9 @@ pub fn prepare(options: &Options, folder: &Path) -> Result<Report> {
             use std::io::Write;
             write!(out, "{report}").at("write", &text)
         })?;
-        picture::draw(&report, &new.join("report.png"))
+        #[cfg(feature = "plots")]
+        super::picture::draw(&report, &new.join("report.png"))?;
+        Ok(())
     })?;
     Ok(report)
 }

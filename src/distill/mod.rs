@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, IoContext, Remedy, Result, Setting};
 use crate::fingerprint::Fnv;
+use crate::folder::Folder;
 use crate::hf::folder::make_encoder;
 use crate::hf::hub;
 use crate::hf::tensors::Precision;
@@ -78,7 +79,7 @@ impl Default for StudentSettings {
 }
 
 /// What was kept, and how well the student does.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Distilled {
     /// Parameters of teacher and student.
     pub parameters: [usize; 2],
@@ -95,7 +96,7 @@ pub struct Distilled {
     /// How the training ended; scores are mean cosines to the teacher on held-out texts.
     pub outcome: Outcome,
     /// The teacher's folder.
-    pub teacher: PathBuf,
+    pub teacher: Folder,
 }
 
 /// The run of a student that is to be `out`: a folder beside it.

@@ -6,6 +6,7 @@
 
 pub mod cases;
 pub mod contest;
+#[cfg(feature = "plots")]
 pub mod picture;
 pub mod rankers;
 pub mod report;

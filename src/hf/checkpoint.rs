@@ -9,9 +9,9 @@ use serde::Deserialize;
 
 pub use super::tensors::{Precision, write_safetensors};
 
-use super::tensors::{Stored, read_pickle, read_safetensors};
+use super::tensors::{Stored, parse_safetensors, read_pickle};
 use crate::error::{Error, Remedy, Result};
-use crate::files;
+use crate::folder::Folder;
 use crate::nn::config::{Config, Family};
 use crate::nn::weights::{Spec, Values, Weights, encoder_specs};
 
@@ -79,12 +79,15 @@ const SAFETENSORS: &str = "model.safetensors";
 const SHARDS: &str = "model.safetensors.index.json";
 const PICKLE: &str = "pytorch_model.bin";
 
-/// The file that a model folder's weights are read from, if it has one.
+/// The name of the file that a model folder's weights are read from, if it has one.
+pub fn weights_name(folder: &Folder) -> Option<&'static str> {
+    let names = [SAFETENSORS, SHARDS, PICKLE];
+    names.into_iter().find(|name| folder.has(name))
+}
+
+/// The file that the weights of a model folder on disk are read from, if it has one.
 pub fn weights_file(folder: &Path) -> Option<PathBuf> {
-    [SAFETENSORS, SHARDS, PICKLE]
-        .map(|name| folder.join(name))
-        .into_iter()
-        .find(|path| path.exists())
+    weights_name(&folder.into()).map(|name| folder.join(name))
 }
 
 #[derive(Deserialize)]
@@ -98,20 +101,20 @@ impl Checkpoint {
     ///
     /// # Errors
     /// There are none, or a file is damaged, with its name.
-    pub fn open(folder: &Path) -> Result<Self> {
-        let Some(path) = weights_file(folder) else {
+    pub fn open(folder: impl Into<Folder>) -> Result<Self> {
+        let folder = &folder.into();
+        let Some(name) = weights_name(folder) else {
             return Err(Error::model(
-                folder,
+                folder.to_path_buf(),
                 format!("no weights in it: no {SAFETENSORS} and no {PICKLE}"),
                 Remedy::None,
             ));
         };
-        let stored = if path.ends_with(SHARDS) {
-            read_shards(folder, &path)?
-        } else if path.ends_with(PICKLE) {
-            read_pickle(&path)?
-        } else {
-            read_safetensors(&path)?
+        let path = folder.path(name);
+        let stored = match name {
+            SHARDS => read_shards(folder)?,
+            PICKLE => read_pickle(&path)?,
+            _ => parse_safetensors(&folder.map(name)?, &path)?,
         };
         let tensors: BTreeMap<_, _> = stored
             .into_iter()
@@ -278,19 +281,19 @@ fn modern(name: &str) -> String {
 }
 
 /// The tensors of all files that a shard index names.
-fn read_shards(folder: &Path, index: &Path) -> Result<Vec<Stored>> {
-    let shards: Shards = files::read_json(index)?;
+fn read_shards(folder: &Folder) -> Result<Vec<Stored>> {
+    let shards: Shards = folder.json(SHARDS)?;
     let names: BTreeSet<_> = shards.weight_map.into_values().collect();
     let mut tensors = Vec::new();
     for name in names {
         if Path::new(&name).file_name() != Some(name.as_ref()) {
             return Err(Error::model(
-                index,
+                folder.path(SHARDS),
                 format!("{name:?} is not the name of a file beside it"),
                 Remedy::None,
             ));
         }
-        tensors.extend(read_safetensors(&folder.join(name))?);
+        tensors.extend(parse_safetensors(&folder.map(&name)?, &folder.path(&name))?);
     }
     Ok(tensors)
 }

@@ -11,6 +11,7 @@ use super::tensors::{Precision, write_safetensors};
 use super::tokenizer::Tokenizer;
 use crate::error::{Error, Result};
 use crate::files;
+use crate::folder::Folder;
 use crate::nn::config::{Config, Family};
 use crate::nn::head::{head_specs, pooler_specs};
 use crate::nn::weights::{Spec, Values, Weights, encoder_specs};
@@ -123,11 +124,11 @@ pub fn save_cross_encoder(
 ///
 /// # Errors
 /// A file is malformed.
-pub fn model_settings(folder: &Path) -> Result<ModelSettings> {
+pub fn model_settings(folder: impl Into<Folder>) -> Result<ModelSettings> {
+    let folder = folder.into();
     let read = |name: &str| {
-        let path = folder.join(name);
-        if path.exists() {
-            files::read_json::<Value>(&path)
+        if folder.has(name) {
+            folder.json::<Value>(name)
         } else {
             Ok(Value::Null)
         }
@@ -138,10 +139,7 @@ pub fn model_settings(folder: &Path) -> Result<ModelSettings> {
         mode => mode == "mean",
     };
     if !mean {
-        tracing::warn!(
-            "{} was made for another pooling than the mean, which homer uses",
-            folder.display()
-        );
+        tracing::warn!("{folder} was made for another pooling than the mean, which homer uses");
     }
     // Where there is no limit, the tokenizer's is a number that no integer holds.
     let max_length = read("sentence_bert_config.json")?["max_seq_length"]

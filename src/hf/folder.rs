@@ -1,10 +1,9 @@
 //! A model folder read whole: architecture, weights, tokenizer, settings.
 
-use std::path::Path;
-
 use super::checkpoint::Checkpoint;
 use super::tokenizer::Tokenizer;
 use crate::error::{Error, Remedy, Result};
+use crate::folder::Folder;
 use crate::nn::config::Config;
 use crate::nn::device::Compute;
 use crate::nn::encoder::Encoder;
@@ -28,26 +27,24 @@ impl ModelFolder {
     /// # Errors
     /// A file is missing or damaged, the family is unknown, or the tokenizer has more entries than
     /// the encoder has embeddings.
-    pub fn open(folder: &Path) -> Result<Self> {
-        if !folder.is_dir() {
+    pub fn open(folder: impl Into<Folder>) -> Result<Self> {
+        let folder = &folder.into();
+        if !folder.is_there() {
             return Err(Error::model(
-                folder,
+                folder.to_path_buf(),
                 "there is no such model folder",
                 Remedy::None,
             ));
         }
-        let config = Config::read(&folder.join("config.json"))?;
+        let config = Config::read(folder)?;
         let checkpoint = Checkpoint::open(folder)?;
         if let Some(others) = checkpoint.left_out(&[]) {
-            tracing::info!(
-                "{}: beside the encoder, it holds {others}",
-                folder.display()
-            );
+            tracing::info!("{folder}: beside the encoder, it holds {others}");
         }
         let tokenizer = Tokenizer::load(folder)?;
         if tokenizer.entries() > config.vocab {
             return Err(Error::model(
-                folder,
+                folder.to_path_buf(),
                 format!(
                     "its tokenizer has {} entries, its encoder embeds {}: these files are of two models",
                     tokenizer.entries(),

@@ -3,14 +3,11 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use hf_hub::api::sync::{ApiBuilder, ApiError, ApiRepo};
-use hf_hub::{Cache, Repo};
-
 use super::checkpoint::weights_file;
 use crate::builtin;
-use crate::builtin::Builtin;
 use crate::error::{Error, Remedy, Result, Setting};
-use crate::watch::{Unit, Watch};
+use crate::folder::Folder;
+use crate::watch::Watch;
 
 /// What the environment says about the hub.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,27 +59,24 @@ impl HubEnv {
 /// # Errors
 /// What looks like a path is not a model folder, or the model is not in the cache and cannot be
 /// downloaded; the error says what was tried and how to go on without the internet.
-pub fn resolve(encoder: &str, watch: &mut dyn Watch) -> Result<PathBuf> {
+pub fn resolve(encoder: &str, watch: &mut dyn Watch) -> Result<Folder> {
     if encoder == builtin::ENCODER {
-        return Builtin::find().encoder().ok_or_else(|| Error::Hub {
-            what: "the built-in encoder is neither beside the program nor beside its sources"
-                .into(),
-            remedy: Remedy::choose_like(Setting::Encoder, "distilbert-base-uncased"),
-        });
+        return Ok(builtin::encoder());
     }
-    resolve_in(&HubEnv::from_process(), encoder, watch)
+    resolve_in(&HubEnv::from_process(), encoder, watch).map(Folder::from)
 }
 
 /// The folder that `encoder` names, if nothing has to be downloaded for it.
-pub fn local(encoder: &str) -> Option<PathBuf> {
+pub fn local(encoder: &str) -> Option<Folder> {
     if encoder == builtin::ENCODER {
-        return Builtin::find().encoder();
+        return Some(builtin::encoder());
     }
     let env = HubEnv {
         offline: true,
         ..HubEnv::from_process()
     };
-    resolve_in(&env, encoder, &mut ()).ok()
+    let found = resolve_in(&env, encoder, &mut ());
+    found.ok().map(Folder::from)
 }
 
 /// [`resolve`] in a given environment.
@@ -118,7 +112,15 @@ pub fn resolve_in(env: &HubEnv, encoder: &str, watch: &mut dyn Watch) -> Result<
             "it is not in the cache with all its files, and HF_HUB_OFFLINE is set",
         ));
     }
-    download(env, encoder, watch)
+    #[cfg(feature = "hub")]
+    return super::download::download(env, encoder, watch);
+    #[cfg(not(feature = "hub"))]
+    {
+        let _ = watch;
+        let what =
+            "it is not in the cache with all its files, and this homer was built without the hub";
+        Err(failed(env, encoder, what))
+    }
 }
 
 /// Whether it was meant as a path: it begins like one, or the folder that it would be in exists.
@@ -146,158 +148,18 @@ fn cached(env: &HubEnv, id: &str) -> Option<PathBuf> {
 }
 
 fn cache_folder(env: &HubEnv, id: &str) -> PathBuf {
-    env.cache.join(Repo::model(id.to_owned()).folder_name())
+    env.cache.join(format!("models--{}", id.replace('/', "--")))
 }
 
-fn is_complete(folder: &Path) -> bool {
+pub(super) fn is_complete(folder: &Path) -> bool {
     let has = |name: &str| folder.join(name).exists();
     has("config.json")
         && weights_file(folder).is_some()
         && (has("tokenizer.json") || has("vocab.txt"))
 }
 
-/// What is downloaded; of each line the first file that the model has.
-const NEEDED: [&[&str]; 3] = [
-    &["config.json"],
-    &["tokenizer.json", "vocab.txt"],
-    &["model.safetensors", "pytorch_model.bin"],
-];
-
-/// What is downloaded where the model has it.
-const WELCOME: [&str; 3] = [
-    "tokenizer_config.json",
-    "sentence_bert_config.json",
-    "1_Pooling/config.json",
-];
-
-fn download(env: &HubEnv, id: &str, watch: &mut dyn Watch) -> Result<PathBuf> {
-    // hf-hub links files by relative paths, for which it must know the whole path.
-    let cache = std::path::absolute(&env.cache)
-        .map_err(|source| failed(env, id, &format!("no place for the cache: {source}")))?;
-    let mut builder = ApiBuilder::from_cache(Cache::new(cache))
-        .with_endpoint(env.endpoint.clone())
-        .with_user_agent("homer", env!("CARGO_PKG_VERSION"));
-    if let Some(token) = &env.token {
-        builder = builder.with_token(Some(token.clone()));
-    }
-    let repo = builder
-        .build()
-        .map_err(|source| failed(env, id, &source.to_string()))?
-        .model(id.to_owned());
-
-    // What can be missing comes first, and the weights last: when they are there, all is.
-    let mut folder = PathBuf::new();
-    for name in WELCOME {
-        watch.go_on()?;
-        fetch(&repo, name, watch).map_err(|why| why.tell(env, id, name))?;
-    }
-    for names in NEEDED {
-        watch.go_on()?;
-        let mut found = None;
-        for name in names {
-            found = fetch(&repo, name, watch).map_err(|why| why.tell(env, id, name))?;
-            if found.is_some() {
-                break;
-            }
-        }
-        let Some(path) = found else {
-            let names = names.join(" and no ");
-            return Err(failed(
-                env,
-                id,
-                &format!("it has no {names} there, or there is no such model"),
-            ));
-        };
-        folder = path.parent().map(Path::to_path_buf).unwrap_or_default();
-    }
-    if !is_complete(&folder) {
-        return Err(failed(env, id, "it changed during the download; try again"));
-    }
-    Ok(folder)
-}
-
-/// Why a file could not be had.
-enum Fetch {
-    Api(ApiError),
-    Length { is: u64, should: u64 },
-}
-
-impl Fetch {
-    fn tell(self, env: &HubEnv, id: &str, name: &str) -> Error {
-        let why = match self {
-            Self::Api(ApiError::RequestError(source)) => match *source {
-                ureq::Error::StatusCode(status @ (401 | 403)) => format!(
-                    "http status: {status}; there is no such model, or it is private and HF_TOKEN does not open it"
-                ),
-                source => source.to_string(),
-            },
-            Self::Api(source) => source.to_string(),
-            Self::Length { is, should } => {
-                format!("{is} bytes came instead of {should}; try again")
-            }
-        };
-        failed(env, id, &format!("{name}: {why}"))
-    }
-}
-
-/// Downloads a file into the cache; `None` when the model has none of that name.
-fn fetch(
-    repo: &ApiRepo,
-    name: &str,
-    watch: &mut dyn Watch,
-) -> std::result::Result<Option<PathBuf>, Fetch> {
-    let mut total = 0;
-    let report = Told {
-        file: name,
-        done: 0,
-        total: &mut total,
-        watch,
-    };
-    let path = match repo.download_with_progress(name, report) {
-        Ok(path) => path,
-        Err(ApiError::RequestError(source)) if matches!(*source, ureq::Error::StatusCode(404)) => {
-            return Ok(None);
-        }
-        Err(source) => return Err(Fetch::Api(source)),
-    };
-    // hf-hub takes what came for the whole file; a connection that ended early must not.
-    let is = fs::metadata(&path).map_or(0, |file| file.len());
-    if is == total {
-        return Ok(Some(path));
-    }
-    if let Ok(blob) = fs::canonicalize(&path) {
-        let _ = fs::remove_file(blob);
-    }
-    let _ = fs::remove_file(&path);
-    Err(Fetch::Length { is, should: total })
-}
-
-/// hf-hub's progress, told on.
-struct Told<'a> {
-    file: &'a str,
-    done: u64,
-    total: &'a mut u64,
-    watch: &'a mut dyn Watch,
-}
-
-impl hf_hub::api::Progress for Told<'_> {
-    fn init(&mut self, size: usize, _: &str) {
-        self.done = 0;
-        *self.total = size as u64;
-        let what = format!("downloading {}", self.file);
-        self.watch.stage(&what, *self.total, Unit::Bytes);
-    }
-
-    fn update(&mut self, size: usize) {
-        self.done += size as u64;
-        self.watch.advance(self.done);
-    }
-
-    fn finish(&mut self) {}
-}
-
 /// What was tried, why it failed, and how to go on.
-fn failed(env: &HubEnv, id: &str, why: &str) -> Error {
+pub(super) fn failed(env: &HubEnv, id: &str, why: &str) -> Error {
     let tried = if env.offline {
         String::new()
     } else {

@@ -6,6 +6,8 @@
 //! - [`testing`]: tiny folders to test with.
 
 pub mod checkpoint;
+#[cfg(feature = "hub")]
+mod download;
 pub mod export;
 pub mod folder;
 pub mod hub;

@@ -1,19 +1,17 @@
 //! Files of named tensors: safetensors, read in place and written; PyTorch's own, read.
 
 use std::borrow::Cow;
-use std::fs::File;
 use std::io::Write;
 use std::path::Path;
-use std::sync::Arc;
 
 use candle_core::DType;
 use candle_core::pickle::PthTensors;
-use memmap2::Mmap;
 use safetensors::{Dtype, SafeTensors};
 use serde_json::{Map, Value, json};
 
 use crate::error::{Error, IoContext, Remedy, Result, Setting};
 use crate::files;
+use crate::folder::Bytes;
 use crate::nn::weights::Values;
 
 /// A tensor as it lies in a file.
@@ -43,10 +41,14 @@ pub enum Precision {
 /// The file cannot be read, is damaged or cut short, or holds floats of a type that homer does
 /// not know.
 pub fn read_safetensors(path: &Path) -> Result<Vec<Stored>> {
-    let file = File::open(path).at("read", path)?;
-    // SAFETY: homer replaces files by renaming and never writes into one; whoever else changes
-    // the file underneath us gets other numbers.
-    let map = Arc::new(unsafe { Mmap::map(&file) }.at("read", path)?);
+    parse_safetensors(&Bytes::map(path)?, path)
+}
+
+/// What [`read_safetensors`] makes of the bytes of `path`.
+///
+/// # Errors
+/// As [`read_safetensors`].
+pub fn parse_safetensors(map: &Bytes, path: &Path) -> Result<Vec<Stored>> {
     let damaged = |why: String| {
         Error::model(
             path,
@@ -55,7 +57,7 @@ pub fn read_safetensors(path: &Path) -> Result<Vec<Stored>> {
         )
     };
     let (header, metadata) =
-        SafeTensors::read_metadata(&map).map_err(|source| damaged(source.to_string()))?;
+        SafeTensors::read_metadata(map).map_err(|source| damaged(source.to_string()))?;
     let mut names = metadata.offset_keys();
     names.sort();
     let mut tensors = Vec::with_capacity(names.len());
@@ -72,9 +74,9 @@ pub fn read_safetensors(path: &Path) -> Result<Vec<Stored>> {
             .get(start..end)
             .ok_or_else(|| damaged(format!("{name} ends past the end of the file")))?;
         let values = match info.dtype {
-            Dtype::F32 => Some(in_place(&map, start, end, DType::F32)),
-            Dtype::F16 => Some(in_place(&map, start, end, DType::F16)),
-            Dtype::BF16 => Some(in_place(&map, start, end, DType::BF16)),
+            Dtype::F32 => Some(in_place(map, start, end, DType::F32)),
+            Dtype::F16 => Some(in_place(map, start, end, DType::F16)),
+            Dtype::BF16 => Some(in_place(map, start, end, DType::BF16)),
             Dtype::F64 => Some(convert(bytes, |b| f64::from_le_bytes(b) as f32)),
             Dtype::BOOL
             | Dtype::U8
@@ -104,11 +106,11 @@ pub fn read_safetensors(path: &Path) -> Result<Vec<Stored>> {
 }
 
 /// Values where they lie, or a copy where they are not aligned for their type.
-fn in_place(map: &Arc<Mmap>, start: usize, end: usize, dtype: DType) -> Values {
+fn in_place(map: &Bytes, start: usize, end: usize, dtype: DType) -> Values {
     let size = dtype.size_in_bytes();
     if start.is_multiple_of(size) {
         return Values::Mapped {
-            map: Arc::clone(map),
+            map: map.clone(),
             start,
             len: (end - start) / size,
             dtype,

@@ -5,7 +5,6 @@
 
 mod cut;
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
@@ -20,6 +19,7 @@ use tokenizers::{AddedToken, Model as _};
 use crate::dialogue::Query;
 use crate::error::{Error, IoContext, Remedy, Result, Setting};
 use crate::files;
+use crate::folder::Folder;
 use crate::nn::packed::Tokens;
 
 /// A query's tokens, and those of the turn before it where there is one.
@@ -61,30 +61,30 @@ impl Tokenizer {
     ///
     /// # Errors
     /// Neither file is there or readable, or `[CLS]`, `[SEP]`, `[PAD]` or `[UNK]` is not in it.
-    pub fn load(folder: &Path) -> Result<Self> {
-        let settings_path = folder.join("tokenizer_config.json");
-        let settings = if settings_path.exists() {
+    pub fn load(folder: impl Into<Folder>) -> Result<Self> {
+        let folder = folder.into();
+        let settings = if folder.has("tokenizer_config.json") {
             // An object and nothing else: what is saved later is added to it.
-            Value::Object(files::read_json(&settings_path)?)
+            Value::Object(folder.json("tokenizer_config.json")?)
         } else {
             json!({})
         };
-        let vocab_path = folder.join("vocab.txt");
-        let vocab = if vocab_path.exists() {
-            Some(read_text(&vocab_path)?)
+        let vocab_path = folder.path("vocab.txt");
+        let vocab = if folder.has("vocab.txt") {
+            let text = String::from_utf8(folder.read("vocab.txt")?.into_owned());
+            Some(text.map_err(|_| wrong(&vocab_path, "not UTF-8"))?)
         } else {
             None
         };
-        let path = folder.join("tokenizer.json");
-        if path.exists() {
-            let bytes = fs::read(&path).at("read", &path)?;
-            let inner = tokenizers::Tokenizer::from_bytes(&bytes)
+        if folder.has("tokenizer.json") {
+            let path = folder.path("tokenizer.json");
+            let inner = tokenizers::Tokenizer::from_bytes(folder.read("tokenizer.json")?)
                 .map_err(|source| wrong(&path, format!("not a tokenizer: {source}")))?;
             return Self::new(inner, settings, vocab).map_err(|what| wrong(&path, what));
         }
         let Some(vocab) = vocab else {
             return Err(wrong(
-                folder,
+                &folder.to_path_buf(),
                 "no tokenizer.json and no vocab.txt in it: copy one of them from where the encoder came from",
             ));
         };
@@ -353,10 +353,6 @@ fn no_token(name: &str) -> String {
 
 fn wrong(path: &Path, what: impl Into<String>) -> Error {
     Error::model(path, what, Remedy::None)
-}
-
-fn read_text(path: &Path) -> Result<String> {
-    fs::read_to_string(path).at("read", path)
 }
 
 fn write_text(path: PathBuf, text: &str) -> Result<()> {

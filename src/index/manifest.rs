@@ -8,7 +8,8 @@ use serde_json::Value;
 
 use super::{Calibration, MANIFEST, REPLIES, VECTORS};
 use crate::error::{Error, Remedy, Result, Step};
-use crate::{files, fingerprint};
+use crate::files;
+use crate::folder::Folder;
 
 /// The number of the layout; a folder of another number is refused.
 const FORMAT: u64 = 2;
@@ -23,9 +24,9 @@ pub struct Provenance {
     /// Weight of the queries that a reply answered in its vector, see [`super::blend`].
     #[serde(default)]
     pub query_weight: f32,
-    /// [`fingerprint::of_file`] of the bi-encoder's weights.
+    /// [Fingerprint](crate::fingerprint) of the bi-encoder's weights.
     pub bi_encoder: String,
-    /// [`fingerprint::of_file`] of the pool.
+    /// [Fingerprint](crate::fingerprint) of the pool.
     pub pool: String,
     /// What validation says about scores; `None` where there was too little of it.
     pub calibration: Option<Calibration>,
@@ -45,7 +46,7 @@ pub struct Manifest {
     pub width: usize,
     /// How its values are stored.
     pub dtype: String,
-    /// [`fingerprint::of_file`] of the other files of the folder, by name.
+    /// [Fingerprint](crate::fingerprint) of the other files of the folder, by name.
     pub files: BTreeMap<String, String>,
     /// How the persona did in its last test, as far as there was one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -83,7 +84,7 @@ impl Manifest {
             replies,
             width,
             dtype: DTYPE.into(),
-            files: fingerprints(folder)?,
+            files: fingerprints(&folder.into())?,
             evaluation: None,
         })
     }
@@ -93,16 +94,17 @@ impl Manifest {
     /// # Errors
     /// [`Error::NotMade`] where there is none; [`Error::Model`] where it is damaged or of another
     /// version, or a file is not the one that was written with it.
-    pub fn read(folder: &Path) -> Result<Self> {
-        let path = folder.join(MANIFEST);
-        if !path.is_file() {
+    pub fn read(folder: impl Into<Folder>) -> Result<Self> {
+        let folder = &folder.into();
+        let path = folder.path(MANIFEST);
+        if !folder.has(MANIFEST) {
             return Err(Error::NotMade {
                 what: "index",
                 path: folder.to_path_buf(),
                 remedy: Remedy::Make(Step::BuildIndex),
             });
         }
-        let value: Value = match files::read_json(&path) {
+        let value: Value = match folder.json(MANIFEST) {
             Err(Error::Model { what, .. }) => return Err(damaged(&path, &what)),
             read => read?,
         };
@@ -119,24 +121,24 @@ impl Manifest {
             return Err(damaged(&path, &what));
         }
         for name in [REPLIES, VECTORS] {
-            if !folder.join(name).is_file() {
-                return Err(damaged(&folder.join(name), "missing"));
+            if !folder.has(name) {
+                return Err(damaged(&folder.path(name), "missing"));
             }
         }
         for (name, found) in fingerprints(folder)? {
             if manifest.files.get(&name) != Some(&found) {
                 let what = "cut short, changed, or of another index than its manifest.json";
-                return Err(damaged(&folder.join(name), what));
+                return Err(damaged(&folder.path(&name), what));
             }
         }
         Ok(manifest)
     }
 }
 
-fn fingerprints(folder: &Path) -> Result<BTreeMap<String, String>> {
+fn fingerprints(folder: &Folder) -> Result<BTreeMap<String, String>> {
     [REPLIES, VECTORS]
         .into_iter()
-        .map(|name| Ok((name.to_owned(), fingerprint::of_file(&folder.join(name))?)))
+        .map(|name| Ok((name.to_owned(), folder.fingerprint(name)?)))
         .collect()
 }
 

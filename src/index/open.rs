@@ -1,26 +1,24 @@
 //! Reading an index where it lies: the files are mapped, and only what is touched is read.
 
-use std::fs::File;
 use std::ops::Range;
-use std::path::{Path, PathBuf};
 
 use half::f16;
-use memmap2::Mmap;
 use safetensors::{Dtype, SafeTensors};
 
 use super::manifest::{Manifest, damaged};
 use super::search::Hit;
 use super::{Entry, REPLIES, VECTORS, records, search};
-use crate::error::{IoContext, Result};
+use crate::error::Result;
+use crate::folder::{Bytes, Folder};
 
 /// An index on disk, mapped.
 pub struct Index {
     manifest: Manifest,
-    folder: PathBuf,
-    tensors: Mmap,
+    folder: Folder,
+    tensors: Bytes,
     vectors: Range<usize>,
     offsets: Range<usize>,
-    records: Mmap,
+    records: Bytes,
 }
 
 impl Index {
@@ -29,25 +27,25 @@ impl Index {
     /// # Errors
     /// [`Error::NotMade`] where there is none; [`Error::Model`] where the files are damaged, cut
     /// short, of another version or do not fit each other.
-    pub fn open(folder: &Path) -> Result<Self> {
-        let manifest = Manifest::read(folder)?;
-        let path = folder.join(VECTORS);
-        let tensors = map(&path)?;
+    pub fn open(folder: impl Into<Folder>) -> Result<Self> {
+        let folder = folder.into();
+        let manifest = Manifest::read(&folder)?;
+        let path = folder.path(VECTORS);
+        let tensors = folder.map(VECTORS)?;
         let (vectors, offsets) =
             locate(&tensors, &manifest).map_err(|what| damaged(&path, &what))?;
-        let path = folder.join(REPLIES);
         let index = Self {
             manifest,
-            folder: folder.to_path_buf(),
             tensors,
             vectors,
             offsets,
-            records: map(&path)?,
+            records: folder.map(REPLIES)?,
+            folder,
         };
         let expected = index.offset(index.len());
         if expected != index.records.len() as u64 {
             let what = format!("{} bytes, where {expected} belong", index.records.len());
-            return Err(damaged(&path, &what));
+            return Err(damaged(&index.folder.path(REPLIES), &what));
         }
         Ok(index)
     }
@@ -83,7 +81,7 @@ impl Index {
                 self.manifest.width,
                 query.len()
             );
-            return Err(damaged(&self.folder, &what));
+            return Err(damaged(&self.folder.to_path_buf(), &what));
         }
         Ok(search::top_k(query, self.vectors(), k))
     }
@@ -104,7 +102,7 @@ impl Index {
             .and_then(records::parse)
             .map_err(|what| {
                 let what = format!("reply {}: {what}", row + 1);
-                damaged(&self.folder.join(REPLIES), &what)
+                damaged(&self.folder.path(REPLIES), &what)
             })
     }
 
@@ -162,11 +160,4 @@ fn locate(
         return Err("its vectors start at an odd byte".into());
     }
     Ok((vectors, offsets))
-}
-
-fn map(path: &Path) -> Result<Mmap> {
-    let file = File::open(path).at("read", path)?;
-    // SAFETY: homer never writes to an index in place: it is replaced as a whole folder, and a
-    // mapped file that was replaced stays as it was until it is closed.
-    unsafe { Mmap::map(&file) }.at("map", path)
 }

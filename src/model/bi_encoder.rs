@@ -5,6 +5,7 @@ use std::path::Path;
 use super::query;
 use crate::dialogue::Query;
 use crate::error::Result;
+use crate::folder::Folder;
 use crate::hf::checkpoint::Precision;
 use crate::hf::export::{model_settings, save_bi_encoder};
 use crate::hf::folder::ModelFolder;
@@ -67,7 +68,8 @@ impl BiEncoder {
     ///
     /// # Errors
     /// The folder is damaged or holds another kind of model, see [`ModelFolder::open`].
-    pub fn load(folder: &Path, compute: &Compute) -> Result<Self> {
+    pub fn load(folder: impl Into<Folder>, compute: &Compute) -> Result<Self> {
+        let folder = &folder.into();
         let opened = ModelFolder::open(folder)?;
         let settings = model_settings(folder)?;
         Ok(Self {

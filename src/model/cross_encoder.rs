@@ -5,6 +5,7 @@ use std::path::Path;
 use super::bi_encoder::within;
 use crate::dialogue::Query;
 use crate::error::{Error, Remedy, Result};
+use crate::folder::Folder;
 use crate::hf::checkpoint::Precision;
 use crate::hf::export::{model_settings, save_cross_encoder};
 use crate::hf::folder::ModelFolder;
@@ -34,13 +35,14 @@ impl CrossEncoder {
     ///
     /// # Errors
     /// The folder is damaged or holds no such head: a random one would score at random.
-    pub fn load(folder: &Path, compute: &Compute) -> Result<Self> {
+    pub fn load(folder: impl Into<Folder>, compute: &Compute) -> Result<Self> {
+        let folder = &folder.into();
         let opened = ModelFolder::open(folder)?;
         let settings = model_settings(folder)?;
         let specs = head_specs(&opened.config);
         let Some(head) = opened.checkpoint.named(&specs)? else {
             return Err(Error::model(
-                folder,
+                folder.to_path_buf(),
                 "this model has no head that scores pairs: it is not a cross-encoder",
                 Remedy::None,
             ));

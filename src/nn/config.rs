@@ -1,11 +1,9 @@
 //! The architecture of an encoder, read from Hugging Face's `config.json`.
 
-use std::path::Path;
-
 use serde_json::Value;
 
 use crate::error::{Error, Remedy, Result};
-use crate::files;
+use crate::folder::Folder;
 
 /// The two families of checkpoints that homer reads; they differ in names and in two details.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,8 +50,10 @@ impl Config {
     /// The file is missing or malformed, the family is neither BERT nor DistilBERT, a size is
     /// missing or contradicts another, or a setting asks for what homer does not compute
     /// (another activation than erf GELU, relative positions).
-    pub fn read(path: &Path) -> Result<Self> {
-        let raw: Value = files::read_json(path)?;
+    pub fn read(folder: impl Into<Folder>) -> Result<Self> {
+        let folder = folder.into();
+        let raw: Value = folder.json("config.json")?;
+        let path = folder.path("config.json");
         Self::from_json(raw).map_err(|what| Error::model(path, what, Remedy::None))
     }
 

@@ -4,13 +4,12 @@
 //! Face's own for the family, without the prefix (`bert.`, `distilbert.`) that heads put in front.
 
 use std::borrow::Cow;
-use std::sync::Arc;
 
 use candle_core::DType;
-use memmap2::Mmap;
 
 use super::config::{Config, Family};
 use crate::error::{Error, Result};
+use crate::folder::Bytes;
 
 /// Name, shape and treatment of one parameter.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,7 +53,7 @@ pub enum Values {
     /// In a mapped file: `len` values of `dtype` from byte `start`, aligned for their type.
     Mapped {
         /// The file.
-        map: Arc<Mmap>,
+        map: Bytes,
         /// First byte.
         start: usize,
         /// Number of values.

@@ -9,7 +9,6 @@ use crate::index::manifest::{Manifest, Provenance};
 use crate::index::{build, calibrate};
 use crate::model::bi_encoder::BiEncoder;
 use crate::nn::device::Compute;
-use crate::train::run::require_bi_encoder;
 use crate::watch::Watch;
 
 /// What can be chosen about an index.
@@ -30,11 +29,12 @@ impl Default for IndexSettings {
     }
 }
 
-/// Embeds every distinct reply of the pool by the project's bi-encoder and puts the index in its
+/// Embeds every distinct reply of the pool by the project's bi-encoder, else the encoder that comes
+/// with homer, and puts the index in its
 /// place, see [`build::build`].
 ///
 /// # Errors
-/// [`Error::NotMade`] where there is no dialogue or no bi-encoder; [`Error::Interrupted`]; there is
+/// [`Error::NotMade`] where there is no dialogue; [`Error::Interrupted`]; there is
 /// no reply, the bi-encoder fails, or the folder cannot be written.
 pub fn build_index(
     project: &Project,
@@ -50,13 +50,13 @@ pub fn build_index(
     }
     let compute = Compute::choose(settings.gpu)?;
     let dataset = Dataset::load(&project.exchanges())?;
-    let trained = require_bi_encoder(&project.bi_encoder_model())?;
+    let retriever = project.retriever()?;
     note_unfinished(&project.bi_encoder(), Step::TrainBi, watch);
-    let encoder = BiEncoder::load(&trained.folder, &compute)?;
+    let encoder = BiEncoder::load(&retriever.folder, &compute)?;
     let source = Provenance {
         character: dataset.settings.character.clone(),
         query_weight,
-        bi_encoder: fingerprint::of_file(&trained.weights)?,
+        bi_encoder: retriever.fingerprint,
         pool: fingerprint::of_file(&project.pool())?,
         calibration: calibrate::calibrate(&encoder, &dataset.valid)?,
     };

@@ -7,10 +7,8 @@ use super::lineup::lineup;
 use super::record::record;
 use super::test_set::{TestSet, TestSource};
 use super::{Project, note_unfinished};
-use crate::builtin::Builtin;
 use crate::error::{Result, Step};
 use crate::eval::cases::Cases;
-use crate::eval::picture;
 use crate::eval::report::{self, Answers, Evaluation};
 use crate::files;
 use crate::nn::device::Compute;
@@ -70,7 +68,7 @@ pub fn evaluate(
     note_unfinished(&project.bi_encoder(), Step::TrainBi, watch);
     note_unfinished(&project.cross_encoder(), Step::TrainCross, watch);
     let cases = Arc::new(Cases::new(&set.exchanges, settings.queries, settings.seed));
-    let systems = lineup(project, &Builtin::find(), &compute, &cases, watch)?;
+    let systems = lineup(project, &compute, &cases, watch)?;
     let (mut report, answers) = report::evaluate(&cases, &systems, settings.seed, watch)?;
     report.character.clone_from(&set.character);
     report.tested.clone_from(&set.name);
@@ -102,7 +100,8 @@ impl Tested {
             || figures.with_file_name(format!("{name}.png")),
             Path::to_path_buf,
         );
-        picture::draw(&self.report, &png)?;
+        #[cfg(feature = "plots")]
+        crate::eval::picture::draw(&self.report, &png)?;
         if self.own {
             record(project, &self.report)?;
         }

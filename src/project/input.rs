@@ -1,19 +1,21 @@
 //! Which script is meant when none is named.
 
 use std::fs;
+use std::io::Write;
 use std::path::PathBuf;
 
 use super::Project;
-use crate::builtin::{Builtin, SAMPLE_SCRIPT};
+use crate::builtin::{self, SAMPLE_SCRIPT};
 use crate::corpus::read::{data, is_table};
 use crate::error::{IoContext, Remedy, Result, Setting};
+use crate::files;
 
-/// The one CSV or TSV that the user put into `data/`, else the sample script: the one there, or
-/// the one that comes with homer.
+/// The one CSV or TSV that the user put into `data/`, else the sample script, which is put there
+/// from what comes with homer.
 ///
 /// # Errors
-/// There is none at all, or several of the user's: then they are listed.
-pub fn default_input(project: &Project, builtin: &Builtin) -> Result<PathBuf> {
+/// There are several of the user's: then they are listed; or the sample script cannot be written.
+pub fn default_input(project: &Project) -> Result<PathBuf> {
     let folder = project.data();
     let mut scripts: Vec<PathBuf> = Vec::new();
     if folder.is_dir() {
@@ -30,14 +32,12 @@ pub fn default_input(project: &Project, builtin: &Builtin) -> Result<PathBuf> {
     match own.as_slice() {
         [script] => Ok((*script).clone()),
         [] if sample.is_file() => Ok(sample),
-        [] => builtin.sample_script().ok_or_else(|| {
-            data(
-                &folder,
-                None,
-                "there is no script here",
-                Remedy::choose([Setting::Script]),
-            )
-        }),
+        [] => {
+            files::write_atomic(&sample, |out| {
+                out.write_all(builtin::sample_script()).at("write", &sample)
+            })?;
+            Ok(sample)
+        }
         several => {
             let names: Vec<String> = several
                 .iter()

@@ -1,12 +1,10 @@
 //! The systems that a project can be evaluated with: what needs no model, and what was trained.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde::Deserialize;
 
 use super::{Project, second_stage};
-use crate::builtin::Builtin;
 use crate::chat::Choice;
 use crate::chat::persona::SecondStage;
 use crate::error::Result;
@@ -14,13 +12,13 @@ use crate::eval::cases::Cases;
 use crate::eval::rankers::{BiRanker, Bm25Ranker, Chance, Input, Ranker, TfIdfRanker};
 use crate::eval::report::{Lineup, RerankingOf, System};
 use crate::eval::staged::{Staged, Stages};
-use crate::fingerprint;
+use crate::folder::Folder;
 use crate::hf::checkpoint::weights_file;
 use crate::hf::hub;
 use crate::model::bi_encoder::BiEncoder;
 use crate::nn::device::Compute;
 use crate::ranker::LinearRanker;
-use crate::train::run::{Run, require_bi_encoder};
+use crate::train::run::Run;
 use crate::watch::Watch;
 
 /// Every system that `project` has, for `cases`.
@@ -29,7 +27,6 @@ use crate::watch::Watch;
 /// A model is there but damaged; [`crate::error::Error::Interrupted`].
 pub fn lineup(
     project: &Project,
-    builtin: &Builtin,
     compute: &Compute,
     cases: &Arc<Cases>,
     watch: &mut dyn Watch,
@@ -38,15 +35,13 @@ pub fn lineup(
     lineup.add("chance", "chance", Box::new(Chance));
     lineup.add("tfidf", "TF-IDF", Box::new(TfIdfRanker::new(cases)));
     lineup.add("bm25", "BM25", Box::new(Bm25Ranker::new(cases)));
-    let Ok(trained) = require_bi_encoder(&project.bi_encoder_model()) else {
-        lineup.notes.push(format!(
-            "there is no bi-encoder in {}: what needs one is left out",
+    let retriever = project.retriever()?;
+    match retriever.own.then(|| untuned(project)) {
+        None => lineup.notes.push(format!(
+            "there is no bi-encoder in {}: the encoder that comes with homer retrieves",
             project.bi_encoder().display()
-        ));
-        return Ok(lineup);
-    };
-    match untuned(project) {
-        Ok(folder) => {
+        )),
+        Some(Ok(folder)) => {
             watch.note("embedding with the untuned encoder");
             let encoder = BiEncoder::load(&folder, compute)?;
             for (key, name, input) in [
@@ -60,21 +55,16 @@ pub fn lineup(
                 .comparisons
                 .extend([("untuned_query", "bi"), ("untuned", "bi")]);
         }
-        Err(note) => lineup.notes.push(note),
+        Some(Err(note)) => lineup.notes.push(note),
     }
     watch.go_on()?;
     watch.note("embedding with the bi-encoder");
-    let encoder = BiEncoder::load(&trained.folder, compute)?;
+    let encoder = BiEncoder::load(&retriever.folder, compute)?;
     let bi = BiRanker::embed(&encoder, cases, Input::Context)?;
-    let found = second_stage::find(
-        project,
-        builtin,
-        &fingerprint::of_file(&trained.weights)?,
-        compute,
-    )?;
+    let found = second_stage::find(project, &retriever.fingerprint, compute)?;
     let second = match weights_file(&project.cross_encoder_model()) {
         // The project's own is measured even where `ask` does not use it.
-        Some(_) if !found.own => Some(second_stage::trained(project, builtin, compute)?),
+        Some(_) if !found.own => Some(second_stage::trained(project, compute)?),
         _ => None,
     };
     lineup.stages(cases, bi, found.stage, second);
@@ -145,7 +135,7 @@ struct Named {
 
 /// The folder of the encoder that the bi-encoder was before training, or why there is none: it is
 /// not downloaded only to be compared with.
-fn untuned(project: &Project) -> std::result::Result<PathBuf, String> {
+fn untuned(project: &Project) -> std::result::Result<Folder, String> {
     let folder = project.bi_encoder();
     let begun: Begun = Run::settings(&folder).map_err(|_| {
         format!(

@@ -25,8 +25,11 @@ pub mod verdict;
 
 use std::path::Path;
 
-use crate::error::{Remedy, Step};
-use crate::train::run::is_unfinished;
+use crate::builtin;
+use crate::error::{Error, Remedy, Result, Step};
+use crate::folder::Folder;
+use crate::hf::checkpoint::{weights_file, weights_name};
+use crate::train::run::{Run, is_unfinished};
 use crate::watch::Watch;
 
 pub use build_index::build_index;
@@ -36,6 +39,45 @@ pub use prepare::prepare;
 pub use status::status;
 pub use train_bi::train_bi;
 pub use train_cross::train_cross;
+
+/// The bi-encoder that a project retrieves by.
+pub(crate) struct Retriever {
+    /// Its model folder.
+    pub folder: Folder,
+    /// Its weights' [`fingerprint`](crate::fingerprint).
+    pub fingerprint: String,
+    /// Whether it was trained here.
+    pub own: bool,
+}
+
+impl Project {
+    /// The bi-encoder that was trained here, else the encoder that comes with homer: it retrieves well
+    /// as it is.
+    ///
+    /// # Errors
+    /// [`Error::NotMade`] where a training was begun and has kept no model yet; a file cannot be read.
+    pub(crate) fn retriever(&self) -> Result<Retriever> {
+        let model = self.bi_encoder_model();
+        let own = weights_file(&model).is_some();
+        if !own && Run::can_resume(&self.bi_encoder()) {
+            return Err(Error::NotMade {
+                what: "bi-encoder",
+                path: model,
+                remedy: Remedy::Resume(Step::TrainBi),
+            });
+        }
+        let folder = match own {
+            true => Folder::from(model),
+            false => builtin::encoder(),
+        };
+        let weights = weights_name(&folder).unwrap_or_default();
+        Ok(Retriever {
+            fingerprint: folder.fingerprint(weights)?,
+            folder,
+            own,
+        })
+    }
+}
 
 /// Says if the model in the folder of a run is only the best so far.
 fn note_unfinished(run: &Path, step: Step, watch: &mut dyn Watch) {

@@ -1,15 +1,18 @@
 //! A persona from what training and `build-index` left on disk.
 
+use super::second_stage::Found;
 use super::{Project, second_stage};
-use crate::builtin::Builtin;
+use crate::builtin;
 use crate::chat::persona::Persona;
 use crate::chat::stages::Indexed;
 use crate::error::{Error, Remedy, Result, Step};
 use crate::fingerprint;
+use crate::folder::Folder;
+use crate::hf::checkpoint::weights_name;
 use crate::index::Index;
+use crate::index::manifest::Provenance;
 use crate::model::bi_encoder::BiEncoder;
 use crate::nn::device::Compute;
-use crate::train::run::require_bi_encoder;
 
 impl Project {
     /// The persona that answers here, on the CPU, see [`Persona::find`].
@@ -17,7 +20,7 @@ impl Project {
     /// # Errors
     /// As [`Persona::load`].
     pub fn persona(&self) -> Result<Persona> {
-        Persona::find(self, &Builtin::find(), &Compute::Fast, true)
+        Persona::find(self, &Compute::Fast, true)
     }
 }
 
@@ -27,68 +30,83 @@ impl Persona {
     ///
     /// # Errors
     /// As [`Persona::load`].
-    pub fn find(
-        project: &Project,
-        builtin: &Builtin,
-        compute: &Compute,
-        rerank: bool,
-    ) -> Result<Self> {
-        let own = project.has_persona() || !project.root().is_dir();
-        match builtin.persona().filter(|_| !own).map(Project::new) {
-            Some(persona) => Ok(Self {
-                built_in: true,
-                ..Self::load(&persona, builtin, compute, rerank)?
-            }),
-            None => Self::load(project, builtin, compute, rerank),
+    pub fn find(project: &Project, compute: &Compute, rerank: bool) -> Result<Self> {
+        if project.has_persona() || !project.root().is_dir() {
+            Self::load(project, compute, rerank)
+        } else {
+            Self::built_in(compute, rerank)
         }
+    }
+
+    /// The persona that comes with homer.
+    ///
+    /// # Errors
+    /// The device refuses it.
+    pub fn built_in(compute: &Compute, rerank: bool) -> Result<Self> {
+        let (encoder, index) = (builtin::encoder(), builtin::persona_index());
+        let (persona, _) = open(&encoder, &index, compute, |_| {
+            second_stage::built_in(compute, rerank)
+        })?;
+        Ok(Self {
+            built_in: true,
+            ..persona
+        })
     }
 
     /// Opens what training and `build-index` made; without `rerank` the second stage is left out, and
     /// the bi-encoder answers alone.
     ///
     /// # Errors
-    /// [`Error::NotMade`] names the command that makes what is missing; a damaged model or index;
+    /// [`Error::NotMade`] says what makes what is missing; a damaged model or index;
     /// an index of another bi-encoder.
-    pub fn load(
-        project: &Project,
-        builtin: &Builtin,
-        compute: &Compute,
-        rerank: bool,
-    ) -> Result<Self> {
-        let model = require_bi_encoder(&project.bi_encoder_model())?;
-        let bi_encoder = fingerprint::of_file(&model.weights)?;
-        // Each reads a tokenizer, which takes as long as embedding the question.
-        let (encoder, second) = rayon::join(
-            || BiEncoder::load(&model.folder, compute),
-            || match rerank {
-                true => second_stage::find(project, builtin, &bi_encoder, compute),
-                false => Ok(second_stage::Found::default()),
-            },
-        );
-        let (encoder, second) = (encoder?, second?);
-        let index = Index::open(&project.index())?;
-        let source = index.manifest().source.clone();
-        if source.bi_encoder != bi_encoder {
-            let what = format!(
-                "built with another bi-encoder than the one in {}",
-                model.folder.display()
-            );
-            let remedy = Remedy::Remake(Step::BuildIndex);
-            return Err(Error::model(project.index(), what, remedy));
-        }
+    pub fn load(project: &Project, compute: &Compute, rerank: bool) -> Result<Self> {
+        let (encoder, index) = (project.retriever()?.folder, Folder::from(project.index()));
+        let (persona, source) = open(&encoder, &index, compute, |bi_encoder| match rerank {
+            true => second_stage::find(project, bi_encoder, compute),
+            false => Ok(Found::default()),
+        })?;
         let pool = project.pool();
-        let outdated = pool.is_file() && source.pool != fingerprint::of_file(&pool)?;
         Ok(Self {
-            character: source.character,
             folder: std::path::absolute(project.root()).ok(),
-            built_in: false,
-            calibrated: source.calibration.map(|found| found.min_score),
-            outdated,
-            unjudged: second.unjudged,
-            second: second.stage,
-            retriever: Box::new(Indexed { encoder, index }),
+            outdated: pool.is_file() && source.pool != fingerprint::of_file(&pool)?,
+            ..persona
         })
     }
+}
+
+/// The persona of a bi-encoder and the index of its vectors, and what that was made of; `second`
+/// is told the bi-encoder's fingerprint.
+fn open(
+    encoder: &Folder,
+    index: &Folder,
+    compute: &Compute,
+    second: impl FnOnce(&str) -> Result<Found> + Send,
+) -> Result<(Persona, Provenance)> {
+    let bi_encoder = encoder.fingerprint(weights_name(encoder).unwrap_or_default())?;
+    // Each reads a tokenizer, which takes as long as embedding the question.
+    let (model, second) = rayon::join(|| BiEncoder::load(encoder, compute), || second(&bi_encoder));
+    let (model, second) = (model?, second?);
+    let opened = Index::open(index)?;
+    let source = opened.manifest().source.clone();
+    if source.bi_encoder != bi_encoder {
+        let what = format!("built with another bi-encoder than the one in {encoder}");
+        let remedy = Remedy::Remake(Step::BuildIndex);
+        return Err(Error::model(index.to_path_buf(), what, remedy));
+    }
+    let persona = Persona {
+        character: source.character.clone(),
+        folder: None,
+        built_in: false,
+        calibrated: source.calibration.as_ref().map(|found| found.min_score),
+        outdated: false,
+        unjudged: second.unjudged,
+        second: second.stage,
+        retriever: Box::new(Indexed {
+            encoder: model,
+            index: opened,
+        }),
+    };
+    Ok((persona, source))
 }
 
 #[cfg(test)]
@@ -98,14 +116,9 @@ mod tests {
     #[test]
     fn an_empty_project_names_the_first_command() {
         let folder = tempfile::tempdir().unwrap();
-        let Err(error) = Persona::load(
-            &Project::new(folder.path()),
-            &Builtin::at([]),
-            &Compute::Fast,
-            true,
-        ) else {
+        let Err(error) = Persona::load(&Project::new(folder.path()), &Compute::Fast, true) else {
             panic!("a persona out of nothing");
         };
-        assert_eq!(error.remedy(), Remedy::Make(Step::TrainBi));
+        assert_eq!(error.remedy(), Remedy::Make(Step::BuildIndex));
     }
 }

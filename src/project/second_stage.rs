@@ -3,9 +3,10 @@
 
 use super::Project;
 use super::verdict::CrossVerdict;
-use crate::builtin::Builtin;
+use crate::builtin;
 use crate::chat::persona::SecondStage;
 use crate::error::Result;
+use crate::folder::Folder;
 use crate::hf::checkpoint::weights_file;
 use crate::model::cross_encoder::CrossEncoder;
 use crate::nn::device::Compute;
@@ -26,25 +27,34 @@ pub struct Found {
 ///
 /// # Errors
 /// A model is there and damaged.
-pub fn find(
-    project: &Project,
-    builtin: &Builtin,
-    bi_encoder: &str,
-    compute: &Compute,
-) -> Result<Found> {
+pub fn find(project: &Project, bi_encoder: &str, compute: &Compute) -> Result<Found> {
     let own = weights_file(&project.cross_encoder_model()).is_some();
     let verdict = CrossVerdict::read(project)?;
     if own && verdict.in_use(bi_encoder) {
         return Ok(Found {
-            stage: Some(trained(project, builtin, compute)?),
+            stage: Some(trained(project, compute)?),
             own: true,
             unjudged: false,
         });
     }
     Ok(Found {
-        stage: general(builtin, compute)?,
+        stage: general(compute)?,
         own: false,
         unjudged: own && !verdict.is_judged(bi_encoder),
+    })
+}
+
+/// The second stage of the built-in persona; without `rerank`, none.
+///
+/// # Errors
+/// The device refuses it.
+pub fn built_in(compute: &Compute, rerank: bool) -> Result<Found> {
+    Ok(Found {
+        stage: match rerank {
+            true => general(compute)?,
+            false => None,
+        },
+        ..Found::default()
     })
 }
 
@@ -52,13 +62,13 @@ pub fn find(
 ///
 /// # Errors
 /// It is damaged.
-pub fn general(builtin: &Builtin, compute: &Compute) -> Result<Option<SecondStage>> {
-    let Some(folder) = builtin.reranker() else {
+pub fn general(compute: &Compute) -> Result<Option<SecondStage>> {
+    let Some(folder) = builtin::reranker() else {
         return Ok(None);
     };
     Ok(Some(SecondStage {
         cross: Box::new(CrossEncoder::load(&folder, compute)?),
-        ranker: LinearRanker::read(&folder.join(RANKER))?,
+        ranker: LinearRanker::read(&folder)?,
     }))
 }
 
@@ -67,16 +77,16 @@ pub fn general(builtin: &Builtin, compute: &Compute) -> Result<Option<SecondStag
 ///
 /// # Errors
 /// It is not there, or damaged.
-pub fn trained(project: &Project, builtin: &Builtin, compute: &Compute) -> Result<SecondStage> {
+pub fn trained(project: &Project, compute: &Compute) -> Result<SecondStage> {
     let model = project.cross_encoder_model();
-    let own = Some(model.join(RANKER)).filter(|path| path.is_file());
-    let general = || builtin.reranker().map(|folder| folder.join(RANKER));
-    let ranker = match own.or_else(general) {
-        Some(path) => LinearRanker::read(&path)?,
+    let own = Folder::from(&model);
+    let weighed = Some(own.clone()).filter(|folder| folder.has(RANKER));
+    let ranker = match weighed.or_else(builtin::reranker) {
+        Some(folder) => LinearRanker::read(&folder)?,
         None => LinearRanker::default(),
     };
     Ok(SecondStage {
-        cross: Box::new(CrossEncoder::load(&model, compute)?),
+        cross: Box::new(CrossEncoder::load(&own, compute)?),
         ranker,
     })
 }

@@ -97,10 +97,7 @@ pub struct IndexStatus {
 pub fn status(project: &Project) -> Result<Status> {
     let dataset = Dataset::load(&project.exchanges()).ok();
     let prepared = dataset.as_ref().map(Data::fingerprint);
-    let weights = weights_file(&project.bi_encoder_model());
-    let bi_encoder = weights
-        .map(|weights| fingerprint::of_file(&weights))
-        .transpose()?;
+    let bi_encoder = project.retriever().ok().map(|found| found.fingerprint);
     let verdict = CrossVerdict::read(project).unwrap_or_default();
     let mut status = Status {
         folder: project.root().to_path_buf(),
@@ -172,29 +169,24 @@ fn age(path: &Path) -> Option<Age> {
 }
 
 impl Status {
-    /// The first thing on the way from a script to a persona that is missing or out of date.
+    /// The first thing on the way from a script to a persona that is missing or out of date. A persona needs
+    /// no training; one that was begun is to be finished.
     fn next(&self) -> Remedy {
-        let training = |model: &Option<ModelStatus>, step: Step| match model {
-            None => Some(Remedy::Make(step)),
+        let trained = |model: &Option<ModelStatus>, step: Step| match model {
             Some(model) if !model.current => Some(Remedy::Remake(step)),
             Some(model) if !model.finished => Some(Remedy::Resume(step)),
-            Some(_) => None,
+            _ => None,
         };
         if self.dialogue.is_none() && self.bi_encoder.is_none() {
             return Remedy::Make(Step::Prepare);
         }
         if self.dialogue.is_some() {
-            let steps = [
-                (&self.bi_encoder, Step::TrainBi),
-                (&self.cross_encoder, Step::TrainCross),
-            ];
-            if let Some(next) = steps
-                .into_iter()
-                .find_map(|(model, step)| training(model, step))
-            {
+            let bi_encoder = trained(&self.bi_encoder, Step::TrainBi);
+            let cross_encoder = trained(&self.cross_encoder, Step::TrainCross);
+            if let Some(next) = bi_encoder.or(cross_encoder) {
                 return next;
             }
-            if self.reranks.is_none() {
+            if self.cross_encoder.is_some() && self.reranks.is_none() {
                 return Remedy::Resume(Step::TrainCross);
             }
         }
@@ -240,13 +232,13 @@ mod tests {
             exchanges: [8, 1, 1],
             replies: 9,
         });
-        assert_eq!(status.next(), Remedy::Make(Step::TrainBi));
+        assert_eq!(status.next(), Remedy::Make(Step::BuildIndex));
         status.bi_encoder = trained(false, true);
         assert_eq!(status.next(), Remedy::Resume(Step::TrainBi));
         status.bi_encoder = trained(true, false);
         assert_eq!(status.next(), Remedy::Remake(Step::TrainBi));
         status.bi_encoder = trained(true, true);
-        assert_eq!(status.next(), Remedy::Make(Step::TrainCross));
+        assert_eq!(status.next(), Remedy::Make(Step::BuildIndex));
         status.cross_encoder = trained(true, true);
         assert_eq!(status.next(), Remedy::Resume(Step::TrainCross));
         status.reranks = Some(false);

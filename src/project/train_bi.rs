@@ -28,7 +28,7 @@ pub fn train_bi(
     let compute = Compute::choose(settings.common.gpu)?;
     let dataset = Dataset::load(&project.exchanges())?;
     let encoder = match training.kept() {
-        Some(model) => model,
+        Some(model) => model.into(),
         None => hub::resolve(&settings.encoder, watch)?,
     };
     watch.note(&format!(

@@ -2,18 +2,18 @@
 
 use std::path::PathBuf;
 
+use super::Project;
 use super::verdict::{self, CrossVerdict};
-use super::{Project, note_unfinished};
-use crate::builtin::Builtin;
+use crate::builtin;
 use crate::corpus::dataset::Dataset;
 use crate::dialogue::read_judged;
-use crate::error::{Error, Result, Step};
+use crate::error::{Error, Result};
 use crate::eval::contest::Contest;
 use crate::hf::hub;
 use crate::nn::device::Compute;
 use crate::train::cross;
 use crate::train::job::Training;
-use crate::train::run::{Outcome, Run, Start, require_bi_encoder};
+use crate::train::run::{Outcome, Run, Start};
 use crate::train::settings::{CrossSettings, Resolved};
 use crate::watch::Watch;
 
@@ -30,7 +30,7 @@ pub struct Judged {
 /// whether it is of use. It learns from the files of `judged` messages too. Going on with a finished run that nobody has judged judges it.
 ///
 /// # Errors
-/// [`Error::NotMade`] where nothing was prepared or there is no bi-encoder; as
+/// [`Error::NotMade`] where nothing was prepared; as
 /// [`cross::train_cross`], [`hub::resolve`] and [`verdict::judge`].
 pub fn train_cross(
     project: &Project,
@@ -58,21 +58,19 @@ pub fn train_cross(
         messages.extend(read_judged(path)?);
     }
     let encoder = match (training.kept(), &settings.encoder) {
-        (Some(model), _) => model,
+        (Some(model), _) => model.into(),
         (None, Some(name)) => hub::resolve(name, watch)?,
-        (None, None) => {
-            let bi_encoder = project.bi_encoder_model();
-            require_bi_encoder(&bi_encoder)?;
-            note_unfinished(&project.bi_encoder(), Step::TrainBi, watch);
-            bi_encoder
-        }
+        (None, None) => match builtin::reranker() {
+            Some(general) => general,
+            None => project.retriever()?.folder,
+        },
     };
     watch.note(&format!(
         "training a cross-encoder from {} on {} exchanges of {}, in {}",
         settings
             .encoder
             .as_deref()
-            .unwrap_or("the tuned bi-encoder"),
+            .unwrap_or("the general reranker"),
         dataset.train.len(),
         dataset.settings.character,
         folder.display()
@@ -92,7 +90,6 @@ fn judge(
     let compute = Compute::choose(settings.common.gpu)?;
     let contest = verdict::judge(
         project,
-        &Builtin::find(),
         &compute,
         &dataset.valid,
         settings.common.seed,

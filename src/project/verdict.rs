@@ -6,7 +6,6 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::{Project, second_stage};
-use crate::builtin::Builtin;
 use crate::chat::persona::SecondStage;
 use crate::dialogue::Exchange;
 use crate::error::Result;
@@ -14,11 +13,10 @@ use crate::eval::cases::Cases;
 use crate::eval::contest::{Contest, contest};
 use crate::eval::rankers::{BiRanker, Input, Ranker};
 use crate::eval::staged::{Staged, Stages};
+use crate::files;
 use crate::model::bi_encoder::BiEncoder;
 use crate::nn::device::Compute;
-use crate::train::run::require_bi_encoder;
 use crate::watch::{Unit, Watch};
-use crate::{files, fingerprint};
 
 /// What validation said about the use of the cross-encoder, when it was trained.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -51,9 +49,8 @@ impl CrossVerdict {
     /// # Errors
     /// There is no bi-encoder, or a verdict is there and damaged.
     pub(super) fn is_up_to_date(project: &Project) -> Result<bool> {
-        let trained = require_bi_encoder(&project.bi_encoder_model())?;
-        let bi_encoder = fingerprint::of_file(&trained.weights)?;
-        Ok(Self::read(project)?.is_judged(&bi_encoder))
+        let retriever = project.retriever()?;
+        Ok(Self::read(project)?.is_judged(&retriever.fingerprint))
     }
 
     /// Whether somebody has judged it beside the bi-encoder of this fingerprint.
@@ -79,22 +76,21 @@ const QUERIES: usize = 200;
 /// A model is missing or fails, the verdict cannot be written, or `watch` stops it.
 pub fn judge(
     project: &Project,
-    builtin: &Builtin,
     compute: &Compute,
     valid: &[Exchange],
     seed: u64,
     watch: &mut dyn Watch,
 ) -> Result<Contest> {
     let cases = Arc::new(Cases::new(valid, QUERIES, seed));
-    let trained = require_bi_encoder(&project.bi_encoder_model())?;
-    let bi_encoder = BiEncoder::load(&trained.folder, compute)?;
+    let retriever = project.retriever()?;
+    let bi_encoder = BiEncoder::load(&retriever.folder, compute)?;
     let first: Arc<dyn Ranker> = Arc::new(BiRanker::embed(&bi_encoder, &cases, Input::Context)?);
     let staged = |second: Option<SecondStage>| {
         let (cross, ranker) = second.map(|one| (one.cross, one.ranker)).unzip();
         Staged::new(&Stages::new(cases.clone(), first.clone(), cross), ranker)
     };
-    let before = staged(second_stage::general(builtin, compute)?);
-    let after = staged(Some(second_stage::trained(project, builtin, compute)?));
+    let before = staged(second_stage::general(compute)?);
+    let after = staged(Some(second_stage::trained(project, compute)?));
     watch.stage("reranking", cases.cases.len() as u64, Unit::Parts);
     let found = contest(&cases, &before, &after, seed, |done| {
         watch.advance(done as u64);
@@ -102,7 +98,7 @@ pub fn judge(
     })?;
     let verdict = CrossVerdict {
         rerank: Some(found.helps()),
-        bi_encoder: Some(fingerprint::of_file(&trained.weights)?),
+        bi_encoder: Some(retriever.fingerprint),
         validation_mrr: Some(serde_json::json!({
             "without": found.before.mean,
             "with": found.after.mean,

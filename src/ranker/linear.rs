@@ -4,9 +4,11 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use super::RANKER;
 use super::features::{FEATURES, Seen, features};
 use crate::error::{Error, Remedy, Result};
 use crate::files;
+use crate::folder::Folder;
 
 /// How much a feature counts.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -52,34 +54,24 @@ impl LinearRanker {
         }
     }
 
-    /// Reads a ranker's file.
+    /// Reads the weights beside a cross-encoder's model.
     ///
     /// # Errors
-    /// It cannot be read, names a feature that homer does not know, or a weight is no number.
-    pub fn read(path: &Path) -> Result<Self> {
-        let ranker: Self = files::read_json(path)?;
+    /// They cannot be read, name a feature that homer does not know, or are no numbers.
+    pub fn read(model: &Folder) -> Result<Self> {
+        let ranker: Self = model.json(RANKER)?;
         ranker
             .check()
-            .map_err(|what| Error::model(path, what, Remedy::None))?;
+            .map_err(|what| Error::model(model.path(RANKER), what, Remedy::None))?;
         Ok(ranker)
     }
 
-    /// The same from the file's bytes, for one that comes with the program.
-    ///
-    /// # Errors
-    /// What is wrong with them.
-    pub fn parse(bytes: &[u8]) -> std::result::Result<Self, String> {
-        let ranker: Self = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
-        ranker.check()?;
-        Ok(ranker)
-    }
-
-    /// Writes its file.
+    /// Writes the weights beside a cross-encoder's model.
     ///
     /// # Errors
     /// Any I/O error, with the path.
-    pub fn write(&self, path: &Path) -> Result<()> {
-        files::write_json(path, self)
+    pub fn write(&self, model: &Path) -> Result<()> {
+        files::write_json(&model.join(RANKER), self)
     }
 
     fn check(&self) -> std::result::Result<(), String> {
@@ -180,17 +172,18 @@ mod tests {
     #[test]
     fn a_file_of_unknown_features_or_no_numbers_is_refused() {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("ranker.json");
+        let (model, path) = (Folder::from(folder.path()), folder.path().join(RANKER));
         let ranker = LinearRanker {
             weights: vec![weight("echo", -0.25)],
             messages: 40,
         };
-        ranker.write(&path).unwrap();
-        assert_eq!(LinearRanker::read(&path).unwrap(), ranker);
+        ranker.write(folder.path()).unwrap();
+        assert_eq!(LinearRanker::read(&model).unwrap(), ranker);
         let text = std::fs::read_to_string(&path).unwrap();
         std::fs::write(&path, text.replace("echo", "smell")).unwrap();
-        let refused = LinearRanker::read(&path).unwrap_err().to_string();
+        let refused = LinearRanker::read(&model).unwrap_err().to_string();
         assert!(refused.contains("smell"), "{refused}");
-        assert!(LinearRanker::parse(text.replace("-0.25", "1e99").as_bytes()).is_err());
+        std::fs::write(&path, text.replace("-0.25", "1e99")).unwrap();
+        assert!(LinearRanker::read(&model).is_err());
     }
 }

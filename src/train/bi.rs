@@ -1,7 +1,5 @@
 //! `train-bi`, from the dataset to the finished run.
 
-use std::path::Path;
-
 use super::bi_task::{BiTask, BiTaskSettings};
 use super::card::{Kind, card};
 use super::job::Training;
@@ -11,6 +9,7 @@ use super::settings::{BiSettings, Data};
 use super::trainer::train;
 use crate::corpus::dataset::Dataset;
 use crate::error::{Error, Remedy, Result, Setting};
+use crate::folder::Folder;
 use crate::model::bi_encoder::BiEncoder;
 use crate::nn::device::Compute;
 use crate::watch::Watch;
@@ -24,7 +23,7 @@ const NAME: &str = "bi-encoder";
 /// As [`train`]; a setting makes no sense, the data are too few or, on resuming, others.
 pub fn train_bi(
     training: &Training<BiSettings>,
-    encoder: &Path,
+    encoder: impl Into<Folder>,
     dataset: &Dataset,
     compute: &Compute,
     watch: &mut dyn Watch,

@@ -88,9 +88,7 @@ MRR is the mean of 1 / rank of the true reply {among}.
 | before training | {before_mrr:.4} | {before_loss:.4} |
 | kept, after step {best_step} | {best_mrr:.4} | {best_loss:.4} |
 
-![loss curve](loss.png)
-
-## Use
+{curve}## Use
 
 With homer, as it lies. In Python, with sentence-transformers:
 
@@ -98,6 +96,7 @@ With homer, as it lies. In Python, with sentence-transformers:
 {python}
 ```
 ",
+        curve = if cfg!(feature = "plots") { "![loss curve](loss.png)\n\n" } else { "" },
         version = resolved.homer,
         batch = common.batch_size,
         length = common.max_length,

@@ -17,11 +17,12 @@ use crate::corpus::dataset::Dataset;
 use crate::dialogue::{Exchange, Grade, Judged, JudgedReply, Query};
 use crate::error::Result;
 use crate::files;
+use crate::folder::Folder;
 use crate::hf::folder::ModelFolder;
 use crate::model::cross_encoder::CrossEncoder;
 use crate::nn::device::Compute;
 use crate::nn::head::{Head, head_specs, pooler_specs};
-use crate::ranker::{Graded, RANKER, Seen, fit};
+use crate::ranker::{Graded, Seen, fit};
 use crate::seed::{Stream, derive};
 use crate::watch::Watch;
 
@@ -40,7 +41,7 @@ const VALIDATION: usize = 400;
 /// As [`super::bi::train_bi`].
 pub fn train_cross(
     training: &Training<CrossSettings>,
-    encoder: &Path,
+    encoder: impl Into<Folder>,
     dataset: &Dataset,
     judged: Vec<Judged>,
     compute: &Compute,
@@ -60,7 +61,7 @@ pub fn train_cross(
         messages => 2 * messages,
     };
     let resolved = training.resolve(common, Data::of(dataset)?, examples)?;
-    let (model, head) = start(encoder, common.max_length, common.seed, compute)?;
+    let (model, head) = start(&encoder.into(), common.max_length, common.seed, compute)?;
     let options = CrossTaskSettings {
         max_length: model.max_length,
         negatives: settings.negatives,
@@ -108,7 +109,7 @@ fn weigh(model: &Path, judged: &[Judged], seed: u64, compute: &Compute) -> Resul
     let cross = CrossEncoder::load(model, compute)?;
     let graded = judged.iter().map(|one| graded(&cross, one));
     let graded = graded.collect::<Result<Vec<_>>>()?;
-    fit(&graded, seed).write(&model.join(RANKER))
+    fit(&graded, seed).write(model)
 }
 
 /// A judged message as the first stage ranked its candidates, with the logits of `cross`.
@@ -196,7 +197,7 @@ impl Origin {
 /// A cross-encoder to train: the folder's encoder, and what it has of a head; the rest is made on
 /// purpose, from the seed.
 fn start(
-    folder: &Path,
+    folder: &Folder,
     max_length: usize,
     seed: u64,
     compute: &Compute,

@@ -14,6 +14,7 @@ pub mod checkpoint;
 pub mod cross;
 pub mod cross_material;
 pub mod cross_task;
+#[cfg(feature = "plots")]
 pub mod curve;
 pub mod embed;
 pub mod job;

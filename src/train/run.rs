@@ -7,13 +7,12 @@ use std::path::{Path, PathBuf};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::checkpoint;
 use super::checkpoint::State;
 use super::settings::Data;
 use super::task::{Trainee, Validation};
-use super::{checkpoint, curve};
-use crate::error::{Error, IoContext, Remedy, Result, Step};
+use crate::error::{Error, IoContext, Remedy, Result};
 use crate::files;
-use crate::hf::checkpoint::weights_file;
 
 /// What to do about a training that is there already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -253,17 +252,21 @@ impl Run {
         &self.rows
     }
 
-    /// Draws the loss curve; `measure` is what scores are.
+    /// Draws the loss curve, where homer can draw; `measure` is what scores are.
     ///
     /// # Errors
     /// The picture cannot be drawn or written.
     pub fn draw(&self, measure: &str) -> Result<()> {
-        curve::draw(
+        #[cfg(feature = "plots")]
+        super::curve::draw(
             &self.rows,
             &self.title,
             measure,
             &Self::curve_of(&self.folder),
-        )
+        )?;
+        #[cfg(not(feature = "plots"))]
+        let _ = (&self.title, measure);
+        Ok(())
     }
 
     /// Marks the run as finished and writes its card; the checkpoint has served.
@@ -327,40 +330,6 @@ pub fn trained_on(folder: &Path) -> Option<Data> {
     }
     let begun: Result<Begun> = files::read_json(&folder.join(SETTINGS));
     begun.ok().map(|begun| begun.data)
-}
-
-/// A trained model's folder, and the file of its weights.
-pub struct Trained {
-    /// The folder.
-    pub folder: PathBuf,
-    /// The weights in it.
-    pub weights: PathBuf,
-}
-
-/// The bi-encoder that `train-bi` keeps in the folder `model`.
-///
-/// # Errors
-/// [`Error::NotMade`] where there is none, with the command that makes it or goes on making it.
-pub fn require_bi_encoder(model: &Path) -> Result<Trained> {
-    let begun = || {
-        let run = model.parent();
-        run.is_some_and(Run::can_resume)
-    };
-    match weights_file(model) {
-        Some(weights) => Ok(Trained {
-            folder: model.to_path_buf(),
-            weights,
-        }),
-        None => Err(Error::NotMade {
-            what: "bi-encoder",
-            path: model.to_path_buf(),
-            remedy: if begun() {
-                Remedy::Resume(Step::TrainBi)
-            } else {
-                Remedy::Make(Step::TrainBi)
-            },
-        }),
-    }
 }
 
 /// Whether a folder holds anything that was trained.

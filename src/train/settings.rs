@@ -121,7 +121,8 @@ impl Default for CrossSettings {
                 epochs: 1,
                 batch_size: Self::batch_size(false),
                 chunk_size: Self::batch_size(false),
-                lr: 5e-5,
+                // The general reranker knows most of it: a gentle push, or it forgets.
+                lr: 2e-5,
                 // The best step comes early, and looking for it is slow.
                 patience: 2,
                 ..BiSettings::default().common

@@ -1,11 +1,9 @@
 //! `homer eval`, as a user meets it.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use assert_cmd::Command;
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
 use homer::corpus::dataset::Dataset;
 use homer::hf::checkpoint::Precision;
@@ -18,106 +16,67 @@ use homer::nn::head::{Head, head_specs};
 use homer::nn::weights::Values;
 use homer::train::settings::Data;
 
-/// homer in a folder of its own.
-struct Home(TempDir);
+use crate::home::{Home, stderr, stdout};
 
-impl Home {
-    fn empty() -> Self {
-        Self(tempfile::tempdir().unwrap())
-    }
-
-    /// With prepared dialogue: as many exchanges to test on, and a few to train on.
-    fn prepared(test: usize) -> Self {
-        let home = Self::empty();
-        let lines = |numbers: std::ops::Range<usize>| -> String {
-            numbers.map(|i| format!("{}\n", exchange(i))).collect()
-        };
-        let settings = json!({
-            "source": "play.csv", "character": "Rufus", "seed": 0, "context_turns": 4,
-        });
-        home.write("data/exchanges/settings.json", settings.to_string());
-        home.write("data/exchanges/train.jsonl", lines(0..10));
-        home.write("data/exchanges/valid.jsonl", lines(10..40));
-        home.write("data/exchanges/test.jsonl", lines(40..40 + test));
-        let pool = |i: usize| json!({"text": reply(i), "exchanges": [i]});
-        let pool = (40..40 + test).map(|i| format!("{}\n", pool(i)));
-        home.write("data/exchanges/pool.jsonl", pool.collect::<String>());
-        home
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    fn write(&self, name: &str, text: impl AsRef<[u8]>) {
-        let path = self.path(name);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, text).unwrap();
-    }
-
-    /// Writes what `train-bi` would, and the encoder that it started from.
-    fn train_bi(&self) {
-        for (folder, seed) in [("encoder", 1), ("runs/bi-encoder/model", 2)] {
-            fs::create_dir_all(self.path(folder)).unwrap();
-            tiny_encoder_folder(&self.path(folder), Family::Bert, &[], seed).unwrap();
-        }
-        let settings = json!({"settings": {"encoder": self.path("encoder")}});
-        self.write("runs/bi-encoder/settings.json", settings.to_string());
-    }
-
-    /// Writes what `train-cross` would, with this verdict on reranking.
-    fn train_cross(&self, settings: &Value) {
-        let bi = BiEncoder::load(&self.path("runs/bi-encoder/model"), &Compute::Fast).unwrap();
-        let config = bi.encoder.config().clone();
-        // A head that is not shy: a fresh one scores everything nearly alike.
-        let values: Vec<Values> = head_specs(&config)
-            .iter()
-            .map(|spec| {
-                // Small before the tanh, large behind it.
-                let scale = if spec.shape[0] == 1 { 300.0 } else { 0.3 };
-                let value = |i: usize| (((i * 37 + 11) % 101) as f32 / 101.0 - 0.5) * scale;
-                Values::Owned((0..spec.len()).map(value).collect())
-            })
-            .collect();
-        let model = CrossEncoder {
-            head: Head::new(&config, &values, &Compute::Fast.device()).unwrap(),
-            encoder: bi.encoder,
-            tokenizer: bi.tokenizer,
-            max_length: 64,
-        };
-        let folder = self.path("runs/cross-encoder/model");
-        fs::create_dir_all(&folder).unwrap();
-        model.save(&folder, Precision::F32).unwrap();
-        self.write("runs/cross-encoder/reranking.json", settings.to_string());
-    }
-
-    fn homer(&self, args: &[&str]) -> assert_cmd::assert::Assert {
-        let mut command: Command = assert_cmd::cargo::cargo_bin_cmd!("homer");
-        command.current_dir(self.0.path()).args(args).assert()
-    }
-
-    /// Standard output and standard error of a command that succeeds.
-    fn says(&self, args: &[&str]) -> (String, String) {
-        let outcome = self.homer(args).success();
-        let output = outcome.get_output();
-        (text(&output.stdout), text(&output.stderr))
-    }
-
-    fn report(&self, args: &[&str]) -> Value {
-        let args: Vec<&str> = ["eval", "--json"].iter().chain(args).copied().collect();
-        serde_json::from_str(&self.says(&args).0).unwrap()
-    }
-
-    /// Standard error of a command that fails with `code`.
-    fn fails(&self, args: &[&str], code: i32) -> String {
-        let outcome = self.homer(args).code(code);
-        assert!(outcome.get_output().stdout.is_empty());
-        text(&outcome.get_output().stderr)
-    }
+/// A home with prepared dialogue: as many exchanges to test on, and a few to train on.
+fn prepared(test: usize) -> Home {
+    let home = Home::new();
+    let lines = |numbers: std::ops::Range<usize>| -> String {
+        numbers.map(|i| format!("{}\n", exchange(i))).collect()
+    };
+    let settings = json!({
+        "source": "play.csv", "character": "Rufus", "seed": 0, "context_turns": 4,
+    });
+    home.write("data/exchanges/settings.json", settings.to_string());
+    home.write("data/exchanges/train.jsonl", lines(0..10));
+    home.write("data/exchanges/valid.jsonl", lines(10..40));
+    home.write("data/exchanges/test.jsonl", lines(40..40 + test));
+    let pool = |i: usize| json!({"text": reply(i), "exchanges": [i]});
+    let pool = (40..40 + test).map(|i| format!("{}\n", pool(i)));
+    home.write("data/exchanges/pool.jsonl", pool.collect::<String>());
+    home
 }
 
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8(bytes.to_vec()).unwrap()
+/// Writes what `train-bi` would, and the encoder that it started from.
+fn train_bi(home: &Home) {
+    for (folder, seed) in [("encoder", 1), ("runs/bi-encoder/model", 2)] {
+        fs::create_dir_all(home.path(folder)).unwrap();
+        tiny_encoder_folder(&home.path(folder), Family::Bert, &[], seed).unwrap();
+    }
+    let settings = json!({"settings": {"encoder": home.path("encoder")}});
+    home.write("runs/bi-encoder/settings.json", settings.to_string());
+}
+
+/// Writes what `train-cross` would, with this verdict on reranking.
+fn train_cross(home: &Home, settings: &Value) {
+    let bi = BiEncoder::load(&home.path("runs/bi-encoder/model"), &Compute::Fast).unwrap();
+    let config = bi.encoder.config().clone();
+    // A head that is not shy: a fresh one scores everything nearly alike.
+    let values: Vec<Values> = head_specs(&config)
+        .iter()
+        .map(|spec| {
+            // Small before the tanh, large behind it.
+            let scale = if spec.shape[0] == 1 { 300.0 } else { 0.3 };
+            let value = |i: usize| (((i * 37 + 11) % 101) as f32 / 101.0 - 0.5) * scale;
+            Values::Owned((0..spec.len()).map(value).collect())
+        })
+        .collect();
+    let model = CrossEncoder {
+        head: Head::new(&config, &values, &Compute::Fast.device()).unwrap(),
+        encoder: bi.encoder,
+        tokenizer: bi.tokenizer,
+        max_length: 64,
+    };
+    let folder = home.path("runs/cross-encoder/model");
+    fs::create_dir_all(&folder).unwrap();
+    model.save(&folder, Precision::F32).unwrap();
+    home.write("runs/cross-encoder/reranking.json", settings.to_string());
+}
+
+/// What `eval --json` says.
+fn measured(home: &Home, args: &[&str]) -> Value {
+    let said = home.says(&[&["eval", "--json"], args].concat());
+    serde_json::from_str(&said).unwrap()
 }
 
 const THINGS: [&str; 7] = [
@@ -160,7 +119,7 @@ fn mean(report: &Value, key: &str, metric: &str) -> f64 {
 
 #[test]
 fn nothing_prepared_and_wrong_usage() {
-    let home = Home::empty();
+    let home = Home::new();
     assert!(home.fails(&["eval"], 1).contains("homer prepare"));
     assert!(
         home.fails(&["eval", "--queries", "0"], 2)
@@ -177,8 +136,9 @@ fn nothing_prepared_and_wrong_usage() {
 
 #[test]
 fn without_a_model_there_are_the_systems_that_need_none() {
-    let home = Home::prepared(140);
-    let (table, notes) = home.says(&["eval"]);
+    let home = prepared(140);
+    let outcome = home.homer(&["eval"]).success();
+    let (table, notes) = (stdout(&outcome), stderr(&outcome));
     assert!(notes.contains("there is no bi-encoder"), "{notes}");
     for system in ["chance", "TF-IDF", "BM25"] {
         assert!(table.contains(system), "{table}");
@@ -220,28 +180,28 @@ fn without_a_model_there_are_the_systems_that_need_none() {
 
 #[test]
 fn the_same_seed_gives_the_same_bytes() {
-    let home = Home::prepared(60);
-    let first = home.says(&["eval", "--json"]).0;
-    assert_eq!(home.says(&["eval", "--json"]).0, first);
-    assert_ne!(home.says(&["eval", "--json", "--seed", "7"]).0, first);
+    let home = prepared(60);
+    let first = home.says(&["eval", "--json"]);
+    assert_eq!(home.says(&["eval", "--json"]), first);
+    assert_ne!(home.says(&["eval", "--json", "--seed", "7"]), first);
 }
 
 #[test]
 fn a_pool_that_is_too_small_leaves_out_what_needs_more() {
-    let home = Home::prepared(12);
-    let report = home.report(&[]);
+    let home = prepared(12);
+    let report = measured(&home, &[]);
     assert!(row(&report, "bm25")["figures"]["r1_of_20"].is_null());
     assert!(mean(&report, "bm25", "r10") > 0.5);
-    assert!(home.says(&["eval"]).0.contains('–'));
-    let empty = Home::prepared(0);
+    assert!(home.says(&["eval"]).contains('–'));
+    let empty = prepared(0);
     assert!(empty.fails(&["eval"], 1).contains("--test"));
-    assert_eq!(empty.report(&["--split", "valid"])["queries"], 30);
+    assert_eq!(measured(&empty, &["--split", "valid"])["queries"], 30);
 }
 
 #[test]
 fn fewer_queries_are_drawn_from_all_and_ranked_among_all() {
-    let home = Home::prepared(60);
-    let report = home.report(&["--queries", "25"]);
+    let home = prepared(60);
+    let report = measured(&home, &["--queries", "25"]);
     assert_eq!(report["queries"], 25);
     assert_eq!(report["available"], 60);
     assert_eq!(report["pool"], 60);
@@ -249,9 +209,9 @@ fn fewer_queries_are_drawn_from_all_and_ranked_among_all() {
 
 #[test]
 fn the_trained_models_stand_beside_what_they_come_from() {
-    let home = Home::prepared(40);
-    home.train_bi();
-    let report = home.report(&[]);
+    let home = prepared(40);
+    train_bi(&home);
+    let report = measured(&home, &[]);
     assert_eq!(
         systems(&report),
         [
@@ -277,7 +237,7 @@ fn the_trained_models_stand_beside_what_they_come_from() {
     assert!(notes.contains("there is no cross-encoder"), "{notes}");
 
     fs::remove_dir_all(home.path("encoder")).unwrap();
-    let report = home.report(&[]);
+    let report = measured(&home, &[]);
     assert!(!systems(&report).contains(&"untuned"));
     assert!(report["notes"].to_string().contains("not here"));
 
@@ -288,11 +248,11 @@ fn the_trained_models_stand_beside_what_they_come_from() {
 
 #[test]
 fn ask_is_measured_as_it_answers_by_default() {
-    let home = Home::prepared(40);
-    home.train_bi();
+    let home = prepared(40);
+    train_bi(&home);
 
-    home.train_cross(&json!({"rerank": false}));
-    let report = home.report(&[]);
+    train_cross(&home, &json!({"rerank": false}));
+    let report = measured(&home, &[]);
     assert_eq!(
         row(&report, "ask")["figures"],
         row(&report, "bi")["figures"]
@@ -303,8 +263,11 @@ fn ask_is_measured_as_it_answers_by_default() {
     );
     assert!(!systems(&report).contains(&"reranked"));
 
-    home.train_cross(&json!({"rerank": true, "fusion": {"bi": 20.0, "cross": 0.5}}));
-    let report = home.report(&[]);
+    train_cross(
+        &home,
+        &json!({"rerank": true, "fusion": {"bi": 20.0, "cross": 0.5}}),
+    );
+    let report = measured(&home, &[]);
     let reranked = &row(&report, "reranked")["figures"];
     assert_eq!(&row(&report, "ask")["figures"], reranked);
     assert_ne!(&row(&report, "cross")["figures"], reranked);
@@ -323,7 +286,7 @@ fn ask_is_measured_as_it_answers_by_default() {
     for line in answers.lines().step_by(9) {
         let case: Value = serde_json::from_str(line).unwrap();
         let query = case["query"].as_str().unwrap();
-        let (answer, _) = home.says(&["ask", query, "--context", "Listen.", "--explain", "--json"]);
+        let answer = home.says(&["ask", query, "--context", "Listen.", "--explain", "--json"]);
         let answer: Value = serde_json::from_str(&answer).unwrap();
         let candidates = answer["candidates"].as_array().unwrap();
         let score = |reply: &Value| {
@@ -340,7 +303,7 @@ fn ask_is_measured_as_it_answers_by_default() {
 
 #[test]
 fn a_file_of_its_own_is_tested_on() {
-    let home = Home::prepared(40);
+    let home = prepared(40);
     let pairs: String = (5..45)
         .map(|i| {
             let query = exchange(i)["query"]["text"].as_str().unwrap().to_owned();
@@ -351,7 +314,7 @@ fn a_file_of_its_own_is_tested_on() {
         "more.csv",
         format!("query,reply,label\n{pairs}Who?,Not he.,0\n"),
     );
-    let report = home.report(&["--test", "more.csv"]);
+    let report = measured(&home, &["--test", "more.csv"]);
     assert_eq!(report["queries"], 40);
     assert_eq!(report["tested"], "more.csv");
     let notes = report["notes"].to_string();
@@ -362,7 +325,7 @@ fn a_file_of_its_own_is_tested_on() {
 
     let lines = fs::read(home.path("data/exchanges/valid.jsonl")).unwrap();
     home.write("valid.jsonl", lines);
-    assert_eq!(home.report(&["--test", "valid.jsonl"])["queries"], 30);
+    assert_eq!(measured(&home, &["--test", "valid.jsonl"])["queries"], 30);
     // The ordinary test's figures are not overwritten by these.
     assert!(home.path("runs/eval-of-valid.json").is_file());
     assert!(!home.path("runs/eval.json").exists());
@@ -376,12 +339,12 @@ fn a_file_of_its_own_is_tested_on() {
         })
         .collect();
     home.write("play.csv", format!("speaker,line\n{turns}"));
-    let report = home.report(&["--test", "play.csv"]);
+    let report = measured(&home, &["--test", "play.csv"]);
     assert_eq!(
         (&report["character"], &report["queries"]),
         (&json!("Rufus"), &json!(30))
     );
-    let report = home.report(&["--test", "play.csv", "--character", "bo"]);
+    let report = measured(&home, &["--test", "play.csv", "--character", "bo"]);
     assert_eq!(report["character"], "Bo");
 
     home.write("odd.csv", "a column,another\n1,2\n");
@@ -393,8 +356,8 @@ fn a_file_of_its_own_is_tested_on() {
 
 #[test]
 fn models_of_another_dialogue_are_noted_and_get_no_card() {
-    let home = Home::prepared(30);
-    home.train_bi();
+    let home = prepared(30);
+    train_bi(&home);
     home.write("runs/bi-encoder/README.md", "# A card\n");
     let dataset = Dataset::load(&home.path("data/exchanges")).unwrap();
     let begun = |fingerprint: &str| {
@@ -404,7 +367,7 @@ fn models_of_another_dialogue_are_noted_and_get_no_card() {
         });
         let settings = json!({"settings": {"encoder": encoder}, "data": data});
         home.write("runs/bi-encoder/settings.json", settings.to_string());
-        home.report(&[])["notes"].to_string()
+        measured(&home, &[])["notes"].to_string()
     };
     assert!(begun("another").contains("trained on other exchanges"));
     let card = || fs::read_to_string(home.path("runs/bi-encoder/README.md")).unwrap();
@@ -415,7 +378,7 @@ fn models_of_another_dialogue_are_noted_and_get_no_card() {
 
 #[test]
 fn the_picture_goes_where_it_is_wanted() {
-    let home = Home::prepared(30);
+    let home = prepared(30);
     home.says(&["eval", "--png", "pictures/compared.png"]);
     assert!(Path::new(&home.path("pictures/compared.png")).is_file());
     assert!(!home.path("runs/eval.png").exists());
@@ -423,11 +386,11 @@ fn the_picture_goes_where_it_is_wanted() {
 
 #[test]
 fn the_figures_stand_in_the_card_and_in_the_index_which_answers_as_before() {
-    let home = Home::prepared(30);
-    home.train_bi();
+    let home = prepared(30);
+    train_bi(&home);
     home.write("runs/bi-encoder/README.md", "# A card\n\n## Use\n\nSo.\n");
     home.says(&["build-index"]);
-    let (before, _) = home.says(&["ask", "Where is the boat?"]);
+    let before = home.says(&["ask", "Where is the boat?"]);
     for args in [&["eval", "--split", "valid"][..], &["eval"], &["eval"]] {
         home.says(args);
     }
@@ -437,10 +400,10 @@ fn the_figures_stand_in_the_card_and_in_the_index_which_answers_as_before() {
     assert!(card.ends_with("## Use\n\nSo.\n"), "{card}");
     let manifest = fs::read(home.path("runs/index/manifest.json")).unwrap();
     let manifest: Value = serde_json::from_slice(&manifest).unwrap();
-    let report = home.report(&[]);
+    let report = measured(&home, &[]);
     assert_eq!(
         manifest["evaluation"]["ask"]["mrr"].as_f64().unwrap(),
         mean(&report, "ask", "mrr")
     );
-    assert_eq!(home.says(&["ask", "Where is the boat?"]).0, before);
+    assert_eq!(home.says(&["ask", "Where is the boat?"]), before);
 }

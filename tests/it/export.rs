@@ -86,7 +86,7 @@ fn a_bi_encoder_comes_back() {
         let folder = home.path().join("run").join("model");
         model.save_bi(&folder, Precision::F32).unwrap();
 
-        let config = Config::read(&folder.join("config.json")).unwrap();
+        let config = Config::read(&folder).unwrap();
         assert_eq!(
             Config {
                 raw: Value::Null,
@@ -158,7 +158,7 @@ fn a_cross_encoder_comes_back_with_its_head() {
         let home = tempfile::tempdir().unwrap();
         let folder = home.path().join("cross");
         model.save_cross(&folder);
-        let config = Config::read(&folder.join("config.json")).unwrap();
+        let config = Config::read(&folder).unwrap();
         let checkpoint = Checkpoint::open(&folder).unwrap();
         assert_same(
             &checkpoint.encoder(&config).unwrap().values,
@@ -216,7 +216,7 @@ fn half_precision_is_half_the_size_and_computed_in_full() {
     assert!((0.5..0.56).contains(&ratio), "{ratio}");
     let folder = home.path().join("half");
     assert_eq!(json(&folder, "config.json")["torch_dtype"], "float32");
-    let config = Config::read(&folder.join("config.json")).unwrap();
+    let config = Config::read(&folder).unwrap();
     let read = Checkpoint::open(&folder).unwrap().encoder(&config).unwrap();
     for (read, kept) in read.values.iter().zip(&model.weights.values) {
         for (a, b) in read.to_f32().iter().zip(kept.to_f32().iter()) {

@@ -1,10 +1,8 @@
 //! The fast encoder, its gradients and its optimizer against the plain one, on random models and
 //! batches; and what both must do alike: move every parameter, resume exactly, repeat themselves.
 
-mod common;
-
+use crate::encoders::{assert_gradients, distance, encoders, is_key_bias, largest, plain, values};
 use candle_core::{DType, Device, Tensor};
-use common::{assert_gradients, distance, encoders, is_key_bias, largest, plain, values};
 use homer::hf::folder::make_encoder;
 use homer::hf::testing::tiny_config;
 use homer::nn::config::{Config, Family};

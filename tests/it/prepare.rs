@@ -2,62 +2,34 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use assert_cmd::Command;
 use predicates::prelude::*;
 use predicates::str::contains;
-use tempfile::TempDir;
 
 use homer::corpus::dataset::Dataset;
 use homer::dialogue::Exchange;
 
-/// A project folder of its own.
-struct Home(TempDir);
+use crate::home::Home;
 
-impl Home {
-    fn new() -> Self {
-        Self(tempfile::tempdir().unwrap())
-    }
+fn prepare(home: &Home, arguments: &[&str]) -> Command {
+    home.command(&[&["prepare"], arguments].concat())
+}
 
-    fn with(name: &str, bytes: impl AsRef<[u8]>) -> Self {
-        let home = Self::new();
-        home.write(name, bytes);
-        home
-    }
+fn prepared(home: &Home) -> Dataset {
+    Dataset::load(&home.path("data/exchanges")).unwrap()
+}
 
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    fn write(&self, name: &str, bytes: impl AsRef<[u8]>) {
-        let path = self.path(name);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, bytes).unwrap();
-    }
-
-    fn prepare(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_homer"));
-        command.current_dir(self.0.path());
-        command.arg("prepare").args(arguments);
-        command
-    }
-
-    fn dataset(&self) -> Dataset {
-        Dataset::load(&self.path("data/exchanges")).unwrap()
-    }
-
-    /// Every file of the dataset, by name.
-    fn bytes(&self) -> BTreeMap<String, Vec<u8>> {
-        let entries = fs::read_dir(self.path("data/exchanges")).unwrap();
-        let file = |entry: std::io::Result<fs::DirEntry>| {
-            let entry = entry.unwrap();
-            let name = entry.file_name().into_string().unwrap();
-            (name, fs::read(entry.path()).unwrap())
-        };
-        entries.map(file).collect()
-    }
+/// Every file of the dataset, by name.
+fn written(home: &Home) -> BTreeMap<String, Vec<u8>> {
+    let entries = fs::read_dir(home.path("data/exchanges")).unwrap();
+    let file = |entry: std::io::Result<fs::DirEntry>| {
+        let entry = entry.unwrap();
+        let name = entry.file_name().into_string().unwrap();
+        (name, fs::read(entry.path()).unwrap())
+    };
+    entries.map(file).collect()
 }
 
 const THINGS: [&str; 10] = [
@@ -88,7 +60,7 @@ fn scenes(exchanges: &[Exchange]) -> BTreeSet<usize> {
 #[test]
 fn a_script_becomes_a_dataset() {
     let home = Home::with("play.csv", script());
-    home.prepare(&["play.csv"])
+    prepare(&home, &["play.csv"])
         .assert()
         .success()
         .stdout(contains("exchanges  120: 96 train, 12 valid, 12 test"))
@@ -96,7 +68,7 @@ fn a_script_becomes_a_dataset() {
         .stderr(contains("reading play.csv"))
         .stderr(contains("homer train-bi"));
 
-    let dataset = home.dataset();
+    let dataset = prepared(&home);
     assert_eq!(dataset.settings.character, "Mo");
     assert_eq!(dataset.settings.source, "play.csv");
     assert_eq!(dataset.settings.context_turns, 4);
@@ -130,7 +102,7 @@ fn a_script_becomes_a_dataset() {
     assert_eq!(openers.count(), 40);
     assert_eq!(dataset.pool.len(), 160);
 
-    let files = home.bytes();
+    let files = written(&home);
     assert!(files["report.png"].starts_with(b"\x89PNG"));
     assert!(String::from_utf8_lossy(&files["report.txt"]).starts_with("Mo in play.csv"));
     serde_json::from_slice::<serde_json::Value>(&files["report.json"]).unwrap();
@@ -139,8 +111,8 @@ fn a_script_becomes_a_dataset() {
 #[test]
 fn scenes_are_whole_and_training_sees_nothing_held_out() {
     let home = Home::with("play.csv", script());
-    home.prepare(&["play.csv"]).assert().success();
-    let dataset = home.dataset();
+    prepare(&home, &["play.csv"]).assert().success();
+    let dataset = prepared(&home);
     let train = scenes(&dataset.train);
     assert!(train.is_disjoint(&scenes(&dataset.valid)));
     assert!(train.is_disjoint(&scenes(&dataset.test)));
@@ -168,32 +140,35 @@ fn scenes_are_whole_and_training_sees_nothing_held_out() {
 #[test]
 fn the_seed_decides_every_byte() {
     let home = Home::with("play.csv", script());
-    home.prepare(&["play.csv"]).assert().success();
-    let first = home.bytes();
-    home.prepare(&["play.csv"]).assert().success();
-    assert_eq!(first, home.bytes());
-    home.prepare(&["play.csv", "--seed", "7"])
+    prepare(&home, &["play.csv"]).assert().success();
+    let first = written(&home);
+    prepare(&home, &["play.csv"]).assert().success();
+    assert_eq!(first, written(&home));
+    prepare(&home, &["play.csv", "--seed", "7"])
         .assert()
         .success();
-    assert_ne!(first["test.jsonl"], home.bytes()["test.jsonl"]);
+    assert_ne!(first["test.jsonl"], written(&home)["test.jsonl"]);
 }
 
 #[test]
 fn a_contiguous_split_holds_out_the_end() {
     let home = Home::with("play.csv", script());
-    home.prepare(&[
-        "play.csv",
-        "--split",
-        "contiguous",
-        "--good",
-        "1",
-        "--bad",
-        "0",
-    ])
+    prepare(
+        &home,
+        &[
+            "play.csv",
+            "--split",
+            "contiguous",
+            "--good",
+            "1",
+            "--bad",
+            "0",
+        ],
+    )
     .args(["--context-turns", "1"])
     .assert()
     .success();
-    let dataset = home.dataset();
+    let dataset = prepared(&home);
     assert_eq!(scenes(&dataset.test), (36..40).collect());
     assert_eq!(scenes(&dataset.valid), (32..36).collect());
     for exchange in dataset.exchanges() {
@@ -212,24 +187,17 @@ fn scene_columns_divide_a_script_without_empty_rows() {
         "play.tsv",
         format!("part,Name,Text\n{rows}").replace(',', "\t"),
     );
-    home.prepare(&["play.tsv", "--character", "MO", "--scene-column", "Part"])
-        .assert()
-        .success();
-    assert_eq!(
-        scenes(
-            &home
-                .dataset()
-                .exchanges()
-                .into_iter()
-                .cloned()
-                .collect::<Vec<_>>()
-        )
-        .len(),
-        10
-    );
+    prepare(
+        &home,
+        &["play.tsv", "--character", "MO", "--scene-column", "Part"],
+    )
+    .assert()
+    .success();
+    let exchanges: Vec<Exchange> = prepared(&home).exchanges().into_iter().cloned().collect();
+    assert_eq!(scenes(&exchanges).len(), 10);
 
     // Without, it is all one scene: nothing can be held out, and that is said.
-    home.prepare(&["play.tsv", "--character", "mo"])
+    prepare(&home, &["play.tsv", "--character", "mo"])
         .assert()
         .success()
         .stdout(
@@ -246,13 +214,13 @@ fn ready_pairs_are_split_in_file_order() {
     }
     rows += "30,,Query?,Query?,1.0,1.0\n";
     let home = Home::with("pairs.csv", rows);
-    home.prepare(&["pairs.csv"])
+    prepare(&home, &["pairs.csv"])
         .assert()
         .success()
         .stdout(contains("30 labelled as somebody else's"))
         .stdout(contains("1 without a query or a reply"))
         .stdout(contains("exchanges  30: 24 train, 3 valid, 3 test"));
-    let dataset = home.dataset();
+    let dataset = prepared(&home);
     assert_eq!(dataset.settings.character, "the character");
     assert_eq!(dataset.test[0].reply, "Reply 27");
     assert_eq!(dataset.train[3].context[0].text, "Before 3.");
@@ -264,20 +232,20 @@ fn ready_pairs_are_split_in_file_order() {
             .all(|reply| !reply.text.contains("Not mine"))
     );
 
-    home.prepare(&["pairs.csv", "--context-turns", "0"])
+    prepare(&home, &["pairs.csv", "--context-turns", "0"])
         .assert()
         .success();
-    assert!(home.dataset().train[3].context.is_empty());
+    assert!(prepared(&home).train[3].context.is_empty());
 
-    home.prepare(&["pairs.csv", "--character", "Mo"])
+    prepare(&home, &["pairs.csv", "--character", "Mo"])
         .assert()
         .success();
-    assert_eq!(home.dataset().settings.character, "Mo");
-    home.prepare(&["pairs.csv", "--split", "scene"])
+    assert_eq!(prepared(&home).settings.character, "Mo");
+    prepare(&home, &["pairs.csv", "--split", "scene"])
         .assert()
         .code(1)
         .stderr(contains("split contiguously"));
-    home.prepare(&["pairs.csv", "--list-characters"])
+    prepare(&home, &["pairs.csv", "--list-characters"])
         .assert()
         .code(1)
         .stderr(contains("do not say who speaks"));
@@ -289,35 +257,41 @@ fn columns_can_be_named() {
         "faq.csv",
         "asked;said\nTea?;Yes.\nMilk?;No.\nCake?;Later.\n",
     );
-    home.prepare(&[
-        "faq.csv",
-        "--query-column",
-        "asked",
-        "--reply-column",
-        "SAID",
-    ])
+    prepare(
+        &home,
+        &[
+            "faq.csv",
+            "--query-column",
+            "asked",
+            "--reply-column",
+            "SAID",
+        ],
+    )
     .assert()
     .success()
     .stdout(contains("exchanges  3: "));
-    assert_eq!(home.dataset().exchanges()[2].reply, "Later.");
+    assert_eq!(prepared(&home).exchanges()[2].reply, "Later.");
 }
 
 #[test]
 fn encodings_are_read_and_garbled_text_is_repaired() {
     let home = Home::with("old.csv", b"who,line\nPip,Caf\xe9?\nMo,Na\xefve.\n");
-    home.prepare(&["old.csv", "--character", "Mo", "--encoding", "windows-1252"])
-        .assert()
-        .success();
-    assert_eq!(home.dataset().train[0].query.text, "Café?");
+    prepare(
+        &home,
+        &["old.csv", "--character", "Mo", "--encoding", "windows-1252"],
+    )
+    .assert()
+    .success();
+    assert_eq!(prepared(&home).train[0].query.text, "Café?");
     home.write(
         "garbled.csv",
         "\u{feff}who,line\nPip,Wellâ€¦?\nMo,Itâ€™s fine.\n",
     );
-    home.prepare(&["garbled.csv", "--character", "Mo"])
+    prepare(&home, &["garbled.csv", "--character", "Mo"])
         .assert()
         .success()
         .stdout(contains("repaired  2 garbled characters"));
-    let dataset = home.dataset();
+    let dataset = prepared(&home);
     assert_eq!(dataset.train[0].query.text, "Well…?");
     assert_eq!(dataset.train[0].reply, "It’s fine.");
 }
@@ -326,19 +300,19 @@ fn encodings_are_read_and_garbled_text_is_repaired() {
 fn without_an_input_the_script_in_data_is_taken() {
     let home = Home::new();
     home.write("data/sample_script.csv", script());
-    home.prepare(&[]).assert().success().stderr(contains(
+    prepare(&home, &[]).assert().success().stderr(contains(
         "reading the sample script, ./data/sample_script.csv",
     ));
     home.write(
         "data/mine.TSV",
         script().replace(",\n", "\t\n").replace(',', "\t"),
     );
-    home.prepare(&[])
+    prepare(&home, &[])
         .assert()
         .success()
         .stderr(contains("mine.TSV"));
     home.write("data/yours.csv", script());
-    home.prepare(&[]).assert().code(1).stderr(
+    prepare(&home, &[]).assert().code(1).stderr(
         contains("mine.TSV")
             .and(contains("yours.csv"))
             .and(contains("say which")),
@@ -348,7 +322,7 @@ fn without_an_input_the_script_in_data_is_taken() {
 #[test]
 fn another_folder_can_be_worked_in() {
     let home = Home::with("play.csv", script());
-    home.prepare(&["play.csv", "-C", "personas/mo"])
+    prepare(&home, &["play.csv", "-C", "personas/mo"])
         .assert()
         .success();
     assert!(
@@ -361,7 +335,7 @@ fn another_folder_can_be_worked_in() {
 #[test]
 fn characters_are_listed_and_nothing_is_written() {
     let home = Home::with("play.csv", script());
-    home.prepare(&["play.csv", "--list-characters"])
+    prepare(&home, &["play.csv", "--list-characters"])
         .assert()
         .success()
         .stdout(predicate::eq(
@@ -375,7 +349,7 @@ fn a_closed_pipe_is_no_error() {
     let home = Home::with("play.csv", script());
     let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_homer"))
         .args(["prepare", "play.csv", "--list-characters"])
-        .current_dir(home.0.path())
+        .current_dir(home.root())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()
@@ -387,16 +361,16 @@ fn a_closed_pipe_is_no_error() {
 /// Runs on `bytes`, over an earlier dataset; expects exit code 1, `message`, and no change.
 fn refused(bytes: impl AsRef<[u8]>, arguments: &[&str], message: &[&str]) {
     let home = Home::with("good.csv", script());
-    home.prepare(&["good.csv"]).assert().success();
-    let before = home.bytes();
+    prepare(&home, &["good.csv"]).assert().success();
+    let before = written(&home);
     home.write("bad.csv", bytes);
-    let mut command = home.prepare(&["bad.csv"]);
+    let mut command = prepare(&home, &["bad.csv"]);
     let mut assert = command.args(arguments).assert().code(1).stdout("");
     for part in message {
         assert = assert.stderr(contains(*part));
     }
     assert.stderr(contains("panicked").not());
-    assert_eq!(before, home.bytes());
+    assert_eq!(before, written(&home));
     let left = fs::read_dir(home.path("data")).unwrap().count();
     assert_eq!(left, 1, "something half-written is left");
 }
@@ -463,12 +437,12 @@ fn bad_input_is_refused_with_its_place_and_what_to_do() {
 #[test]
 fn a_missing_file_is_named() {
     let home = Home::new();
-    home.prepare(&["nowhere.csv"])
+    prepare(&home, &["nowhere.csv"])
         .assert()
         .code(1)
         .stderr(contains("nowhere.csv: no such file").and(contains("check the path")));
     assert!(!home.path("data").exists());
-    home.prepare(&["."])
+    prepare(&home, &["."])
         .assert()
         .code(1)
         .stderr(contains("cannot read"));
@@ -484,7 +458,7 @@ fn wrong_usage_is_exit_code_2() {
         &["play.csv", "--good", "many"],
         &["play.csv", "--bad", "101"],
     ] {
-        home.prepare(arguments).assert().code(2);
+        prepare(&home, arguments).assert().code(2);
     }
 }
 
@@ -492,11 +466,11 @@ fn wrong_usage_is_exit_code_2() {
 fn a_folder_that_homer_did_not_write_is_left_alone() {
     let home = Home::with("play.csv", script());
     home.write("data/exchanges/precious.txt", "mine");
-    home.prepare(&["play.csv"])
+    prepare(&home, &["play.csv"])
         .assert()
         .code(1)
         .stderr(contains("exists already").and(contains("move it away")));
     let left = fs::read_to_string(home.path("data/exchanges/precious.txt")).unwrap();
     assert_eq!(left, "mine");
-    assert!(!Path::new(&home.path("data/exchanges/train.jsonl")).exists());
+    assert!(!home.path("data/exchanges/train.jsonl").exists());
 }

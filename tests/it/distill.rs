@@ -1,13 +1,12 @@
 //! `homer distill`, as a user meets it, and the promise that its encoders keep.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use assert_cmd::Command;
 use predicates::prelude::*;
 use predicates::str::contains;
 use serde_json::Value;
-use tempfile::TempDir;
 
 use homer::distill::{StudentSettings, distill};
 use homer::error::{Error, Remedy};
@@ -22,6 +21,8 @@ use homer::nn::weights::{Values, Weights, encoder_specs};
 use homer::train::run::Start;
 use homer::train::settings::Common;
 use homer::watch::{Unit, Watch};
+
+use crate::home::Home;
 
 const WORDS: [&str; 6] = ["the", "sea", "soup", "##s", "zeppelin", "ship"];
 
@@ -42,34 +43,23 @@ fn write_large(folder: &Path, family: Family) {
 }
 
 /// A folder with a large encoder in `large` and a script.
-struct Home(TempDir);
-
-impl Home {
-    fn new(family: Family) -> Self {
-        let home = Self(tempfile::tempdir().unwrap());
-        fs::create_dir(home.path("large")).unwrap();
-        write_large(&home.path("large"), family);
-        let mut script = String::from("speaker,line\n");
-        for i in 0..12 {
-            let soup = ["The soup!", "Soup, soups?", "A ship. The sea."][i % 3];
-            script.push_str(&format!(
-                "Ada,What of day {i}?\nBo,\"{soup} Day {i}.\"\n,\n"
-            ));
-        }
-        fs::write(home.path("script.csv"), script).unwrap();
-        home
+fn with_large(family: Family) -> Home {
+    let home = Home::new();
+    fs::create_dir(home.path("large")).unwrap();
+    write_large(&home.path("large"), family);
+    let mut script = String::from("speaker,line\n");
+    for i in 0..12 {
+        let soup = ["The soup!", "Soup, soups?", "A ship. The sea."][i % 3];
+        script.push_str(&format!(
+            "Ada,What of day {i}?\nBo,\"{soup} Day {i}.\"\n,\n"
+        ));
     }
+    home.write("script.csv", script);
+    home
+}
 
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    fn distill(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_homer"));
-        command.current_dir(self.0.path());
-        command.arg("distill").args(arguments);
-        command
-    }
+fn distilling(home: &Home, arguments: &[&str]) -> Command {
+    home.command(&[&["distill"], arguments].concat())
 }
 
 const SMALL: [&str; 14] = [
@@ -134,7 +124,7 @@ impl Watch for Ear {
 #[test]
 fn a_student_gets_closer_to_its_teacher() {
     for family in [Family::Bert, Family::DistilBert] {
-        let home = Home::new(family);
+        let home = with_large(family);
         let teacher = load(&home.path("large"));
         let mut ear = Ear::default();
         let out = home.path("small");
@@ -182,7 +172,7 @@ impl Watch for Stop {
 
 #[test]
 fn a_distillation_that_was_stopped_goes_on_to_the_same_bytes() {
-    let home = Home::new(Family::Bert);
+    let home = with_large(Family::Bert);
     let settings = settings(&home, 113, 3);
     let [whole, broken] = ["whole", "broken"].map(|name| home.path(name));
     distill(&settings, &whole, Start::Fresh, &mut ()).unwrap();
@@ -201,7 +191,7 @@ fn a_distillation_that_was_stopped_goes_on_to_the_same_bytes() {
 
 #[test]
 fn keeping_everything_keeps_the_embeddings() {
-    let home = Home::new(Family::Bert);
+    let home = with_large(Family::Bert);
     let all = StudentSettings {
         layers: 2,
         intermediate: None,
@@ -213,8 +203,8 @@ fn keeping_everything_keeps_the_embeddings() {
 
 #[test]
 fn the_command_writes_a_model_folder_that_says_what_it_is() {
-    let home = Home::new(Family::Bert);
-    home.distill(&SMALL)
+    let home = with_large(Family::Bert);
+    distilling(&home, &SMALL)
         .arg("small")
         .assert()
         .success()
@@ -261,10 +251,14 @@ fn the_command_writes_a_model_folder_that_says_what_it_is() {
 
 #[test]
 fn the_same_seed_gives_the_same_bytes() {
-    let home = Home::new(Family::Bert);
+    let home = with_large(Family::Bert);
     let weights = |out: &str, seed: &str| {
         let seed = ["--seed", seed];
-        home.distill(&SMALL).arg(out).args(seed).assert().success();
+        distilling(&home, &SMALL)
+            .arg(out)
+            .args(seed)
+            .assert()
+            .success();
         fs::read(home.path(out).join("model.safetensors")).unwrap()
     };
     let first = weights("first", "7");
@@ -274,11 +268,11 @@ fn the_same_seed_gives_the_same_bytes() {
 
 #[test]
 fn what_cannot_be_done_is_said_before_anything_is_written() {
-    let home = Home::new(Family::Bert);
+    let home = with_large(Family::Bert);
     fs::write(home.path("line.txt"), "Alone.\n").unwrap();
 
     let run = |text: &str, layers: &str, vocabulary: &str, length: &str| {
-        let mut command = home.distill(&[text, "--encoder", "large", "--out", "small"]);
+        let mut command = distilling(&home, &[text, "--encoder", "large", "--out", "small"]);
         command.args([
             "--layers",
             layers,
@@ -298,7 +292,7 @@ fn what_cannot_be_done_is_said_before_anything_is_written() {
 
     fs::create_dir(home.path("small")).unwrap();
     run("script.csv", "1", "113", "32").stderr(contains("exists already"));
-    home.distill(&["--out", "x", "--encoder", "large"])
+    distilling(&home, &["--out", "x", "--encoder", "large"])
         .assert()
         .code(2);
 }

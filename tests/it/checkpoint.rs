@@ -164,7 +164,7 @@ fn a_head_is_there_whole_or_not_at_all() {
         (Family::Bert, "bert_pairs"),
         (Family::DistilBert, "distilbert_pairs"),
     ] {
-        let config = Config::read(&fixture(name).join("config.json")).unwrap();
+        let config = Config::read(&fixture(name)).unwrap();
         let checkpoint = Checkpoint::open(&fixture(name)).unwrap();
         assert_eq!(config.family, family);
         checkpoint.encoder(&config).unwrap();
@@ -197,7 +197,7 @@ fn a_head_is_there_whole_or_not_at_all() {
 
 #[test]
 fn pytorchs_own_file_holds_the_same() {
-    let config = Config::read(&fixture("bert/config.json")).unwrap();
+    let config = Config::read(&fixture("bert")).unwrap();
     let bin = Checkpoint::open(&fixture("bert_bin")).unwrap();
     let safe = Checkpoint::open(&fixture("bert")).unwrap();
     let weights = |checkpoint: &Checkpoint| checkpoint.encoder(&config).unwrap();
@@ -289,7 +289,7 @@ fn every_float_type_is_read_and_no_other() {
 fn f32_is_read_in_place() {
     let folder = tempfile::tempdir().unwrap();
     tiny_encoder_folder(folder.path(), Family::Bert, &[], 3).unwrap();
-    let config = Config::read(&folder.path().join("config.json")).unwrap();
+    let config = Config::read(folder.path()).unwrap();
     let weights = load(folder.path(), &config).unwrap();
     let mapped = |values: &Values| matches!(values, Values::Mapped { .. });
     assert!(weights.values.iter().all(mapped));

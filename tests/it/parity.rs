@@ -2,15 +2,13 @@
 //! `fixtures/make_fixtures.py` says how the numbers came about. candle-transformers' own BERT is
 //! asked as well.
 
-mod common;
-
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use crate::encoders::{assert_gradients, distance, encoders, values};
 use candle_core::{DType, Device, Tensor};
 use candle_nn::VarBuilder;
 use candle_transformers::models::bert;
-use common::{assert_gradients, distance, encoders, values};
 use homer::hf::checkpoint::Checkpoint;
 use homer::nn::config::Config;
 use homer::nn::encoder::Pooling;
@@ -62,7 +60,7 @@ fn expected(family: &str) -> Expected {
 fn open(folder: &str) -> (Config, Checkpoint) {
     let folder = fixture(folder);
     (
-        Config::read(&folder.join("config.json")).unwrap(),
+        Config::read(&folder).unwrap(),
         Checkpoint::open(&folder).unwrap(),
     )
 }

@@ -1,0 +1,215 @@
+//! A folder that is read, wherever it lies: on disk, or in the program.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::fs::{self, File};
+use std::io;
+use std::ops::Deref;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use memmap2::Mmap;
+
+use crate::error::{IoContext, Result};
+use crate::{files, fingerprint};
+
+/// A file in the program: its path inside its folder, and what it holds.
+pub type Embedded = (&'static str, &'static [u8]);
+
+/// A folder that is read and never written.
+#[derive(Debug, Clone)]
+pub enum Folder {
+    /// On disk.
+    Disk(PathBuf),
+    /// In the program.
+    Embedded {
+        /// What messages call it.
+        name: &'static str,
+        /// Its files; tensors begin at a multiple of eight.
+        files: &'static [Embedded],
+    },
+}
+
+impl<P: AsRef<Path> + ?Sized> From<&P> for Folder {
+    fn from(path: &P) -> Self {
+        Self::Disk(path.as_ref().to_path_buf())
+    }
+}
+
+impl From<PathBuf> for Folder {
+    fn from(path: PathBuf) -> Self {
+        Self::Disk(path)
+    }
+}
+
+impl From<&Folder> for Folder {
+    fn from(folder: &Folder) -> Self {
+        folder.clone()
+    }
+}
+
+impl fmt::Display for Folder {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Disk(path) => path.display().fmt(out),
+            Self::Embedded { name, .. } => out.write_str(name),
+        }
+    }
+}
+
+impl Folder {
+    /// Whether there is such a folder.
+    pub fn is_there(&self) -> bool {
+        match self {
+            Self::Disk(path) => path.is_dir(),
+            Self::Embedded { .. } => true,
+        }
+    }
+
+    /// The folder as messages name it.
+    pub fn to_path_buf(&self) -> PathBuf {
+        match self {
+            Self::Disk(path) => path.clone(),
+            Self::Embedded { name, .. } => PathBuf::from(name),
+        }
+    }
+
+    /// A file of it as messages name it.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.to_path_buf().join(name)
+    }
+
+    /// Whether it has a file of that name.
+    pub fn has(&self, name: &str) -> bool {
+        match self {
+            Self::Disk(path) => path.join(name).is_file(),
+            Self::Embedded { .. } => self.embedded(name).is_some(),
+        }
+    }
+
+    /// A file where it lies: mapped from disk, or in the program.
+    ///
+    /// # Errors
+    /// It is not there, or cannot be read.
+    pub fn map(&self, name: &str) -> Result<Bytes> {
+        match self {
+            Self::Disk(path) => Bytes::map(&path.join(name)),
+            Self::Embedded { .. } => self.require(name).map(Bytes::Embedded),
+        }
+    }
+
+    /// A small file as a whole.
+    ///
+    /// # Errors
+    /// As [`Folder::map`].
+    pub fn read(&self, name: &str) -> Result<Cow<'static, [u8]>> {
+        match self {
+            Self::Disk(path) => {
+                let path = path.join(name);
+                fs::read(&path).at("read", &path).map(Cow::Owned)
+            }
+            Self::Embedded { .. } => self.require(name).map(Cow::Borrowed),
+        }
+    }
+
+    /// A file of JSON.
+    ///
+    /// # Errors
+    /// It cannot be read, or is not what is expected.
+    pub fn json<T: serde::de::DeserializeOwned>(&self, name: &str) -> Result<T> {
+        files::parse_json(&self.read(name)?, &self.path(name))
+    }
+
+    /// A file's [`fingerprint`].
+    ///
+    /// # Errors
+    /// As [`Folder::map`].
+    pub fn fingerprint(&self, name: &str) -> Result<String> {
+        match self {
+            Self::Disk(path) => fingerprint::of_file(&path.join(name)),
+            Self::Embedded { .. } => self.require(name).map(fingerprint::of_bytes),
+        }
+    }
+
+    fn embedded(&self, name: &str) -> Option<&'static [u8]> {
+        match self {
+            Self::Disk(_) => None,
+            Self::Embedded { files, .. } => {
+                let found = files.iter().find(|(path, _)| *path == name);
+                found.map(|(_, bytes)| *bytes)
+            }
+        }
+    }
+
+    fn require(&self, name: &str) -> Result<&'static [u8]> {
+        let missing = || io::Error::from(io::ErrorKind::NotFound);
+        let found = self.embedded(name).ok_or_else(missing);
+        found.at("read", self.path(name))
+    }
+}
+
+/// What a file holds, where it lies.
+#[derive(Debug, Clone)]
+pub enum Bytes {
+    /// Mapped from disk.
+    Mapped(Arc<Mmap>),
+    /// In the program.
+    Embedded(&'static [u8]),
+}
+
+impl Bytes {
+    /// Maps a file.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn map(path: &Path) -> Result<Self> {
+        let file = File::open(path).at("read", path)?;
+        // SAFETY: homer replaces files and folders by renaming and never writes into one: what is
+        // mapped stays as it was. Whoever else changes the file underneath us gets other numbers.
+        let map = unsafe { Mmap::map(&file) }.at("map", path)?;
+        Ok(Self::Mapped(Arc::new(map)))
+    }
+}
+
+impl Deref for Bytes {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::Mapped(map) => map,
+            Self::Embedded(bytes) => bytes,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_is_the_same_wherever_it_lies() {
+        let home = tempfile::tempdir().unwrap();
+        let disk = Folder::from(home.path());
+        let embedded = Folder::Embedded {
+            name: "built-in thing",
+            files: &[("a.json", b"[1, 2]"), ("in/b", b"bytes")],
+        };
+        assert!(!disk.has("a.json"));
+        fs::create_dir(home.path().join("in")).unwrap();
+        fs::write(home.path().join("a.json"), "[1, 2]").unwrap();
+        fs::write(home.path().join("in/b"), "bytes").unwrap();
+        for folder in [&disk, &embedded] {
+            assert!(folder.is_there() && folder.has("in/b") && !folder.has("c"));
+            assert_eq!(folder.json::<Vec<u8>>("a.json").unwrap(), [1, 2]);
+            assert_eq!(*folder.map("in/b").unwrap(), *b"bytes");
+            assert_eq!(*folder.read("in/b").unwrap(), *b"bytes");
+            assert!(folder.json::<u8>("in/b").is_err());
+            for error in [folder.map("c").err(), folder.read("c").err()] {
+                let message = error.unwrap().to_string();
+                assert!(message.contains(&folder.to_string()), "{message}");
+            }
+        }
+        let prints = [&disk, &embedded].map(|folder| folder.fingerprint("in/b").unwrap());
+        assert_eq!(prints[0], prints[1]);
+    }
+}

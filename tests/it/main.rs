@@ -1,0 +1,18 @@
+//! homer as its users meet it, and its parts held against each other: one binary, linked once.
+
+mod encoders;
+mod home;
+
+mod builtin;
+mod chat;
+mod checkpoint;
+mod distill;
+mod eval;
+mod export;
+mod gradients;
+mod head;
+mod hub;
+mod parity;
+mod prepare;
+mod tokenizer;
+mod train;
