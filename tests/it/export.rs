@@ -50,7 +50,7 @@ impl Model {
             40,
             precision,
         )
-        .map_err(|error| error.to_string())
+        .map_err(|error| format!("{error}\n{}", error.remedy()))
     }
 
     fn save_cross(&self, folder: &Path) {
