@@ -35,6 +35,10 @@ pub struct Args {
     #[arg(long, value_name = "NAME")]
     character: Option<String>,
 
+    /// Take every speaker's turn that answers another's: a persona that is a whole cast, or general dialogue to train on
+    #[arg(long, conflicts_with = "character")]
+    everyone: bool,
+
     /// Show the speakers with their counts and write nothing
     #[arg(long)]
     list_characters: bool,
@@ -141,6 +145,7 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<()> {
             label: args.pairs.label_column,
         },
         character: args.character,
+        everyone: args.everyone,
         context_turns: args.context_turns,
         good: args.good,
         bad: args.bad,

@@ -11,6 +11,9 @@ use crate::dialogue::Exchange;
 use crate::error::{Error, Remedy, Result, Step};
 use crate::files;
 
+/// What the character is called where everybody is one.
+pub const EVERYONE: &str = "everyone";
+
 /// A distinct reply of the character: what the index holds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reply {
@@ -42,8 +45,11 @@ pub(super) fn pool<'a>(texts: impl IntoIterator<Item = (&'a str, Option<usize>)>
 pub struct DatasetSettings {
     /// The file that was read, as given.
     pub source: String,
-    /// The character.
+    /// The character; of [`EVERYONE`], the whole cast.
     pub character: String,
+    /// Whether the replies are everybody's.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub everyone: bool,
     /// The seed of the split and of the bad replies.
     pub seed: u64,
     /// The columns that were read.

@@ -1,12 +1,12 @@
 //! What was read from a script or from ready pairs, in one form.
 
 use super::columns::Columns;
-use super::dataset::{Reply, pool};
+use super::dataset::{EVERYONE, Reply, pool};
 use super::pairs::Pairs;
 use super::prepare::Options;
 use super::read::{Source, data};
 use super::report::{Count, Lengths, MOST_FREQUENT, Report, ScriptFigures};
-use super::script::Script;
+use super::script::{Answer, Script, Whose};
 use super::split::{Part, Split};
 use crate::dialogue::Exchange;
 use crate::error::{Error, Remedy, Result, Setting};
@@ -17,18 +17,22 @@ const UNNAMED: &str = "the character";
 /// What was read, whatever its shape.
 pub(super) struct Material {
     pub character: String,
-    pub exchanges: Vec<Exchange>,
-    pub pool: Vec<Reply>,
     pub split: Split,
+    context_turns: usize,
     rows: usize,
     skipped: Vec<Count>,
     shape: Shape,
 }
 
-/// What only one shape has.
+/// The exchanges of one shape or the other. Of a script they are made when they are asked for: with
+/// all that surrounds it, every turn would be there ten times.
 enum Shape {
-    Script(Script),
-    Pairs,
+    Script {
+        script: Script,
+        whose: Whose,
+        answers: Vec<Answer>,
+    },
+    Pairs(Vec<Exchange>),
 }
 
 impl Material {
@@ -60,7 +64,8 @@ impl Material {
                         Remedy::Leave(Setting::Split),
                     ));
                 }
-                let label = label.as_deref();
+                // Everybody's are wanted: a label says whose a reply is.
+                let label = label.as_deref().filter(|_| !options.everyone);
                 let context = context.as_deref().filter(|_| options.context_turns > 0);
                 let pairs =
                     Pairs::read(source, query, reply, context, label, options.context_turns)?;
@@ -70,56 +75,126 @@ impl Material {
     }
 
     fn of_script(source: &Source, script: Script, options: &Options) -> Result<Self> {
-        let character = script.character(source, options.character.as_deref())?;
-        let exchanges = script.exchanges(character, options.context_turns);
-        if exchanges.is_empty() {
+        let (character, whose) = if options.everyone {
+            (EVERYONE.to_owned(), Whose::Everyone)
+        } else {
+            let at = script.character(source, options.character.as_deref())?;
+            (script.speaker(at).name.clone(), Whose::One(at))
+        };
+        let answers = script.answers(whose);
+        if answers.is_empty() {
+            let what = match whose {
+                Whose::Everyone => "nobody answers anybody: every scene is one turn".to_owned(),
+                Whose::One(at) => format!(
+                    "{character} never answers anybody: every turn of theirs ({}) opens a scene",
+                    script.speaker(at).turns
+                ),
+            };
             return Err(data(
                 source.path(),
                 None,
-                format!(
-                    "{} never answers anybody: every turn of theirs ({}) opens a scene",
-                    character.name, character.turns
-                ),
-                Remedy::choose_like(Setting::Character, "somebody else").or(Remedy::ListCharacters),
+                what,
+                "pick somebody else with --character; \
+                 `homer prepare --list-characters` shows who answers",
             ));
         }
         let skipped = script.skipped();
         Ok(Self {
-            character: character.name.clone(),
-            exchanges,
-            pool: script.pool(character),
+            character,
             split: options.split.unwrap_or(Split::Scene),
+            context_turns: options.context_turns,
             rows: script.lines() + skipped.no_speaker + skipped.no_text,
             skipped: counts(&[
                 ("without a speaker", skipped.no_speaker),
                 ("without words", skipped.no_text),
             ]),
-            shape: Shape::Script(script),
+            shape: Shape::Script {
+                script,
+                whose,
+                answers,
+            },
         })
     }
 
     fn of_pairs(pairs: Pairs, options: &Options) -> Self {
-        let replies = pairs.exchanges.iter();
+        let unnamed = if options.everyone { EVERYONE } else { UNNAMED };
         Self {
-            character: options.character.clone().unwrap_or_else(|| UNNAMED.into()),
-            pool: pool(replies.map(|pair| (pair.reply.as_str(), Some(pair.id)))),
+            character: options.character.clone().unwrap_or_else(|| unnamed.into()),
             split: Split::Contiguous,
+            context_turns: options.context_turns,
             rows: pairs.exchanges.len() + pairs.others + pairs.incomplete,
             skipped: counts(&[
                 ("labelled as somebody else's", pairs.others),
                 ("without a query or a reply", pairs.incomplete),
             ]),
-            shape: Shape::Pairs,
-            exchanges: pairs.exchanges,
+            shape: Shape::Pairs(pairs.exchanges),
+        }
+    }
+
+    /// What is answered, by exchange.
+    pub fn queries(&self) -> Vec<&str> {
+        match &self.shape {
+            Shape::Script {
+                script, answers, ..
+            } => answers.iter().map(|&at| script.query(at)).collect(),
+            Shape::Pairs(pairs) => pairs.iter().map(|pair| pair.query.text.as_str()).collect(),
+        }
+    }
+
+    /// The answers, by exchange.
+    pub fn replies(&self) -> Vec<&str> {
+        match &self.shape {
+            Shape::Script {
+                script, answers, ..
+            } => answers.iter().map(|&at| script.reply(at)).collect(),
+            Shape::Pairs(pairs) => pairs.iter().map(|pair| pair.reply.as_str()).collect(),
+        }
+    }
+
+    /// The scenes, by exchange.
+    pub fn scenes(&self) -> Vec<usize> {
+        match &self.shape {
+            Shape::Script {
+                script, answers, ..
+            } => answers.iter().map(|&at| script.scene(at)).collect(),
+            Shape::Pairs(pairs) => pairs.iter().map(|pair| pair.scene).collect(),
+        }
+    }
+
+    /// How many exchanges there are.
+    pub fn len(&self) -> usize {
+        match &self.shape {
+            Shape::Script { answers, .. } => answers.len(),
+            Shape::Pairs(pairs) => pairs.len(),
+        }
+    }
+
+    /// An exchange; nothing is picked for it yet.
+    pub fn exchange(&self, id: usize) -> Exchange {
+        match &self.shape {
+            Shape::Script {
+                script, answers, ..
+            } => script.exchange(id, answers[id], self.context_turns),
+            Shape::Pairs(pairs) => pairs[id].clone(),
+        }
+    }
+
+    /// The distinct replies.
+    pub fn pool(&self) -> Vec<Reply> {
+        match &self.shape {
+            Shape::Script { script, whose, .. } => script.pool(*whose),
+            Shape::Pairs(pairs) => {
+                let replies = pairs.iter();
+                pool(replies.map(|pair| (pair.reply.as_str(), Some(pair.id))))
+            }
         }
     }
 
     /// The figures.
-    pub fn report(&self, source: &Source, parts: &[Part]) -> Report {
+    pub fn report(&self, source: &Source, parts: &[Part], pool: &[Reply]) -> Report {
         let [train, valid, test] = [Part::Train, Part::Valid, Part::Test]
             .map(|wanted| parts.iter().filter(|part| **part == wanted).count());
         let answers_nobody = |reply: &&Reply| reply.exchanges.is_empty();
-        let exchanges = self.exchanges.iter();
         Report {
             source: source.path().display().to_string(),
             character: self.character.clone(),
@@ -127,20 +202,20 @@ impl Material {
             skipped: self.skipped.clone(),
             repaired: source.repaired(),
             script: self.figures(),
-            exchanges: self.exchanges.len(),
+            exchanges: self.len(),
             train,
             valid,
             test,
-            pool: self.pool.len(),
-            openers: self.pool.iter().filter(answers_nobody).count(),
-            query_words: Lengths::of(exchanges.clone().map(|one| one.query.text.as_str())),
-            reply_words: Lengths::of(exchanges.map(|one| one.reply.as_str())),
+            pool: pool.len(),
+            openers: pool.iter().filter(answers_nobody).count(),
+            query_words: Lengths::of(self.queries()),
+            reply_words: Lengths::of(self.replies()),
             notes: notes(valid, test),
         }
     }
 
     fn figures(&self) -> Option<ScriptFigures> {
-        let Shape::Script(script) = &self.shape else {
+        let Shape::Script { script, .. } = &self.shape else {
             return None;
         };
         let speakers = script.speakers();

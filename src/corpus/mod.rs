@@ -9,6 +9,7 @@ pub mod columns;
 pub mod dataset;
 mod folder;
 mod material;
+mod nearest;
 pub mod pairs;
 pub mod pick;
 pub mod picture;

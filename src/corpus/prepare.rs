@@ -5,14 +5,16 @@ use std::path::{Path, PathBuf};
 use encoding_rs::Encoding;
 
 use super::columns::{Columns, Named};
-use super::dataset::{DatasetSettings, POOL, SETTINGS, TEST, TRAIN, VALID};
+use super::dataset::DatasetSettings;
+use super::folder;
 use super::material::Material;
+use super::pick::Picks;
 use super::read::{Source, data};
 use super::report::Report;
 use super::scenes::Speaker;
 use super::script::Script;
 use super::split::{Part, Split, split};
-use super::{folder, pick, picture};
+use super::picture;
 use crate::dialogue::Exchange;
 use crate::error::{IoContext, Remedy, Result, Setting};
 use crate::files;
@@ -28,6 +30,8 @@ pub struct Options {
     pub columns: Named,
     /// Who answers; by default Homer Simpson where the script has him, else whoever has most lines.
     pub character: Option<String>,
+    /// Every speaker's turn that answers another's is an exchange.
+    pub everyone: bool,
     /// Turns before the query that are kept, at most.
     pub context_turns: usize,
     /// Good replies an exchange, at most.
@@ -48,6 +52,7 @@ impl Options {
             encoding: None,
             columns: Named::default(),
             character: None,
+            everyone: false,
             context_turns: 4,
             good: 3,
             bad: 5,
@@ -66,10 +71,12 @@ pub fn prepare(options: &Options, folder: &Path) -> Result<Report> {
     folder::check_replaceable(folder)?;
     let source = Source::read(&options.input, options.encoding)?;
     let columns = Columns::recognise(&source, &options.columns)?;
-    let mut material = Material::read(&source, &columns, options)?;
-    let parts = split(&material.exchanges, material.split, options.seed);
-    pick::pick(
-        &mut material.exchanges,
+    let material = Material::read(&source, &columns, options)?;
+    let parts = split(&material.scenes(), material.split, options.seed);
+    let replies = material.replies();
+    let picks = Picks::new(
+        &material.queries(),
+        &replies,
         &parts,
         options.good,
         options.bad,
@@ -78,6 +85,7 @@ pub fn prepare(options: &Options, folder: &Path) -> Result<Report> {
     let settings = DatasetSettings {
         source: options.input.display().to_string(),
         character: material.character.clone(),
+        everyone: options.everyone,
         seed: options.seed,
         columns: Some(columns),
         encoding: options.encoding.map(|encoding| encoding.name().to_owned()),
@@ -86,19 +94,30 @@ pub fn prepare(options: &Options, folder: &Path) -> Result<Report> {
         bad: options.bad,
         split: material.split,
     };
-    let report = material.report(&source, &parts);
+    let pool = material.pool();
+    let report = material.report(&source, &parts, &pool);
+    let texts = |picked: &mut dyn Iterator<Item = usize>| -> Vec<String> {
+        picked.map(|at| replies[at].to_owned()).collect()
+    };
+    let exchange = |id: usize| {
+        let [mut good, mut bad] = picks.of(id);
+        Exchange {
+            good_replies: texts(&mut good),
+            bad_replies: texts(&mut bad),
+            ..material.exchange(id)
+        }
+    };
     files::replace_folder(folder, |new| {
         for (name, part) in [
             (TRAIN, Part::Train),
             (VALID, Part::Valid),
             (TEST, Part::Test),
         ] {
-            let of_part = material.exchanges.iter().zip(&parts);
-            let of_part = of_part.filter(|(_, own)| **own == part);
-            files::write_jsonl(&new.join(name), of_part.map(|(exchange, _)| exchange))?;
+            let of_part = (0..parts.len()).filter(|&id| parts[id] == part);
+            files::write_jsonl(&new.join(name), of_part.map(exchange))?;
         }
-        files::write_jsonl(&new.join(POOL), &material.pool)?;
-        files::write_json(&new.join(SETTINGS), &settings)?;
+        files::write_jsonl(&new.join("pool.jsonl"), &pool)?;
+        files::write_json(&new.join("settings.json"), &settings)?;
         files::write_json(&new.join("report.json"), &report)?;
         let text = new.join("report.txt");
         files::write_atomic(&text, |out| {
@@ -119,7 +138,9 @@ pub fn exchanges(options: &Options) -> Result<(String, Vec<Exchange>)> {
     let source = Source::read(&options.input, options.encoding)?;
     let columns = Columns::recognise(&source, &options.columns)?;
     let material = Material::read(&source, &columns, options)?;
-    Ok((material.character, material.exchanges))
+    let exchanges = (0..material.len()).map(|id| material.exchange(id));
+    let exchanges = exchanges.collect();
+    Ok((material.character, exchanges))
 }
 
 /// Everybody who speaks in a script, the most lines first.

@@ -1,11 +1,11 @@
 //! Train, valid, test: whole scenes, never two halves of one.
 
+use std::ops::Range;
+
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
-
-use crate::dialogue::Exchange;
 
 /// What an exchange is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,17 +29,25 @@ pub enum Split {
     Contiguous,
 }
 
-/// The part of each exchange, by id; the exchanges of one scene stand together and share a part.
+/// The part of each exchange, of which the scenes are given, in order; the exchanges of one scene
+/// share a part.
 ///
 /// Scenes fill train, then valid, then test: one that begins before ⌊0.8·n⌋ exchanges are given
 /// out is for training, and so on. A part that would stay empty takes a scene from its neighbour,
 /// where that has one to spare.
-pub fn split(exchanges: &[Exchange], how: Split, seed: u64) -> Vec<Part> {
-    let mut scenes: Vec<&[Exchange]> = exchanges.chunk_by(|a, b| a.scene == b.scene).collect();
+pub fn split(scenes: &[usize], how: Split, seed: u64) -> Vec<Part> {
+    let n = scenes.len();
+    let mut start = 0;
+    let mut scenes: Vec<Range<usize>> = scenes
+        .chunk_by(|a, b| a == b)
+        .map(|scene| {
+            start += scene.len();
+            start - scene.len()..start
+        })
+        .collect();
     if how == Split::Scene {
         scenes.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
     }
-    let n = exchanges.len();
     let train_end = (n * 8 / 10).max(1);
     let valid_end = train_end + n / 10;
     let mut given = 0;
@@ -57,10 +65,8 @@ pub fn split(exchanges: &[Exchange], how: Split, seed: u64) -> Vec<Part> {
         .collect();
     fill_empty(&mut of_scene);
     let mut parts = vec![Part::Train; n];
-    for (scene, part) in scenes.iter().zip(of_scene) {
-        for exchange in *scene {
-            parts[exchange.id] = part;
-        }
+    for (scene, part) in scenes.into_iter().zip(of_scene) {
+        parts[scene].fill(part);
     }
     parts
 }
@@ -88,29 +94,12 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::dialogue::Turn;
 
-    /// Exchanges in scenes of the given sizes.
-    fn scenes(sizes: &[usize]) -> Vec<Exchange> {
-        let of_scene = sizes
-            .iter()
-            .enumerate()
-            .flat_map(|(scene, &size)| std::iter::repeat_n(scene, size));
-        of_scene
-            .enumerate()
-            .map(|(id, scene)| Exchange {
-                id,
-                scene,
-                context: Vec::new(),
-                query: Turn {
-                    speaker: String::new(),
-                    text: format!("query {id}"),
-                },
-                reply: format!("reply {id}"),
-                close_replies: Vec::new(),
-                good_replies: Vec::new(),
-                bad_replies: Vec::new(),
-            })
+    /// Of each exchange its scene, the scenes having the given sizes.
+    fn scenes(sizes: &[usize]) -> Vec<usize> {
+        let sizes = sizes.iter().enumerate();
+        sizes
+            .flat_map(|(scene, &size)| std::iter::repeat_n(scene, size))
             .collect()
     }
 
@@ -158,7 +147,7 @@ mod tests {
             for how in [Split::Scene, Split::Contiguous] {
                 let parts = split(&exchanges, how, seed);
                 for (pair, part) in exchanges.windows(2).zip(parts.windows(2)) {
-                    prop_assert!(pair[0].scene != pair[1].scene || part[0] == part[1]);
+                    prop_assert!(pair[0] != pair[1] || part[0] == part[1]);
                     prop_assert!(how == Split::Scene || part[0] as u8 <= part[1] as u8);
                 }
                 prop_assert!(parts.contains(&Part::Train));

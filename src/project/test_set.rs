@@ -127,9 +127,12 @@ fn of_file(path: &Path, dataset: Option<&Dataset>, character: Option<&str>) -> R
         (own.unwrap_or_default(), files::read_jsonl(path)?)
     } else {
         let mut options = Options::new(path);
-        options.character = character.map(str::to_owned).or(own);
         if let Some(settings) = settings {
+            options.everyone = settings.everyone && character.is_none();
             options.context_turns = settings.context_turns;
+        }
+        if !options.everyone {
+            options.character = character.map(str::to_owned).or(own);
         }
         prepare::exchanges(&options)?
     };
