@@ -1,10 +1,10 @@
-//! The queries most like a query, among many: TF-IDF cosines from an inverted index, with as much
-//! work for a query as [`REACH`] allows, however many there are.
+//! The queries most like a query, among many: TF-IDF cosines from an inverted index, with bounded
+//! work for a query, however many there are.
 //!
-//! Weights are [`crate::text::tfidf`]'s. Queries of the same words are one document. Up to [`REACH`]
-//! postings are read, and then the cosines are exact; of a query whose words are too frequent for
-//! that, the postings of the greatest weight are, rarest words first, and the best that these show
-//! are then scored exactly.
+//! Weights are [`crate::text::tfidf`]'s. Queries of the same words are one document. Where a query's words
+//! have up to [`ALL`] postings, all are read. Where they are more frequent than that, only the
+//! postings of the greatest weight are ([`SOME`], rarest words first), and the best documents that
+//! these show are scored exactly.
 
 use std::collections::HashMap;
 
@@ -12,11 +12,14 @@ use rayon::prelude::*;
 
 use crate::text::tfidf::{count, tokens, weigh};
 
-/// Postings that are read for one query, at most.
-const REACH: usize = 16_384;
+/// Postings that a query may have for all of them to be read.
+const ALL: usize = 16_384;
 
-/// Of a query beyond that reach, the documents that are scored exactly, at most.
-const FINALISTS: usize = 256;
+/// Postings that are read of a query that has more.
+const SOME: usize = 4_096;
+
+/// Of such a query, the documents that are scored exactly, at most.
+const FINALISTS: usize = 128;
 
 /// Queries, each with its reply's meaning, ready to be compared with another.
 pub(super) struct Nearest {
@@ -195,13 +198,13 @@ impl Nearest {
     fn gather(&self, scratch: &mut Scratch) -> bool {
         let length = |term: usize| self.postings.get(term).len();
         let all: usize = scratch.terms.iter().map(|&(term, _)| length(term)).sum();
-        let exact = all <= REACH;
+        let exact = all <= ALL;
         // The order of the terms decides how the sums are rounded: by term, as in `cosine`.
         let mut terms: Vec<(usize, f32)> = scratch.terms.clone();
         if !exact {
             terms.sort_unstable_by_key(|&(term, _)| (length(term), term));
         }
-        let mut left = REACH;
+        let mut left = SOME;
         for (at, &(term, weight)) in terms.iter().enumerate() {
             let own = self.postings.get(term);
             let most = if exact {
@@ -343,7 +346,7 @@ mod tests {
 
     #[test]
     fn frequent_words_do_not_hide_the_nearest() {
-        let mut lines: Vec<String> = (0..REACH)
+        let mut lines: Vec<String> = (0..ALL)
             .map(|n| format!("what is the matter with it number{n}"))
             .collect();
         lines[9_000] = "what is it".into();
