@@ -5,7 +5,8 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::columns::Columns;
+use super::columns::{Columns, Named};
+use super::formats::Format;
 use super::split::Split;
 use crate::dialogue::Exchange;
 use crate::error::{Error, Remedy, Result, Step};
@@ -55,6 +56,15 @@ pub struct DatasetSettings {
     /// The columns that were read.
     #[serde(default)]
     pub columns: Option<Columns>,
+    /// The columns that the user named: they hold for other files of this kind.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub named: Named,
+    /// The format that the user named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub format: Option<Format>,
+    /// Seconds of silence after which a chat's next message begins a scene.
+    #[serde(default)]
+    pub gap: u64,
     /// The encoding that the user named; without, UTF-8 or what the byte order mark says.
     #[serde(default)]
     pub encoding: Option<String>,
@@ -70,6 +80,10 @@ pub struct DatasetSettings {
     /// How exchanges were divided.
     #[serde(default)]
     pub split: Split,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 /// What `prepare` writes, read back.

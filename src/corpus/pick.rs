@@ -37,7 +37,7 @@ impl Picks {
     pub fn new(
         queries: &[&str],
         replies: &[&str],
-        parts: &[Part],
+        parts: &[Option<Part>],
         good: usize,
         bad: usize,
         seed: u64,
@@ -88,9 +88,9 @@ struct Candidates {
 }
 
 impl Candidates {
-    fn new(queries: &[&str], replies: &[&str], parts: &[Part], good: usize) -> Self {
+    fn new(queries: &[&str], replies: &[&str], parts: &[Option<Part>], good: usize) -> Self {
         let all = 0..queries.len();
-        let training: Vec<usize> = all.filter(|&at| parts[at] == Part::Train).collect();
+        let training: Vec<usize> = all.filter(|&at| parts[at] == Some(Part::Train)).collect();
         // Which replies say the same: of each text as it is heard a number.
         let mut meanings: HashMap<String, u32> = HashMap::new();
         let meaning: Vec<u32> = training
@@ -161,8 +161,8 @@ mod tests {
     /// Of each pair, the good and the bad replies.
     fn picked(good: usize, bad: usize, seed: u64) -> Vec<[Vec<&'static str>; 2]> {
         let (queries, replies): (Vec<&str>, Vec<&str>) = PAIRS.iter().copied().unzip();
-        let mut parts = [Part::Train; 7];
-        parts[6] = Part::Test;
+        let mut parts = [Some(Part::Train); 7];
+        parts[6] = Some(Part::Test);
         let picks = Picks::new(&queries, &replies, &parts, good, bad, seed);
         (0..7)
             .map(|at| {

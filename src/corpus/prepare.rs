@@ -4,17 +4,19 @@ use std::path::{Path, PathBuf};
 
 use encoding_rs::Encoding;
 
-use super::columns::{Columns, Named};
+use super::columns::Named;
 use super::dataset::DatasetSettings;
+use super::document::data;
 use super::folder;
+use super::formats::Format;
+use super::gather::{Gathered, gather};
 use super::material::Material;
 use super::pick::Picks;
-use super::read::{Source, data};
+use super::picture;
 use super::report::Report;
 use super::scenes::Speaker;
-use super::script::Script;
+use super::script::CLOSE_REPLIES;
 use super::split::{Part, Split, split};
-use super::picture;
 use crate::dialogue::Exchange;
 use crate::error::{IoContext, Remedy, Result, Setting};
 use crate::files;
@@ -22,9 +24,13 @@ use crate::files;
 /// Which script, and what to make of it.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// The script, or the ready pairs.
-    pub input: PathBuf,
-    /// Its encoding; by default the byte order mark's, else UTF-8.
+    /// Files, folders and patterns: the script, or the ready pairs. `-` is the standard input.
+    pub inputs: Vec<PathBuf>,
+    /// What they are; by default what they look like.
+    pub format: Option<Format>,
+    /// Seconds of silence after which a chat's next message begins a scene.
+    pub gap: u64,
+    /// Their encoding; by default the byte order mark's, else UTF-8.
     pub encoding: Option<&'static Encoding>,
     /// Columns that the user named.
     pub columns: Named,
@@ -48,7 +54,9 @@ impl Options {
     /// The defaults, for `input`.
     pub fn new(input: impl Into<PathBuf>) -> Self {
         Self {
-            input: input.into(),
+            inputs: vec![input.into()],
+            format: None,
+            gap: 3600,
             encoding: None,
             columns: Named::default(),
             character: None,
@@ -69,10 +77,9 @@ impl Options {
 /// Whatever is wrong with the input, with file and row; nothing is written then.
 pub fn prepare(options: &Options, folder: &Path) -> Result<Report> {
     folder::check_replaceable(folder)?;
-    let source = Source::read(&options.input, options.encoding)?;
-    let columns = Columns::recognise(&source, &options.columns)?;
-    let material = Material::read(&source, &columns, options)?;
-    let parts = split(&material.scenes(), material.split, options.seed);
+    let material = Material::read(options)?;
+    let gap = options.context_turns.max(CLOSE_REPLIES) + 1;
+    let parts = split(&material.scenes(), material.split, options.seed, gap);
     let replies = material.replies();
     let picks = Picks::new(
         &material.queries(),
@@ -83,11 +90,14 @@ pub fn prepare(options: &Options, folder: &Path) -> Result<Report> {
         options.seed,
     );
     let settings = DatasetSettings {
-        source: options.input.display().to_string(),
+        source: material.source(),
         character: material.character.clone(),
         everyone: options.everyone,
         seed: options.seed,
-        columns: Some(columns),
+        columns: material.columns(),
+        named: options.columns.clone(),
+        format: options.format,
+        gap: options.gap,
         encoding: options.encoding.map(|encoding| encoding.name().to_owned()),
         context_turns: options.context_turns,
         good: options.good,
@@ -95,7 +105,7 @@ pub fn prepare(options: &Options, folder: &Path) -> Result<Report> {
         split: material.split,
     };
     let pool = material.pool();
-    let report = material.report(&source, &parts, &pool);
+    let report = material.report(&parts, &pool);
     let texts = |picked: &mut dyn Iterator<Item = usize>| -> Vec<String> {
         picked.map(|at| replies[at].to_owned()).collect()
     };
@@ -113,7 +123,7 @@ pub fn prepare(options: &Options, folder: &Path) -> Result<Report> {
             (VALID, Part::Valid),
             (TEST, Part::Test),
         ] {
-            let of_part = (0..parts.len()).filter(|&id| parts[id] == part);
+            let of_part = (0..parts.len()).filter(|&id| parts[id] == Some(part));
             files::write_jsonl(&new.join(name), of_part.map(exchange))?;
         }
         files::write_jsonl(&new.join("pool.jsonl"), &pool)?;
@@ -135,12 +145,27 @@ pub fn prepare(options: &Options, folder: &Path) -> Result<Report> {
 /// # Errors
 /// Whatever is wrong with the input, with file and row.
 pub fn exchanges(options: &Options) -> Result<(String, Vec<Exchange>)> {
-    let source = Source::read(&options.input, options.encoding)?;
-    let columns = Columns::recognise(&source, &options.columns)?;
-    let material = Material::read(&source, &columns, options)?;
+    let material = Material::read(options)?;
     let exchanges = (0..material.len()).map(|id| material.exchange(id));
     let exchanges = exchanges.collect();
     Ok((material.character, exchanges))
+}
+
+/// What is said, whoever speaks: the turns of every scene; of pairs, of every pair.
+///
+/// # Errors
+/// As [`prepare`].
+pub fn texts(options: &Options) -> Result<Vec<Vec<String>>> {
+    match gather(options)?.0 {
+        Gathered::Script(script) => Ok(script.texts().collect()),
+        Gathered::Pairs(pairs) => {
+            let scenes = pairs.exchanges.into_iter().map(|pair| {
+                let context = pair.context.into_iter().map(|turn| turn.text);
+                context.chain([pair.query.text, pair.reply]).collect()
+            });
+            Ok(scenes.collect())
+        }
+    }
 }
 
 /// Everybody who speaks in a script, the most lines first.
@@ -148,18 +173,10 @@ pub fn exchanges(options: &Options) -> Result<(String, Vec<Exchange>)> {
 /// # Errors
 /// As [`prepare`]; ready pairs, which have no speakers.
 pub fn list_characters(options: &Options) -> Result<Vec<Speaker>> {
-    let source = Source::read(&options.input, options.encoding)?;
-    match &Columns::recognise(&source, &options.columns)? {
-        Columns::Script {
-            speaker,
-            text,
-            scenes,
-        } => {
-            let script = Script::read(&source, speaker, text, scenes)?;
-            Ok(script.speakers().into_iter().cloned().collect())
-        }
-        Columns::Pairs { .. } => Err(data(
-            source.path(),
+    match gather(options)? {
+        (Gathered::Script(script), _) => Ok(script.speakers().into_iter().cloned().collect()),
+        (Gathered::Pairs(_), understood) => Err(data(
+            understood.path(),
             None,
             "these are ready pairs: they do not say who speaks",
             Remedy::choose([Setting::SpeakerColumn, Setting::TextColumn]),

@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use crate::text::clean::{clean, clean_name};
+use crate::text::clean::{clean, tidy};
+use crate::text::name::{clean_name, name_key};
 
 /// Somebody who speaks.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -72,10 +73,25 @@ pub(super) struct Builder {
     skipped: Skipped,
 }
 
+/// How lines are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Manner {
+    /// With stage directions in brackets, which are not spoken.
+    Script,
+    /// As people write to each other: what stands in brackets belongs to it.
+    Written,
+}
+
 impl Builder {
     /// Takes a line as it is written, `answers` being the turn that it says it answers; one with
     /// neither speaker nor text ends the scene. Says which turn the line is in.
-    pub fn take(&mut self, speaker: &str, text: &str, answers: Option<usize>) -> Option<usize> {
+    pub fn take(
+        &mut self,
+        speaker: &str,
+        text: &str,
+        manner: Manner,
+        answers: Option<usize>,
+    ) -> Option<usize> {
         let name = clean_name(speaker);
         if name.is_empty() {
             if text.trim().is_empty() {
@@ -85,7 +101,10 @@ impl Builder {
             }
             return None;
         }
-        let text = clean(text);
+        let text = match manner {
+            Manner::Script => clean(text),
+            Manner::Written => tidy(text),
+        };
         if text.is_empty() {
             self.skipped.no_text += 1;
             return None;
@@ -121,7 +140,7 @@ impl Builder {
 
     fn speaker(&mut self, name: String) -> usize {
         let new = self.places.len();
-        let place = *self.places.entry(name.to_lowercase()).or_insert(new);
+        let place = *self.places.entry(name_key(&name)).or_insert(new);
         self.spellings.count(place, name);
         place
     }

@@ -1,15 +1,19 @@
 //! A script: who speaks in it, and the exchanges of the one who answers.
 
+use std::path::Path;
+
 use super::columns::place;
 use super::dataset::{Reply, pool};
-use super::read::{Source, data};
-use super::scenes::{Builder, Said, Skipped, Speaker, Told};
+use super::document::data;
+use super::lines::Line;
+use super::read::Source;
+use super::scenes::{Builder, Manner, Said, Skipped, Speaker, Told};
 use crate::dialogue::{Exchange, Turn};
-use crate::error::{Remedy, Result, Setting};
-use crate::text::clean::clean_name;
+use crate::error::Result;
+use crate::text::name::{clean_name, name_key};
 
 /// How many turns after a reply are kept with it.
-const CLOSE_REPLIES: usize = 4;
+pub(super) const CLOSE_REPLIES: usize = 4;
 
 /// The character that is taken where the script has him and the user names none.
 const FAVOURITE: &str = "Homer Simpson";
@@ -36,47 +40,84 @@ pub struct Script {
     told: Told,
 }
 
-impl Script {
-    /// Reads the script's rows: scenes end at empty rows (neither speaker nor text) and where a
-    /// scene column changes; a blank scene cell means no change.
-    ///
-    /// # Errors
-    /// What [`Source::for_each_row`] returns; no row with both a speaker and words.
-    pub fn read(source: &Source, speaker: &str, text: &str, scenes: &[String]) -> Result<Self> {
-        let speaker_at = place(source, speaker)?;
-        let text_at = place(source, text)?;
-        let scenes_at = scenes
-            .iter()
-            .map(|name| place(source, name))
-            .collect::<Result<Vec<usize>>>()?;
+/// Takes a table's rows: scenes end at empty rows (neither speaker nor text) and where a scene column
+/// changes; a blank scene cell means no change.
+///
+/// # Errors
+/// What [`Source::for_each_row`] returns; no row with both a speaker and words.
+pub(super) fn take_rows(
+    builder: &mut Builder,
+    source: &Source,
+    speaker: &str,
+    text: &str,
+    scenes: &[String],
+) -> Result<()> {
+    let speaker_at = place(source, speaker)?;
+    let text_at = place(source, text)?;
+    let scenes_at = scenes
+        .iter()
+        .map(|name| place(source, name))
+        .collect::<Result<Vec<usize>>>()?;
 
-        let mut builder = Builder::default();
-        let mut scene_now = vec![String::new(); scenes_at.len()];
-        source.for_each_row(|row| {
-            let mut new_scene = row.after_empty;
-            for (now, &at) in scene_now.iter_mut().zip(&scenes_at) {
-                let cell = row.cell(at).trim();
-                if !cell.is_empty() && cell != now {
-                    new_scene = true;
-                    cell.clone_into(now);
-                }
+    builder.end_scene();
+    let mut said = false;
+    let mut scene_now = vec![String::new(); scenes_at.len()];
+    source.for_each_row(|row| {
+        let mut new_scene = row.after_empty;
+        for (now, &at) in scene_now.iter_mut().zip(&scenes_at) {
+            let cell = row.cell(at).trim();
+            if !cell.is_empty() && cell != now {
+                new_scene = true;
+                cell.clone_into(now);
             }
-            if new_scene {
-                builder.end_scene();
-            }
-            builder.take(row.cell(speaker_at), row.cell(text_at), None);
-            Ok(())
-        })?;
-        let told = builder.finish();
-        if told.turns.is_empty() {
-            return Err(data(
-                source.path(),
-                None,
-                format!("no row has both a speaker (\"{speaker}\") and words (\"{text}\")"),
-                Remedy::choose([Setting::SpeakerColumn, Setting::TextColumn]),
-            ));
         }
-        Ok(Self { told })
+        if new_scene {
+            builder.end_scene();
+        }
+        let turn = builder.take(
+            row.cell(speaker_at),
+            row.cell(text_at),
+            Manner::Script,
+            None,
+        );
+        said |= turn.is_some();
+        Ok(())
+    })?;
+    if said {
+        return Ok(());
+    }
+    Err(data(
+        source.path(),
+        None,
+        format!("no row has both a speaker (\"{speaker}\") and words (\"{text}\")"),
+        "name the right columns with --speaker-column and --text-column",
+    ))
+}
+
+/// Takes the lines of a file.
+pub(super) fn take_lines(builder: &mut Builder, lines: &[Line], manner: Manner) {
+    builder.end_scene();
+    let mut turns: Vec<Option<usize>> = Vec::with_capacity(lines.len());
+    for line in lines {
+        if line.begins_scene {
+            builder.end_scene();
+        }
+        let quoted = line.answers.and_then(|at| turns.get(at).copied().flatten());
+        turns.push(builder.take(&line.speaker, &line.text, manner, quoted));
+    }
+}
+
+impl Script {
+    /// The script that the lines make.
+    pub(super) fn new(builder: Builder) -> Self {
+        Self {
+            told: builder.finish(),
+        }
+    }
+
+    /// Whether nobody says anything.
+    pub fn is_empty(&self) -> bool {
+        self.told.turns.is_empty()
     }
 
     /// Everybody who speaks, the most lines first.
@@ -103,17 +144,22 @@ impl Script {
     }
 
     /// The speaker that `wanted` names, whatever its case; without a name Homer Simpson, and where
-    /// the script does not have him, whoever has the most lines.
+    /// the script does not have him, the `usual` one of its format, or whoever has the most lines.
     ///
     /// # Errors
     /// Nobody of that name: with the names that are closest to it.
-    pub fn character(&self, source: &Source, wanted: Option<&str>) -> Result<usize> {
+    pub fn character(
+        &self,
+        path: &Path,
+        wanted: Option<&str>,
+        usual: Option<&str>,
+    ) -> Result<usize> {
         let speakers = &self.told.speakers;
         let named = |name: &str| {
-            let key = clean_name(name).to_lowercase();
+            let key = name_key(&clean_name(name));
             speakers
                 .iter()
-                .position(|speaker| speaker.name.to_lowercase() == key)
+                .position(|speaker| name_key(&speaker.name) == key)
         };
         // Of equals, the first by name.
         let most = || {
@@ -124,7 +170,9 @@ impl Script {
         };
         let found = match wanted {
             Some(name) => named(name),
-            None => named(FAVOURITE).or_else(most),
+            None => named(FAVOURITE)
+                .or_else(|| usual.and_then(named))
+                .or_else(most),
         };
         found.ok_or_else(|| {
             let wanted = wanted.unwrap_or_default();
@@ -134,7 +182,7 @@ impl Script {
                 close => format!(": did you mean {}?", close.join(" or ")),
             };
             data(
-                source.path(),
+                path,
                 None,
                 format!("nobody is called \"{wanted}\"{hint}"),
                 Remedy::ListCharacters,
@@ -192,6 +240,11 @@ impl Script {
     /// The turn that answers it.
     pub(super) fn reply(&self, answer: Answer) -> &str {
         &self.told.turns[answer.reply].text
+    }
+
+    /// The turn that is answered, and the one that answers.
+    pub(super) fn both(&self, answer: Answer) -> [Turn; 2] {
+        [answer.query, answer.reply].map(|at| self.turn(&self.told.turns[at]))
     }
 
     /// The scene of the reply.
@@ -270,8 +323,9 @@ mod tests {
         let path = folder.path().join("script.csv");
         std::fs::write(&path, format!("who,line,scene\n{rows}")).unwrap();
         let source = Source::read(&path, None).unwrap();
-        let script = Script::read(&source, "who", "line", &["scene".into()]).unwrap();
-        (source, script)
+        let mut builder = Builder::default();
+        take_rows(&mut builder, &source, "who", "line", &["scene".into()]).unwrap();
+        (source, Script::new(builder))
     }
 
     fn turn(speaker: &str, text: &str) -> Turn {
@@ -317,7 +371,7 @@ mod tests {
             "Ada,Morning.,1\nBo,Hm.,\nAda,Tea?,1\nAda,Or coffee?,1\nBo,(yawns) Tea.,1\nAda,Sugar?,1\n\
              Bo,,1\n,a door slams,1\nBo,Two.,1\nBo,Alone now.,2\nCy,Not quite.,2\n",
         );
-        let bo = script.character(&source, Some("BO ")).unwrap();
+        let bo = script.character(source.path(), Some("BO "), None).unwrap();
         assert_eq!(
             script.speaker(bo),
             &Speaker {
@@ -359,14 +413,51 @@ mod tests {
             script("ADA:,One.,\nBo,Two.,\n Ada ,Three.,\nBo,Four.,\nAda,Five.,\n");
         let names: Vec<&str> = script.speakers().iter().map(|s| s.name.as_str()).collect();
         assert_eq!(names, ["Ada", "Bo"]);
-        let default = script.character(&source, None).unwrap();
+        let default = script.character(source.path(), None, None).unwrap();
         assert_eq!(script.speaker(default).name, "Ada");
+    }
+
+    #[test]
+    fn quoted_lines_are_answered() {
+        let line = |speaker: &str, text: &str, answers| Line {
+            speaker: speaker.into(),
+            text: text.into(),
+            begins_scene: false,
+            answers,
+        };
+        let mut builder = Builder::default();
+        let lines = [
+            line("Ada", "Tea?", None),
+            line("Ada", "Or soup?", None),
+            line("Cy", "Rain.", None),
+            line("Bo", "Tea (two).", Some(0)),
+            line("Bo", "And rain.", Some(2)),
+            line("Bo", "Much.", None),
+            line("Bo", "Mine.", Some(5)),
+            line("Ada", "Hm.", None),
+        ];
+        take_lines(&mut builder, &lines, Manner::Written);
+        let script = Script::new(builder);
+        let exchanges = exchanges(&script, Whose::Everyone, 4);
+        let said: Vec<(&str, &str)> = exchanges
+            .iter()
+            .map(|one| (one.query.text.as_str(), one.reply.as_str()))
+            .collect();
+        let expected = [
+            ("Tea? Or soup?", "Rain."),
+            ("Tea? Or soup?", "Tea (two)."),
+            ("Rain.", "And rain. Much. Mine."),
+            ("And rain. Much. Mine.", "Hm."),
+        ];
+        assert_eq!(said, expected);
+        assert!(exchanges[1].context.is_empty());
+        assert_eq!(exchanges[2].context.len(), 1);
     }
 
     #[test]
     fn the_favourite_is_the_default() {
         let (source, script) = script("Bo,One.,\nBo,Two.,2\nHOMER SIMPSON,Three.,2\n");
-        let default = script.character(&source, None).unwrap();
+        let default = script.character(source.path(), None, None).unwrap();
         assert_eq!(script.speaker(default).name, "HOMER SIMPSON");
     }
 
@@ -381,7 +472,7 @@ mod tests {
         ));
         let message = |name| {
             script
-                .character(&source, Some(name))
+                .character(source.path(), Some(name), None)
                 .unwrap_err()
                 .to_string()
         };

@@ -1,4 +1,4 @@
-//! Train, valid, test: whole scenes, never two halves of one.
+//! Train, valid, test: whole scenes, and only where there is nothing but a long one parts of it.
 
 use std::ops::Range;
 
@@ -29,13 +29,50 @@ pub enum Split {
     Contiguous,
 }
 
+/// Scenes shorter than so many gaps are never divided.
+const GAPS: usize = 20;
+
 /// The part of each exchange, of which the scenes are given, in order; the exchanges of one scene
 /// share a part.
 ///
 /// Scenes fill train, then valid, then test: one that begins before ⌊0.8·n⌋ exchanges are given
 /// out is for training, and so on. A part that would stay empty takes a scene from its neighbour,
 /// where that has one to spare.
-pub fn split(scenes: &[usize], how: Split, seed: u64) -> Vec<Part> {
+///
+/// Where that leaves hardly anything to choose or to report by because a scene is so long, such scenes
+/// are divided by position. Between their parts `gap` exchanges are left out, so that none of one part
+/// is seen around another's.
+pub fn split(scenes: &[usize], how: Split, seed: u64, gap: usize) -> Vec<Option<Part>> {
+    let n = scenes.len();
+    let whole = by_scene(scenes, how, seed);
+    let mut parts: Vec<Option<Part>> = whole.into_iter().map(Some).collect();
+    let count = |wanted| parts.iter().filter(|part| **part == Some(wanted)).count();
+    let enough = |wanted| count(wanted) * 20 >= n;
+    if enough(Part::Valid) && enough(Part::Test) {
+        return parts;
+    }
+    let mut start = 0;
+    for scene in scenes.chunk_by(|a, b| a == b) {
+        let own = &mut parts[start..start + scene.len()];
+        start += scene.len();
+        if own.len() * 5 > n && own.len() >= GAPS * gap.max(1) {
+            divide(own, gap);
+        }
+    }
+    parts
+}
+
+/// Divides a scene by position.
+fn divide(scene: &mut [Option<Part>], gap: usize) {
+    let (valid, test) = (scene.len() * 8 / 10, scene.len() * 9 / 10);
+    scene[..valid].fill(Some(Part::Train));
+    scene[valid..valid + gap].fill(None);
+    scene[valid + gap..test].fill(Some(Part::Valid));
+    scene[test..test + gap].fill(None);
+    scene[test + gap..].fill(Some(Part::Test));
+}
+
+fn by_scene(scenes: &[usize], how: Split, seed: u64) -> Vec<Part> {
     let n = scenes.len();
     let mut start = 0;
     let mut scenes: Vec<Range<usize>> = scenes
@@ -95,6 +132,12 @@ mod tests {
 
     use super::*;
 
+    /// Whole scenes, which these all are.
+    fn split(scenes: &[usize], how: Split, seed: u64) -> Vec<Part> {
+        let parts = super::split(scenes, how, seed, 5);
+        parts.into_iter().map(Option::unwrap).collect()
+    }
+
     /// Of each exchange its scene, the scenes having the given sizes.
     fn scenes(sizes: &[usize]) -> Vec<usize> {
         let sizes = sizes.iter().enumerate();
@@ -138,6 +181,28 @@ mod tests {
         }
         assert_eq!(sizes(&split(&scenes(&[9]), Split::Scene, 0)), [9, 0, 0]);
         assert!(split(&[], Split::Scene, 0).is_empty());
+    }
+
+    #[test]
+    fn a_long_scene_is_divided_by_position_with_a_gap() {
+        for lengths in [&[400][..], &[400, 1, 1]] {
+            let parts = super::split(&scenes(lengths), Split::Scene, 1, 5);
+            let long = &parts[..400];
+            let runs: Vec<(Option<Part>, usize)> = long
+                .chunk_by(|a, b| a == b)
+                .map(|run| (run[0], run.len()))
+                .collect();
+            let expected = [
+                (Some(Part::Train), 320),
+                (None, 5),
+                (Some(Part::Valid), 35),
+                (None, 5),
+                (Some(Part::Test), 35),
+            ];
+            assert_eq!(runs, expected, "{lengths:?}");
+        }
+        let short = super::split(&scenes(&[99]), Split::Scene, 1, 5);
+        assert!(short.iter().all(|part| *part == Some(Part::Train)));
     }
 
     proptest! {

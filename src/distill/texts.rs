@@ -7,10 +7,7 @@ use std::path::Path;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use crate::corpus::columns::{Columns, Named};
-use crate::corpus::pairs::Pairs;
-use crate::corpus::read::{Source, is_table};
-use crate::corpus::script::Script;
+use crate::corpus::prepare::{self, Options};
 use crate::error::{Error, IoContext, Result};
 use crate::text::clean::clean;
 
@@ -41,31 +38,22 @@ pub fn read(path: &Path) -> Result<Vec<Scene>> {
         let scenes = lines.split(String::is_empty).map(<[String]>::to_vec);
         return Ok(scenes.filter(|scene| !scene.is_empty()).collect());
     }
-    let source = Source::read(path, None)?;
-    match Columns::recognise(&source, &Named::default())? {
-        Columns::Script {
-            speaker,
-            text,
-            scenes,
-        } => Ok(Script::read(&source, &speaker, &text, &scenes)?
-            .texts()
-            .collect()),
-        Columns::Pairs {
-            query,
-            reply,
-            context,
-            label,
-        } => {
-            let (context, label) = (context.as_deref(), label.as_deref());
-            let pairs = Pairs::read(&source, &query, &reply, context, label, usize::MAX)?;
-            let scenes = pairs.exchanges.into_iter().map(|pair| {
-                let mut turns: Scene = pair.context.into_iter().map(|turn| turn.text).collect();
-                turns.extend([pair.query.text, pair.reply]);
-                turns
-            });
-            Ok(scenes.collect())
-        }
-    }
+    prepare::texts(&Options::new(path)).map_err(|error| match error {
+        // What `prepare` can be told, this cannot.
+        Error::Data {
+            path,
+            row,
+            what,
+            help,
+        } if help.contains("--") => Error::Data {
+            path,
+            row,
+            what,
+            help: "call its columns speaker and text, or query and reply; or give a .txt file with a text a line"
+                .into(),
+        },
+        other => other,
+    })
 }
 
 /// Makes the most of scenes: every turn, and the sentences of longer ones. A twentieth of the distinct

@@ -5,10 +5,11 @@ use std::path::PathBuf;
 
 use super::Project;
 use crate::builtin::{Builtin, SAMPLE_SCRIPT};
-use crate::corpus::read::{data, is_table};
-use crate::error::{IoContext, Remedy, Result, Setting};
+use crate::corpus::document::data;
+use crate::corpus::inputs::is_script;
+use crate::error::{IoContext, Result};
 
-/// The one CSV or TSV that the user put into `data/`, else the sample script: the one there, or
+/// The one script that the user put into `data/`, else the sample script: the one there, or
 /// the one that comes with homer.
 ///
 /// # Errors
@@ -19,7 +20,7 @@ pub fn default_input(project: &Project, builtin: &Builtin) -> Result<PathBuf> {
     if folder.is_dir() {
         for entry in fs::read_dir(&folder).at("read", &folder)? {
             let path = entry.at("read", &folder)?.path();
-            if is_table(&path) && path.is_file() {
+            if is_script(&path) && path.is_file() {
                 scripts.push(path);
             }
         }
@@ -47,7 +48,11 @@ pub fn default_input(project: &Project, builtin: &Builtin) -> Result<PathBuf> {
                 &folder,
                 None,
                 format!("there are several scripts here: {}", names.join(", ")),
-                Remedy::choose_like(Setting::Script, names[0].clone()),
+                format!(
+                    "say which: `homer prepare {}`; or all as one script: `homer prepare {}`",
+                    names[0],
+                    folder.display()
+                ),
             ))
         }
     }
