@@ -161,11 +161,12 @@ impl Script {
                 .iter()
                 .position(|speaker| name_key(&speaker.name) == key)
         };
-        // Of equals, the first by name.
+        // Somebody who answers at all; of equals, the first by name.
         let most = || {
-            (0..speakers.len()).min_by(|&a, &b| {
-                let (a, b) = (&speakers[a], &speakers[b]);
-                b.lines.cmp(&a.lines).then_with(|| a.name.cmp(&b.name))
+            (0..speakers.len()).min_by_key(|&at| {
+                let speaker = &speakers[at];
+                let silent = speaker.answers == 0;
+                (silent, std::cmp::Reverse(speaker.lines), &speaker.name)
             })
         };
         let found = match wanted {

@@ -1,6 +1,6 @@
 //! What older chatbots were made of, in YAML: ChatterBot's corpora and Rasa's training data.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -130,6 +130,7 @@ impl Rasa {
     /// out.
     pub fn lines(&self) -> Vec<Line> {
         let mut lines = Vec::new();
+        let mut said = HashSet::new();
         for steps in &self.stories {
             let mut told = Vec::new();
             let mut intent: Option<&str> = None;
@@ -146,8 +147,9 @@ impl Rasa {
                 } else if let Some(text) = &step.bot {
                     told.push((BOT, text.clone()));
                 } else if let Some(responses) = action.filter(|texts| !texts.is_empty()) {
-                    // Only the first action of a turn answers the user.
-                    let examples = intent.take().and_then(|intent| self.examples.get(intent));
+                    // Only the first action of a turn answers the user; many stories begin alike.
+                    let asked = intent.take().filter(|&intent| said.insert((intent, step.action.as_deref())));
+                    let examples = asked.and_then(|intent| self.examples.get(intent));
                     for (example, response) in
                         examples.into_iter().flatten().zip(responses.iter().cycle())
                     {

@@ -6,6 +6,8 @@ mod bots;
 mod detect;
 mod discord;
 mod json_table;
+#[cfg(test)]
+mod mutated;
 mod screenplay;
 mod script_text;
 mod slack;
