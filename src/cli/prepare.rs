@@ -9,12 +9,12 @@ use encoding_rs::Encoding;
 
 use homer::builtin::{Builtin, SAMPLE_SCRIPT};
 use homer::corpus::columns::Named;
-use homer::corpus::document::{self, STDIN};
+use homer::corpus::document;
 use homer::corpus::formats::Format;
-use homer::corpus::prepare::{Options, list_characters, prepare};
+use homer::corpus::prepare::{Options, list_characters};
 use homer::corpus::{report, split};
 use homer::project::input::default_input;
-use homer::text::printable::printable;
+use homer::project::prepare;
 
 use super::Global;
 use super::progress::Display;
@@ -199,16 +199,12 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<()> {
         }),
         seed: args.seed,
     };
-    for input in &options.inputs {
-        let sample = input.ends_with(SAMPLE_SCRIPT);
-        let kind = if sample { "the sample script, " } else { "" };
-        let name = input.display().to_string();
-        let name = if name == STDIN {
-            "standard input"
-        } else {
-            &name
-        };
-        eprintln!("reading {kind}{}", printable(name));
+    if options
+        .inputs
+        .iter()
+        .any(|input| input.ends_with(SAMPLE_SCRIPT))
+    {
+        eprintln!("this is the sample script");
     }
     let mut out = std::io::stdout().lock();
     if args.list_characters {

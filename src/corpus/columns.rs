@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::document::data;
 use super::profile::{Profile, SAMPLE};
 use super::read::Source;
-use crate::error::{Error, Result};
+use crate::error::{Error, Remedy, Result, Setting};
 
 /// Column names that the user gave; what is not given is recognised.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -287,10 +287,13 @@ impl<'a> Table<'a> {
         let text = self.find(named.text.as_ref(), TEXT, Profile::is_words)?;
         let speaker = self.find(named.speaker.as_ref(), SPEAKER, Profile::is_names)?;
         if speaker.is_some() && speaker == text {
-            return Err(Error::Setting(format!(
-                "column \"{}\" cannot hold both the speaker and the text",
-                self.name(speaker.unwrap_or_default())
-            )));
+            return Err(Error::setting(
+                format!(
+                    "column \"{}\" cannot hold both the speaker and the text",
+                    self.name(speaker.unwrap_or_default())
+                ),
+                Remedy::choose([Setting::SpeakerColumn, Setting::TextColumn]),
+            ));
         }
         Ok(Half(speaker, text))
     }
@@ -299,10 +302,13 @@ impl<'a> Table<'a> {
         let query = self.find(named.query.as_ref(), QUERY, Profile::is_words)?;
         let reply = self.find(named.reply.as_ref(), REPLY, Profile::is_words)?;
         if query.is_some() && query == reply {
-            return Err(Error::Setting(format!(
-                "column \"{}\" cannot hold both the query and the reply",
-                self.name(reply.unwrap_or_default())
-            )));
+            return Err(Error::setting(
+                format!(
+                    "column \"{}\" cannot hold both the query and the reply",
+                    self.name(reply.unwrap_or_default())
+                ),
+                Remedy::choose([Setting::QueryColumn, Setting::ReplyColumn]),
+            ));
         }
         Ok(Half(query, reply))
     }
@@ -524,7 +530,11 @@ fn no_such(source: &Source, name: &str) -> Error {
 }
 
 fn unrecognised(source: &Source, missing: &[&str]) -> Error {
-    let help = match missing {
+    let [script, pairs] = [
+        [Setting::SpeakerColumn, Setting::TextColumn],
+        [Setting::QueryColumn, Setting::ReplyColumn],
+    ];
+    let remedy = match missing {
         // Half of a shape is there: say which column would make it whole.
         ["speaker"] => Remedy::choose([Setting::SpeakerColumn]),
         ["text"] => Remedy::choose([Setting::TextColumn]),

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use encoding_rs::{Encoding, UTF_8};
 
 use super::records::{Records, detect_delimiter};
-use crate::error::{Error, IoContext, Result};
+use crate::error::{Error, IoContext, Remedy, Result, Setting};
 use crate::text::mojibake;
 use crate::text::printable::printable;
 
@@ -24,9 +24,10 @@ const EXCERPT: usize = 400;
 /// An unknown label; see <https://encoding.spec.whatwg.org/#names-and-labels>.
 pub fn encoding(label: &str) -> Result<&'static Encoding> {
     Encoding::for_label(label.as_bytes()).ok_or_else(|| {
-        Error::Setting(format!(
-            "unknown encoding \"{label}\"; try windows-1252, iso-8859-15, utf-16le, shift_jis or gbk"
-        ))
+        Error::setting(
+            format!("unknown encoding \"{label}\""),
+            "try windows-1252, iso-8859-15, utf-16le, shift_jis or gbk",
+        )
     })
 }
 
@@ -60,7 +61,7 @@ impl Document {
                 path,
                 None,
                 "no such file",
-                "check the path; `homer prepare` without one takes the script in data/",
+                "check the path; where none is given, the script in data/ is taken",
             ));
         };
         let decoded = decode(path, &bytes, encoding)?;
@@ -105,7 +106,8 @@ fn decode(path: &Path, bytes: &[u8], wanted: Option<&'static Encoding>) -> Resul
                 path,
                 None,
                 "this is no text file, or its encoding is another",
-                "export the sheet as CSV (UTF-8), or name the encoding: --encoding utf-16le",
+                Remedy::from("export the sheet as CSV (UTF-8)")
+                    .or(Remedy::choose_like(Setting::Encoding, "utf-16le")),
             ));
         }
         return Ok(text.into_owned());
@@ -115,7 +117,7 @@ fn decode(path: &Path, bytes: &[u8], wanted: Option<&'static Encoding>) -> Resul
             path,
             None,
             format!("the text is not valid {}", encoding.name()),
-            "name the right encoding with --encoding",
+            Remedy::choose([Setting::Encoding]),
         ));
     }
     let valid = std::str::from_utf8(bytes).map_or_else(|error| error.valid_up_to(), str::len);
@@ -124,7 +126,8 @@ fn decode(path: &Path, bytes: &[u8], wanted: Option<&'static Encoding>) -> Resul
         path,
         Some(row_at_end(path, &before)?),
         "the text is not valid UTF-8",
-        "save the file as UTF-8, or name its encoding, for instance --encoding windows-1252",
+        Remedy::from("save the file as UTF-8")
+            .or(Remedy::choose_like(Setting::Encoding, "windows-1252")),
     ))
 }
 
@@ -142,7 +145,7 @@ pub(crate) fn data(
     path: &Path,
     row: Option<u64>,
     what: impl Into<String>,
-    help: impl Into<String>,
+    remedy: impl Into<Remedy>,
 ) -> Error {
     let short = |text: String| {
         let mut text = match text.char_indices().nth(EXCERPT) {
@@ -163,6 +166,9 @@ pub(crate) fn data(
         path: path.to_path_buf(),
         row,
         what: short(what.into()),
-        help: short(help.into()),
+        remedy: match remedy.into() {
+            Remedy::Advice(advice) => Remedy::Advice(short(advice.into_owned()).into()),
+            other => other,
+        },
     }
 }

@@ -12,7 +12,7 @@ use super::report::{Count, Lengths, MOST_FREQUENT, Report, ScriptFigures, thousa
 use super::script::{Answer, Script, Whose};
 use super::split::{Part, Split};
 use crate::dialogue::{Exchange, Turn};
-use crate::error::{Error, Result};
+use crate::error::{Error, Remedy, Result, Setting};
 use crate::text::printable::excerpt;
 
 /// What ready pairs call their character when the user does not.
@@ -48,10 +48,10 @@ impl Material {
     pub fn read(options: &Options) -> Result<Self> {
         match gather(options)? {
             (Gathered::Script(script), understood) => Self::of_script(script, understood, options),
-            (Gathered::Pairs(_), _) if options.split == Some(Split::Scene) => Err(Error::Setting(
+            (Gathered::Pairs(_), _) if options.split == Some(Split::Scene) => Err(Error::setting(
                 "ready pairs have no scenes, and neighbouring rows share their context: \
-                 they are split contiguously; leave --split away"
-                    .into(),
+                 they are split contiguously",
+                Remedy::Leave(Setting::Split),
             )),
             (Gathered::Pairs(pairs), understood) => Ok(Self::of_pairs(pairs, understood, options)),
         }
@@ -79,8 +79,7 @@ impl Material {
                 path,
                 None,
                 what,
-                "pick somebody else with --character; \
-                 `homer prepare --list-characters` shows who answers",
+                Remedy::choose([Setting::Character]).or(Remedy::ListCharacters),
             ));
         }
         let skipped = script.skipped();
@@ -247,8 +246,7 @@ impl Material {
         let figures = |reply: &&&str| !reply.contains(char::is_alphabetic);
         if replies.iter().filter(figures).count() * 2 > replies.len() {
             notes.push(
-                "most replies are mere figures: another column may hold what is said. Name it: \
-                 --text-column NAME (of pairs, --reply-column NAME)."
+                "most replies are mere figures: another column may hold what is said. Name it."
                     .into(),
             );
         }
@@ -276,8 +274,8 @@ impl Material {
             if script.scenes() == 1 && script.lines() > 100 {
                 notes.push(
                     "it is all one scene: who speaks after a break is taken to answer what was said \
-                     before it. If there are breaks, name the columns that change with them \
-                     (--scene-column NAME), or separate scenes by empty rows."
+                     before it. If there are breaks, name the columns that change with them, or \
+                     separate scenes by empty rows."
                         .into(),
                 );
             }
@@ -297,8 +295,7 @@ impl Material {
         match self.shape {
             Shape::Script { .. } => format!(
                 "nothing is left for {empty}, because the exchanges stand in too few scenes, and short scenes \
-                 are never divided. Separate scenes by empty rows, or name the columns that change with them: \
-                 --scene-column NAME."
+                 are never divided. Separate scenes by empty rows, or name the columns that change with them."
             ),
             Shape::Pairs(_) => format!("nothing is left for {empty}: there are too few pairs."),
         }

@@ -10,7 +10,7 @@ use super::columns::{is_own, place};
 use super::document::data;
 use super::read::{Row, Source};
 use crate::dialogue::{Exchange, Turn};
-use crate::error::{Error, Result};
+use crate::error::{Error, Remedy, Result, Setting};
 use crate::text::clean::tidy;
 use crate::text::printable::excerpt;
 

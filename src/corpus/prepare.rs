@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use encoding_rs::Encoding;
 
 use super::columns::Named;
-use super::dataset::DatasetSettings;
+use super::dataset::{DatasetSettings, POOL, SETTINGS, TEST, TRAIN, VALID};
 use super::document::data;
 use super::folder;
 use super::formats::Format;
@@ -126,8 +126,8 @@ pub fn prepare(options: &Options, folder: &Path) -> Result<Report> {
             let of_part = (0..parts.len()).filter(|&id| parts[id] == Some(part));
             files::write_jsonl(&new.join(name), of_part.map(exchange))?;
         }
-        files::write_jsonl(&new.join("pool.jsonl"), &pool)?;
-        files::write_json(&new.join("settings.json"), &settings)?;
+        files::write_jsonl(&new.join(POOL), &pool)?;
+        files::write_json(&new.join(SETTINGS), &settings)?;
         files::write_json(&new.join("report.json"), &report)?;
         let text = new.join("report.txt");
         files::write_atomic(&text, |out| {

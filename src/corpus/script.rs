@@ -9,7 +9,7 @@ use super::lines::Line;
 use super::read::Source;
 use super::scenes::{Builder, Manner, Said, Skipped, Speaker, Told};
 use crate::dialogue::{Exchange, Turn};
-use crate::error::Result;
+use crate::error::{Remedy, Result, Setting};
 use crate::text::name::{clean_name, name_key};
 
 /// How many turns after a reply are kept with it.
@@ -90,7 +90,7 @@ pub(super) fn take_rows(
         source.path(),
         None,
         format!("no row has both a speaker (\"{speaker}\") and words (\"{text}\")"),
-        "name the right columns with --speaker-column and --text-column",
+        Remedy::choose([Setting::SpeakerColumn, Setting::TextColumn]),
     ))
 }
 

@@ -8,7 +8,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use crate::corpus::prepare::{self, Options};
-use crate::error::{Error, IoContext, Result};
+use crate::error::{Error, IoContext, Remedy, Result};
 use crate::text::clean::clean;
 
 /// Turns that follow on each other.
@@ -39,17 +39,18 @@ pub fn read(path: &Path) -> Result<Vec<Scene>> {
         return Ok(scenes.filter(|scene| !scene.is_empty()).collect());
     }
     prepare::texts(&Options::new(path)).map_err(|error| match error {
-        // What `prepare` can be told, this cannot.
+        // Nothing can be chosen here: the file has to say it all.
         Error::Data {
             path,
             row,
             what,
-            help,
-        } if help.contains("--") => Error::Data {
+            remedy: Remedy::Choose(..) | Remedy::Either(_) | Remedy::ListCharacters,
+        } => Error::Data {
             path,
             row,
             what,
-            help: "call its columns speaker and text, or query and reply; or give a .txt file with a text a line"
+            remedy: "call its columns speaker and text, or query and reply, and save it as UTF-8; or give a \
+                     .txt file with a text a line"
                 .into(),
         },
         other => other,

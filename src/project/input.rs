@@ -7,7 +7,7 @@ use super::Project;
 use crate::builtin::{Builtin, SAMPLE_SCRIPT};
 use crate::corpus::document::data;
 use crate::corpus::inputs::is_script;
-use crate::error::{IoContext, Result};
+use crate::error::{IoContext, Remedy, Result, Setting};
 
 /// The one script that the user put into `data/`, else the sample script: the one there, or
 /// the one that comes with homer.
@@ -48,11 +48,10 @@ pub fn default_input(project: &Project, builtin: &Builtin) -> Result<PathBuf> {
                 &folder,
                 None,
                 format!("there are several scripts here: {}", names.join(", ")),
-                format!(
-                    "say which: `homer prepare {}`; or all as one script: `homer prepare {}`",
-                    names[0],
+                Remedy::choose_like(Setting::Script, names[0].clone()).or(format!(
+                    "name the folder, {}, to take them all as one script",
                     folder.display()
-                ),
+                )),
             ))
         }
     }

@@ -1,9 +1,11 @@
 //! Prepares the dialogue of a project: a script's exchanges.
 
 use super::Project;
+use crate::corpus::document::STDIN;
 use crate::corpus::prepare::{self, Options};
 use crate::corpus::report::Report;
 use crate::error::Result;
+use crate::text::printable::printable;
 use crate::watch::Watch;
 
 /// Reads a script and writes its exchanges, instead of those that were there.
@@ -11,6 +13,14 @@ use crate::watch::Watch;
 /// # Errors
 /// As [`prepare::prepare`].
 pub fn prepare(project: &Project, options: &Options, watch: &mut dyn Watch) -> Result<Report> {
-    watch.note(&format!("reading {}", options.input.display()));
+    for input in &options.inputs {
+        let name = input.display().to_string();
+        let name = if name == STDIN {
+            "standard input"
+        } else {
+            &name
+        };
+        watch.note(&format!("reading {}", printable(name)));
+    }
     prepare::prepare(options, &project.exchanges())
 }

@@ -148,7 +148,9 @@ impl Rasa {
                     told.push((BOT, text.clone()));
                 } else if let Some(responses) = action.filter(|texts| !texts.is_empty()) {
                     // Only the first action of a turn answers the user; many stories begin alike.
-                    let asked = intent.take().filter(|&intent| said.insert((intent, step.action.as_deref())));
+                    let asked = intent
+                        .take()
+                        .filter(|&intent| said.insert((intent, step.action.as_deref())));
                     let examples = asked.and_then(|intent| self.examples.get(intent));
                     for (example, response) in
                         examples.into_iter().flatten().zip(responses.iter().cycle())

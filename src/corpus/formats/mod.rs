@@ -25,7 +25,7 @@ use super::document::{Document, data};
 use super::lines::{Line, of_chat};
 use super::read::Source;
 use super::scenes::Manner;
-use crate::error::{Error, Result};
+use crate::error::{Error, Remedy, Result, Setting};
 use crate::text::printable::excerpt;
 
 /// A kind of input.
@@ -239,7 +239,7 @@ impl Reader {
                     "read as {}, there is no line of speech in it",
                     format.what()
                 ),
-                "if it is something else, say so with --format",
+                Remedy::choose([Setting::Format]),
             ));
         }
         Ok((format, Content::Lines(lines)))
@@ -280,6 +280,6 @@ fn broken(path: &Path, format: Format, why: &str, row: Option<u64>) -> Error {
             format.what(),
             excerpt(why, 200)
         ),
-        "export it again, whole; or, if it is something else, say so with --format",
+        Remedy::from("export it again, whole").or(Remedy::choose([Setting::Format])),
     )
 }

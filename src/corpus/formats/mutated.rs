@@ -80,8 +80,36 @@ const SAMPLES: [(Format, &str); 15] = [
 
 /// Characters that mean something to some reader.
 const PIECES: [&str; 30] = [
-    "\"", "\n", "\r", "\r\n\r\n", ",", ";", ":", "：", "[", "]", "{", "}", "(", "-->", "<v ", ">", "- ", "\\",
-    "\u{200e}", "\u{202f}", "é", "😀", "\u{0}", "99999999999999999999", "-1", "٣", "&a", "*a", "İ", "\t",
+    "\"",
+    "\n",
+    "\r",
+    "\r\n\r\n",
+    ",",
+    ";",
+    ":",
+    "：",
+    "[",
+    "]",
+    "{",
+    "}",
+    "(",
+    "-->",
+    "<v ",
+    ">",
+    "- ",
+    "\\",
+    "\u{200e}",
+    "\u{202f}",
+    "é",
+    "😀",
+    "\u{0}",
+    "99999999999999999999",
+    "-1",
+    "٣",
+    "&a",
+    "*a",
+    "İ",
+    "\t",
 ];
 
 fn mutate(sample: &str, rng: &mut ChaCha8Rng) -> String {
@@ -174,7 +202,13 @@ fn mutated_inputs_are_read_or_refused() {
 #[test]
 fn nested_and_repeating_inputs_stay_small() {
     let deep = "[".repeat(100_000);
-    for format in [Format::Json, Format::Telegram, Format::Assistant, Format::ChatterBot, Format::Rasa] {
+    for format in [
+        Format::Json,
+        Format::Telegram,
+        Format::Assistant,
+        Format::ChatterBot,
+        Format::Rasa,
+    ] {
         read(Some(format), deep.clone());
     }
     let mut laughs = String::from("a: &a0 [ha, ha, ha, ha, ha, ha, ha, ha, ha]\n");
@@ -182,5 +216,8 @@ fn nested_and_repeating_inputs_stay_small() {
         let again = format!("*a{n}, ").repeat(9);
         laughs += &format!("b{n}: &a{} [{again}]\n", n + 1);
     }
-    read(Some(Format::ChatterBot), format!("{laughs}conversations: *a12\n"));
+    read(
+        Some(Format::ChatterBot),
+        format!("{laughs}conversations: *a12\n"),
+    );
 }
