@@ -624,3 +624,24 @@ fn what_was_said_of_a_script_holds_for_the_next() {
     let answers = fs::read_to_string(home.path("runs/eval-of-b-answers.jsonl")).unwrap();
     assert!(!answers.contains("\"y "), "{answers}");
 }
+
+#[test]
+fn a_language_that_the_encoder_cannot_read_is_named() {
+    let rows: String = (0..40)
+        .map(|n| format!("小明,你今天去哪里了{n}?\n小红,我昨天买了苹果{n}。\n"))
+        .collect();
+    let home = Home::with("a.csv", format!("who,line\n{rows}"));
+    home.prepare(&["a.csv"]).success().stderr(
+        contains("cannot read this language").and(contains("distilbert-base-multilingual-cased")),
+    );
+    let rows: String = (0..40)
+        .map(|n| format!("Ada,Where did you go {n}?\nBo,To the sea, and back.\n"))
+        .collect();
+    let home = Home::with(
+        "a.csv",
+        format!("who,line\n{}", rows.replace("sea, and", "sea and")),
+    );
+    home.prepare(&["a.csv"])
+        .success()
+        .stderr(contains("cannot read").not());
+}
