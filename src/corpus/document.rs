@@ -64,8 +64,7 @@ impl Document {
                 "check the path; where none is given, the script in data/ is taken",
             ));
         };
-        let decoded = decode(path, &bytes, encoding)?;
-        drop(bytes);
+        let decoded = decode(path, bytes, encoding)?;
         let (text, repaired) = match mojibake::repair(&decoded) {
             (Cow::Borrowed(_), _) => (decoded, 0),
             (Cow::Owned(text), repaired) => (text, repaired),
@@ -92,15 +91,24 @@ impl Document {
     }
 }
 
-fn decode(path: &Path, bytes: &[u8], wanted: Option<&'static Encoding>) -> Result<String> {
-    let (encoding, mark) = match (Encoding::for_bom(bytes), wanted) {
+fn decode(path: &Path, bytes: Vec<u8>, wanted: Option<&'static Encoding>) -> Result<String> {
+    let (encoding, mark) = match (Encoding::for_bom(&bytes), wanted) {
         (Some((marked, length)), wanted) if wanted.is_none_or(|wanted| wanted == marked) => {
             (marked, length)
         }
         (_, wanted) => (wanted.unwrap_or(UTF_8), 0),
     };
-    let bytes = &bytes[mark..];
-    if let Some(text) = encoding.decode_without_bom_handling_and_without_replacement(bytes) {
+    // What is UTF-8 is taken as it is, without a copy.
+    let (text, bytes) = if encoding == UTF_8 && mark == 0 {
+        match String::from_utf8(bytes) {
+            Ok(text) => (Some(text), Vec::new()),
+            Err(error) => (None, error.into_bytes()),
+        }
+    } else {
+        let text = encoding.decode_without_bom_handling_and_without_replacement(&bytes[mark..]);
+        (text.map(Cow::into_owned), bytes)
+    };
+    if let Some(text) = text {
         if text.contains('\0') {
             return Err(data(
                 path,
@@ -110,7 +118,7 @@ fn decode(path: &Path, bytes: &[u8], wanted: Option<&'static Encoding>) -> Resul
                     .or(Remedy::choose_like(Setting::Encoding, "utf-16le")),
             ));
         }
-        return Ok(text.into_owned());
+        return Ok(text);
     }
     if encoding != UTF_8 {
         return Err(data(
@@ -120,6 +128,7 @@ fn decode(path: &Path, bytes: &[u8], wanted: Option<&'static Encoding>) -> Resul
             Remedy::choose([Setting::Encoding]),
         ));
     }
+    let bytes = &bytes[mark..];
     let valid = std::str::from_utf8(bytes).map_or_else(|error| error.valid_up_to(), str::len);
     let before = String::from_utf8_lossy(&bytes[..valid]);
     Err(data(

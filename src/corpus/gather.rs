@@ -79,15 +79,18 @@ impl Understood {
             .map_or("lines", |(format, _)| format.lines());
         match people {
             Some(people) => format!(
-                "{}, {} {what}, {} people",
+                "{}, {}, {}",
                 kinds.join(" and "),
-                thousands(lines),
-                thousands(people)
+                counted(lines, what),
+                match people {
+                    1 => "1 person".to_owned(),
+                    people => format!("{} people", thousands(people)),
+                }
             ),
             None => format!(
-                "{} of ready pairs, {} rows",
+                "{} of ready pairs, {}",
                 kinds.join(" and "),
-                thousands(lines)
+                counted(lines, "rows")
             ),
         }
     }
@@ -138,6 +141,16 @@ impl Understood {
         }
         self.columns.get_or_insert(columns);
     }
+}
+
+/// `1 line`, `2 lines`.
+fn counted(number: usize, what: &str) -> String {
+    let what = if number == 1 {
+        what.trim_end_matches('s')
+    } else {
+        what
+    };
+    format!("{} {what}", thousands(number))
 }
 
 /// Reads all inputs of `options`, one after the other: each file begins a scene.

@@ -18,12 +18,16 @@ const DEPTH: usize = 16;
 /// Whether a file may be a script, by its name: what the system and office programs leave beside
 /// scripts is none.
 pub fn is_script(path: &Path) -> bool {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
     let ending = path.extension().unwrap_or_default();
     let known = ENDINGS
         .iter()
         .any(|known| ending.eq_ignore_ascii_case(known));
-    known && !name.starts_with(['.', '~'])
+    known && !is_hidden(path)
+}
+
+fn is_hidden(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default();
+    name.to_string_lossy().starts_with(['.', '~'])
 }
 
 /// The files that `inputs` name, in order: of a folder all that may be scripts, those below it too, of a
@@ -57,7 +61,7 @@ pub(super) fn expand(inputs: &[PathBuf]) -> Result<Vec<PathBuf>> {
                 )
             })?;
             let found = found.filter_map(std::result::Result::ok);
-            files.extend(found.filter(|path| path.is_file()));
+            files.extend(found.filter(|path| path.is_file() && !is_hidden(path)));
             if files.len() == start {
                 return Err(data(
                     input,
@@ -81,11 +85,8 @@ fn is_pattern(path: &Path) -> bool {
 fn walk(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) -> Result<()> {
     for entry in fs::read_dir(folder).at("read", folder)? {
         let path = entry.at("read", folder)?.path();
-        let hidden = path
-            .file_name()
-            .is_some_and(|name| name.to_string_lossy().starts_with('.'));
         if path.is_dir() {
-            if depth > 0 && !hidden {
+            if depth > 0 && !is_hidden(&path) {
                 walk(&path, depth - 1, files)?;
             }
         } else if is_script(&path) {

@@ -181,6 +181,9 @@ impl Nearest {
             } else {
                 self.score(document, scratch)
             };
+            if score < best.least() {
+                continue;
+            }
             for &query in &self.queries[document as usize] {
                 let meaning = self.meaning(query as usize);
                 if Some(meaning) != not {
@@ -241,6 +244,13 @@ struct Best {
 }
 
 impl Best {
+    /// What is below this is not wanted any more.
+    fn least(&self) -> f32 {
+        let full = self.found.len() == self.wanted;
+        let last = self.found.last().filter(|_| full);
+        last.map_or(0.0, |last| last.0)
+    }
+
     fn offer(&mut self, score: f32, query: u32, meaning: u32) {
         let better =
             |other: &(f32, u32, u32)| score > other.0 || (score == other.0 && query < other.1);

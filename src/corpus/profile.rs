@@ -29,7 +29,7 @@ impl Profile {
         for cell in cells.filter(|cell| !cell.is_empty()) {
             profile.filled += 1;
             profile.figures += usize::from(is_figure(cell));
-            profile.words += cell.split_whitespace().count();
+            profile.words += words(cell);
             profile.longest = profile.longest.max(cell.chars().count());
             profile.changes += usize::from(last.is_some_and(|last| last != cell));
             last = Some(cell);
@@ -79,13 +79,27 @@ impl Profile {
 
     /// Whether nearly every row has another: such a column divides nothing.
     pub fn is_different_everywhere(&self) -> bool {
-        self.filled > 4 && self.changes * 10 > self.filled * 9
+        self.filled > 4 && (self.changes + 1) * 10 > self.filled * 9
     }
 }
 
-/// A number, a time, or one word with a digit in it.
+/// How many words there are; where they are written without spaces, every two signs are one.
+fn words(cell: &str) -> usize {
+    let signs = cell
+        .chars()
+        .filter(|c| *c >= '\u{2e80}' && c.is_alphabetic());
+    cell.split_whitespace().count().max(signs.count() / 2)
+}
+
+/// A number, a time, or a code such as `L1045`.
 fn is_figure(cell: &str) -> bool {
-    !cell.contains(char::is_whitespace) && cell.contains(|c: char| c.is_numeric())
+    let count = |wanted: fn(&char) -> bool| cell.chars().filter(wanted).count();
+    let code = || {
+        let digits = count(char::is_ascii_digit);
+        let one = cell.is_ascii() && !cell.contains(' ');
+        one && digits > 0 && digits >= count(char::is_ascii_alphabetic)
+    };
+    code()
         || cell
             .chars()
             .all(|c| c.is_numeric() || " .,:;/-+".contains(c))
@@ -103,6 +117,7 @@ mod tests {
     fn contents_are_told_apart() {
         let speech = profile(&["Tea, or soup?", "Soup.", "Now then.", "Fine by me."]);
         assert!(speech.is_speech() && speech.is_words());
+        assert!(profile(&["你今天去哪里了1?", "我昨天买了苹果。"]).is_speech());
         assert!(profile(&["Ada", "Bo", "Ada", "Bo"]).talk() > 0.7);
         assert_eq!(profile(&["1.0", "2", "L1045"]).talk(), 0.0);
         assert!(!profile(&["1", "2", "00:01:02,5 - 3"]).is_words());

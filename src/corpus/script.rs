@@ -480,7 +480,9 @@ mod tests {
         let close = message("ada");
         assert!(close.contains("did you mean Ada Byron?"), "{close}");
         assert!(!close.contains("Adam"), "{close}");
-        let far = script.character(&source, Some("Zebulon")).unwrap_err();
+        let far = script
+            .character(source.path(), Some("Zebulon"), None)
+            .unwrap_err();
         assert!(!far.to_string().contains("did you mean"), "{far}");
         assert_eq!(far.remedy(), Remedy::ListCharacters);
     }

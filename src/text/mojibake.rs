@@ -55,7 +55,7 @@ fn likely(meant: char, before: &str, rest: &str, doubtful: bool) -> bool {
         // A letter at the end of a word may just be followed by punctuation: `AMANHÃ…`, `„Ä“`.
         '\u{80}'..='\u{17f}' => {
             let mut after = rest.chars().skip(1);
-            let punctuation = after.next().is_some_and(|c| c > 'ÿ');
+            let punctuation = after.next().is_some_and(|c| c > 'ÿ' && !c.is_alphabetic());
             let goes_on = after.next().is_some_and(char::is_lowercase);
             !punctuation || goes_on || (doubtful && !before.ends_with(char::is_uppercase))
         }

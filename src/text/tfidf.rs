@@ -116,7 +116,14 @@ pub fn tokens(text: &str) -> impl Iterator<Item = String> {
     text.split(|c: char| !(c.is_alphanumeric() || c == '\'' || c == '’'))
         .map(|word| word.trim_matches(['\'', '’']))
         .filter(|word| !word.is_empty())
-        .map(|word| word.to_lowercase().replace('’', "'"))
+        .map(|word| {
+            let lower = word.to_lowercase();
+            if lower.is_ascii() {
+                lower
+            } else {
+                lower.replace('’', "'")
+            }
+        })
 }
 
 /// Terms with their counts, in the order of the terms.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Format, discord, screenplay, script_text, subtitles, whatsapp};
+use super::{Format, discord, is_list, screenplay, script_text, subtitles, whatsapp};
 use crate::corpus::columns::knows;
 use crate::corpus::records::looks_like_a_table;
 
@@ -16,7 +16,7 @@ const LINES: usize = 200;
 pub(super) fn detect(path: &Path, text: &str) -> Format {
     let head = head(text.trim_start());
     if head.starts_with('{') || head.starts_with('[') {
-        if let Some(format) = json(head) {
+        if let Some(format) = json(path, head) {
             return format;
         }
     }
@@ -74,7 +74,7 @@ fn head(text: &str) -> &str {
     &text[..end]
 }
 
-fn json(head: &str) -> Option<Format> {
+fn json(path: &Path, head: &str) -> Option<Format> {
     // A script's first line may well begin with a bracket.
     let inside = head[1..].trim_start();
     if !(inside.starts_with(['"', '{', '}', ']']) || inside.is_empty()) {
@@ -87,7 +87,7 @@ fn json(head: &str) -> Option<Format> {
         Format::Discord
     } else if (has("role") && has("content")) || (has("from") && has("value")) {
         Format::Assistant
-    } else if is_slack(&has) {
+    } else if is_slack(&has) || (is_list(path) && has("id")) {
         Format::Slack
     } else {
         Format::Json
@@ -95,12 +95,11 @@ fn json(head: &str) -> Option<Format> {
     Some(format)
 }
 
-/// A day of a channel, or one of the lists that come with them.
+/// A day of a channel, or the list of people.
 fn is_slack(has: &impl Fn(&str) -> bool) -> bool {
     let day = has("ts") && (has("type") || has("user"));
     let users = has("profile") && has("id") && has("name");
-    let channels = has("created") && has("members") && has("creator");
-    day || users || channels
+    day || users
 }
 
 fn yaml(head: &str) -> Option<Format> {

@@ -36,20 +36,23 @@ pub(super) fn share(text: &str, most: usize) -> (usize, usize) {
 /// The lines. Wrapped ones are joined; what stands alone between empty lines is no speech.
 pub(super) fn read(text: &str) -> Vec<Line> {
     let mut names: HashMap<String, usize> = HashMap::new();
-    let (mut cues, mut blanks) = (0, 0);
+    let (mut cues, mut blanks, mut others) = (0, 0, 0);
     let mut after_cue = false;
     for row in text.lines() {
         if let Some((name, _)) = cue(row) {
             *names.entry(name_key(&clean_name(name))).or_default() += 1;
             cues += 1;
             after_cue = true;
-        } else if row.trim().is_empty() {
+        } else if !row.trim().is_empty() {
+            others += 1;
+        } else {
             blanks += usize::from(after_cue);
             after_cue = false;
         }
     }
     // Where (nearly) every line has one behind it, an empty line means nothing.
     let blank_is_scene = blanks * 3 < cues;
+    let wrapped = others * 3 > cues;
     let mut lines: Vec<Line> = Vec::new();
     let (mut begins_scene, mut open) = (false, false);
     for row in text.lines() {
@@ -64,6 +67,7 @@ pub(super) fn read(text: &str) -> Vec<Line> {
             // "Remember: go." in the middle of a speech is no speech of Remember's.
             let shouted = !name.contains(char::is_lowercase);
             !open
+                || !wrapped
                 || shouted
                 || names
                     .get(&name_key(&clean_name(name)))
@@ -90,7 +94,13 @@ fn cue(row: &str) -> Option<(&str, &str)> {
         return None;
     }
     let found = CUE.captures(row)?;
-    let name = found.name("name")?.as_str().trim();
+    // What stands in brackets is how it is said.
+    let name = found.name("name")?.as_str();
+    let name = name
+        .split(['(', '[', '（'])
+        .next()
+        .unwrap_or_default()
+        .trim();
     let text = found.name("text")?.as_str();
     let is_name = name.split_whitespace().count() <= WORDS
         && name.contains(char::is_alphabetic)
@@ -134,7 +144,7 @@ Ada: Now.
         let expected = [
             line("Ada", "Tea?", true),
             line(
-                "Bo (yawning)",
+                "Bo",
                 "I would rather have soup. Remember: the red one.",
                 false,
             ),
