@@ -25,6 +25,12 @@ pub fn is_script(path: &Path) -> bool {
     known && !is_hidden(path)
 }
 
+/// Whether a file's name says that it is a table.
+pub fn is_table(path: &Path) -> bool {
+    let ending = path.extension().unwrap_or_default();
+    ending.eq_ignore_ascii_case("csv") || ending.eq_ignore_ascii_case("tsv")
+}
+
 fn is_hidden(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default();
     name.to_string_lossy().starts_with(['.', '~'])

@@ -9,7 +9,7 @@ use rayon::prelude::*;
 
 use super::nearest::{Nearest, Scratch};
 use super::split::Part;
-use crate::text::heard::heard;
+use crate::text::normalize::normalized;
 
 /// Queries whose cosine is below this are about something else. In a script where all are more alike
 /// than that, those below the upper quartile are.
@@ -91,17 +91,17 @@ impl Candidates {
     fn new(queries: &[&str], replies: &[&str], parts: &[Option<Part>], good: usize) -> Self {
         let all = 0..queries.len();
         let training: Vec<usize> = all.filter(|&at| parts[at] == Some(Part::Train)).collect();
-        // Which replies say the same: of each text as it is heard a number.
+        // Which replies say the same: of each normalized text a number.
         let mut meanings: HashMap<String, u32> = HashMap::new();
         let meaning: Vec<u32> = training
             .iter()
             .map(|&at| {
                 let next = meanings.len() as u32;
-                *meanings.entry(heard(replies[at])).or_insert(next)
+                *meanings.entry(normalized(replies[at])).or_insert(next)
             })
             .collect();
         let own = replies.iter();
-        let own = own.map(|reply| meanings.get(&heard(reply)).copied());
+        let own = own.map(|reply| meanings.get(&normalized(reply)).copied());
         let own = own.collect();
         let asked: Vec<&str> = training.iter().map(|&at| queries[at]).collect();
         Self {
@@ -189,7 +189,7 @@ mod tests {
         for ([good, bad], (_, own)) in found.iter().zip(PAIRS) {
             assert_eq!(bad.len(), 2, "{own}: {bad:?}");
             for reply in bad {
-                assert_ne!(heard(reply), heard(own));
+                assert_ne!(normalized(reply), normalized(own));
                 assert!(!good.contains(reply));
                 assert_ne!(*reply, "A held out reply.");
             }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use crate::text::normalize::normalized;
 
-/// Texts that were said, as they are [`heard`], each with its last place in the order of saying.
+/// Texts that were said, as they are [`normalized`], each with its last place in the order of saying.
 #[derive(Debug, Clone, Default)]
 pub struct Said(HashMap<String, usize>);
 
@@ -16,7 +16,7 @@ impl Said {
 
     /// When this was said last, counted from the oldest text on.
     pub fn last(&self, text: &str) -> Option<usize> {
-        self.0.get(&heard(text)).copied()
+        self.0.get(&normalized(text)).copied()
     }
 
     /// How many different things were said.
@@ -32,7 +32,7 @@ impl Said {
 
 impl<'a> FromIterator<&'a str> for Said {
     fn from_iter<T: IntoIterator<Item = &'a str>>(texts: T) -> Self {
-        let places = texts.into_iter().map(heard).enumerate();
+        let places = texts.into_iter().map(normalized).enumerate();
         Self(places.map(|(place, text)| (text, place)).collect())
     }
 }

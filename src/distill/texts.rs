@@ -7,6 +7,7 @@ use std::path::Path;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+use crate::corpus::inputs::is_table;
 use crate::corpus::prepare::{self, Options};
 use crate::error::{Error, IoContext, Remedy, Result};
 use crate::text::clean::clean;
@@ -38,7 +39,11 @@ pub fn read(path: &Path) -> Result<Vec<Scene>> {
         let scenes = lines.split(String::is_empty).map(<[String]>::to_vec);
         return Ok(scenes.filter(|scene| !scene.is_empty()).collect());
     }
-    prepare::texts(&Options::new(path)).map_err(|error| match error {
+    let options = Options {
+        context_turns: usize::MAX,
+        ..Options::new(path)
+    };
+    prepare::texts(&options).map_err(|error| match error {
         // Nothing can be chosen here: the file has to say it all.
         Error::Data {
             path,
