@@ -12,6 +12,9 @@ use crate::dialogue::Exchange;
 use crate::error::{Error, Remedy, Result, Step};
 use crate::files;
 
+/// Seconds of silence after which a chat's next message begins a scene, unless the user says otherwise.
+pub const GAP: u64 = 3600;
+
 /// What the character is called where everybody is one.
 pub const EVERYONE: &str = "everyone";
 
@@ -63,7 +66,7 @@ pub struct DatasetSettings {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub format: Option<Format>,
     /// Seconds of silence after which a chat's next message begins a scene.
-    #[serde(default)]
+    #[serde(default = "usual_gap")]
     pub gap: u64,
     /// The encoding that the user named; without, UTF-8 or what the byte order mark says.
     #[serde(default)]
@@ -80,6 +83,11 @@ pub struct DatasetSettings {
     /// How exchanges were divided.
     #[serde(default)]
     pub split: Split,
+}
+
+/// Of datasets that do not say it.
+fn usual_gap() -> u64 {
+    GAP
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {

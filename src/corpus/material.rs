@@ -15,6 +15,9 @@ use crate::dialogue::{Exchange, Turn};
 use crate::error::{Error, Remedy, Result, Setting};
 use crate::text::printable::excerpt;
 
+/// Replies that the report takes along, at most.
+const SAMPLE: usize = 2000;
+
 /// What ready pairs call their character when the user does not.
 const UNNAMED: &str = "the character";
 
@@ -68,19 +71,23 @@ impl Material {
         };
         let answers = script.answers(whose);
         if answers.is_empty() {
+            let alone = script.speakers().len() == 1;
             let what = match whose {
                 Whose::Everyone => "nobody answers anybody: every scene is one turn".to_owned(),
+                Whose::One(_) if alone => {
+                    format!("{character} never answers anybody: nobody else speaks")
+                }
                 Whose::One(at) => format!(
                     "{character} never answers anybody: every turn of theirs ({}) opens a scene",
                     script.speaker(at).turns
                 ),
             };
-            return Err(data(
-                path,
-                None,
-                what,
-                Remedy::choose([Setting::Character]).or(Remedy::ListCharacters),
-            ));
+            let remedy = if alone {
+                Remedy::choose([Setting::SpeakerColumn])
+            } else {
+                Remedy::choose([Setting::Character])
+            };
+            return Err(data(path, None, what, remedy.or(Remedy::ListCharacters)));
         }
         let skipped = script.skipped();
         Ok(Self {
@@ -215,6 +222,11 @@ impl Material {
             query_words: Lengths::of(self.queries()),
             reply_words: Lengths::of(self.replies()),
             examples: self.examples(),
+            sample: {
+                let step = pool.len().div_ceil(SAMPLE).max(1);
+                let sample = pool.iter().step_by(step);
+                sample.map(|reply| reply.text.clone()).collect()
+            },
             notes: self.notes(valid, test),
         }
     }
@@ -268,9 +280,6 @@ impl Material {
             ));
         }
         if let Shape::Script { script, .. } = &self.shape {
-            if script.speakers().len() == 1 {
-                notes.push("there is one speaker only: nobody to answer.".into());
-            }
             if script.scenes() == 1 && script.lines() > 100 {
                 notes.push(
                     "it is all one scene: who speaks after a break is taken to answer what was said \

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use encoding_rs::Encoding;
 
 use super::columns::Named;
-use super::dataset::{DatasetSettings, POOL, SETTINGS, TEST, TRAIN, VALID};
+use super::dataset::{DatasetSettings, GAP, POOL, SETTINGS, TEST, TRAIN, VALID};
 use super::document::data;
 use super::folder;
 use super::formats::Format;
@@ -56,7 +56,7 @@ impl Options {
         Self {
             inputs: vec![input.into()],
             format: None,
-            gap: 3600,
+            gap: GAP,
             encoding: None,
             columns: Named::default(),
             character: None,

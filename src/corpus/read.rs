@@ -8,7 +8,7 @@ use encoding_rs::Encoding;
 
 use super::columns::knows;
 use super::document::Document;
-pub(crate) use super::document::data;
+use super::document::data;
 use super::records::{Records, detect_delimiter};
 use crate::error::{Error, Result};
 

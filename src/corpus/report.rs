@@ -51,6 +51,9 @@ pub struct Report {
     pub reply_words: Lengths,
     /// Some exchanges as they were understood: the query, and the reply with who gives it.
     pub examples: Vec<[Turn; 2]>,
+    /// Some replies, from all over the source.
+    #[serde(skip)]
+    pub sample: Vec<String>,
     /// What the user should know.
     pub notes: Vec<String>,
 }

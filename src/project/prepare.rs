@@ -3,12 +3,10 @@
 use super::Project;
 use super::legible::note_illegible;
 use crate::builtin::Builtin;
-use crate::corpus::dataset::{POOL, Reply};
 use crate::corpus::document::STDIN;
 use crate::corpus::prepare::{self, Options};
 use crate::corpus::report::Report;
 use crate::error::Result;
-use crate::files;
 use crate::text::printable::printable;
 use crate::watch::Watch;
 
@@ -28,8 +26,7 @@ pub fn prepare(project: &Project, options: &Options, watch: &mut dyn Watch) -> R
     }
     let report = prepare::prepare(options, &project.exchanges())?;
     if let Some(encoder) = Builtin::find().encoder() {
-        let pool: Vec<Reply> = files::read_jsonl(&project.exchanges().join(POOL))?;
-        let replies: Vec<&str> = pool.iter().map(|reply| reply.text.as_str()).collect();
+        let replies: Vec<&str> = report.sample.iter().map(String::as_str).collect();
         note_illegible(&encoder, "the built-in encoder", &replies, watch)?;
     }
     Ok(report)

@@ -1,11 +1,12 @@
 //! Words: [`clean`](mod@clean) and [`mojibake`] put texts right, [`name`](mod@name) names,
-//! [`printable`](mod@printable) makes them fit for a terminal, [`heard`](mod@heard) tells when two say the same,
-//! [`tfidf`] and [`bm25`] compare them.
+//! [`printable`](mod@printable) makes them fit for a terminal, [`normalize`] tells when two say the
+//! same, [`tfidf`] and [`bm25`] compare them.
 
 pub mod bm25;
 pub mod clean;
 pub mod mojibake;
 pub mod name;
+pub mod normalize;
 pub mod printable;
 pub mod tfidf;
 
