@@ -176,7 +176,7 @@ impl Tokenizer {
     /// # Errors
     /// The tokenizer fails.
     pub fn unknown(&self, texts: &[&str]) -> Result<f64> {
-        let counts = texts.par_iter().map(|text| {
+        let counts = texts.par_iter().map(|text| -> Result<(usize, usize)> {
             let words = self.words(text)?;
             let unknown = words.iter().filter(|id| **id == self.unknown);
             Ok((unknown.count(), words.len()))

@@ -15,10 +15,10 @@ const LINES: usize = 200;
 /// The kind of `text`. The file's name counts only where its content leaves a choice.
 pub(super) fn detect(path: &Path, text: &str) -> Format {
     let head = head(text.trim_start());
-    if head.starts_with('{') || head.starts_with('[') {
-        if let Some(format) = json(path, head) {
-            return format;
-        }
+    if head.starts_with(['{', '['])
+        && let Some(format) = json(path, head)
+    {
+        return format;
     }
     if subtitles::is_it(head) {
         return Format::Subtitles;

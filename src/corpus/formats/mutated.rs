@@ -117,18 +117,12 @@ fn mutate(sample: &str, rng: &mut ChaCha8Rng) -> String {
     for _ in 0..rng.random_range(1..8) {
         let at = rng.random_range(0..=text.len());
         let end = (at + rng.random_range(0..12)).min(text.len());
-        match rng.random_range(0..5) {
+        match rng.random_range(0..4) {
             0 => drop(text.drain(at..end)),
             1 => text.truncate(text.len() - (end - at)),
             2 => {
                 let again = text[at..end].repeat(rng.random_range(1..4));
                 text.splice(at..at, again);
-            }
-            3 => {
-                let from = rng.random_range(0..=text.len());
-                let moved: Vec<char> = text.drain(at.min(from)..at.min(from)).collect();
-                text.splice(at.min(text.len())..at.min(text.len()), moved);
-                text.splice(at..end, std::iter::empty());
             }
             _ => {
                 let piece = PIECES[rng.random_range(0..PIECES.len())];
