@@ -26,6 +26,8 @@ pub enum Step {
 pub enum Setting {
     /// The script to prepare.
     Script,
+    /// What kind of script it is.
+    Format,
     /// The encoding of a script.
     Encoding,
     /// Who answers.
@@ -168,6 +170,7 @@ impl fmt::Display for Setting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Script => "script",
+            Self::Format => "format",
             Self::Encoding => "encoding",
             Self::Character => "character",
             Self::SpeakerColumn => "column of the speakers",

@@ -79,6 +79,15 @@ impl SecondStage {
     }
 }
 
+/// Where all that was found was said already, the place up to which half of it was said last.
+fn oldest_half(found: &[(Entry, f32)], said: &Said) -> Option<usize> {
+    let last = found.iter().map(|(entry, _)| said.last(&entry.text));
+    let mut last: Vec<usize> = last.collect::<Option<_>>()?;
+    last.sort_unstable();
+    last.dedup();
+    last.get(last.len().saturating_sub(1) / 2).copied()
+}
+
 /// A character that answers. It can be shared between threads.
 pub struct Persona {
     /// Who speaks.
@@ -200,7 +209,8 @@ impl Persona {
     }
 
     /// The first half of an answer: the `count` replies that fit `query` best, best first, with their
-    /// origins. What was `said` is left out, however it is written, unless nothing else is left.
+    /// origins. What was `said` is left out, however it is written. Where nothing else is left, what was
+    /// said longest ago is forgotten: the older half can be said again.
     ///
     /// # Errors
     /// A model or the index fails.
@@ -230,8 +240,11 @@ impl Persona {
             asked = asked.saturating_mul(4);
             found = self.retriever.retrieve(query, asked)?;
         }
-        let repeats = !found.iter().any(|one| fresh(&one));
-        let candidates = found.iter().filter(|one| repeats || fresh(one));
+        let forgotten = oldest_half(&found, said);
+        let candidates = found.iter().filter(|(entry, _)| {
+            let last = said.last(&entry.text);
+            last.is_none_or(|last| forgotten.is_some_and(|forgotten| last <= forgotten))
+        });
         Ok(candidates
             .take(count)
             .enumerate()
@@ -459,6 +472,22 @@ mod tests {
         let all = ["Hm.", "Mm, pie!", "Never.", "I own a very long boat."];
         let answer = ask(&persona(None), &all, &Choice::default());
         assert_eq!(answer.text(), Some("Hm."));
+    }
+
+    #[test]
+    fn a_used_up_character_does_not_say_one_line_for_ever() {
+        let persona = persona(None);
+        let mut said: Vec<String> = Vec::new();
+        for _ in 0..12 {
+            let before: Vec<&str> = said.iter().map(String::as_str).collect();
+            let answer = ask(&persona, &before, &Choice::default());
+            said.push(answer.text().unwrap().to_owned());
+        }
+        for pair in said.windows(2) {
+            assert_ne!(pair[0], pair[1], "{said:?}");
+        }
+        let again: std::collections::BTreeSet<&String> = said[4..].iter().collect();
+        assert!(again.len() > 2, "{said:?}");
     }
 
     #[test]

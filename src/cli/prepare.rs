@@ -4,13 +4,15 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use clap::ValueEnum;
-use clap::builder::RangedU64ValueParser;
+use clap::builder::{PossibleValuesParser, RangedU64ValueParser, TypedValueParser};
 use encoding_rs::Encoding;
 
 use homer::builtin::SAMPLE_SCRIPT;
 use homer::corpus::columns::Named;
+use homer::corpus::document;
+use homer::corpus::formats::Format;
 use homer::corpus::prepare::{Options, list_characters};
-use homer::corpus::{read, report, split};
+use homer::corpus::{report, split};
 use homer::project::input::default_input;
 use homer::project::prepare;
 
@@ -23,17 +25,31 @@ use super::progress::Display;
 Examples:
   homer prepare                                        the one script in data/, else the sample
   homer prepare script.csv                             the default character of a script
+  homer prepare season1/ season2/                      a script in many files, an episode a file
+  homer prepare \"WhatsApp Chat.txt\" --character Ada    of a chat, one of those who write
   homer prepare script.csv --list-characters           who speaks, and how much
   homer prepare script.csv --character \"Lisa Simpson\"
   homer prepare faq.tsv --query-column asked --reply-column said")]
 pub struct Args {
-    /// CSV or TSV: one line of speech, or one query and its reply, a row [default: your one script in data/, else the sample script]
+    /// Files, folders or patterns that make one script, each file beginning a scene; `-` reads standard input [default: your one script in data/, else the sample script]
     #[arg(value_name = "INPUT")]
-    input: Option<PathBuf>,
+    inputs: Vec<PathBuf>,
+
+    /// What the input is [default: what it looks like]
+    #[arg(long, value_name = "FORMAT", value_parser = formats())]
+    format: Option<Format>,
+
+    /// Of chats: a scene begins after so long a silence, for instance 90s, 20m, 6h or 1d
+    #[arg(long, value_name = "TIME", default_value = "1h", value_parser = duration)]
+    gap: u64,
 
     /// Who answers, in any case [default: Homer Simpson, else whoever has the most lines]
     #[arg(long, value_name = "NAME")]
     character: Option<String>,
+
+    /// Take every speaker's turn that answers another's: a persona that is a whole cast, or general dialogue to train on
+    #[arg(long, conflicts_with = "character")]
+    everyone: bool,
 
     /// Show the speakers with their counts and write nothing
     #[arg(long)]
@@ -60,7 +76,7 @@ pub struct Args {
     seed: u64,
 
     /// Encoding of the file [default: its byte order mark's, else UTF-8]
-    #[arg(long, value_name = "NAME", value_parser = read::encoding)]
+    #[arg(long, value_name = "NAME", value_parser = document::encoding)]
     encoding: Option<&'static Encoding>,
 
     #[command(flatten)]
@@ -116,6 +132,36 @@ enum Split {
     Contiguous,
 }
 
+/// The formats, by name.
+fn formats() -> impl TypedValueParser<Value = Format> {
+    let names = PossibleValuesParser::new(Format::ALL.map(Format::name));
+    names.map(|name| {
+        let all = Format::ALL.into_iter();
+        let mut named = all.filter(|format| format.name() == name);
+        named.next().unwrap_or(Format::Table)
+    })
+}
+
+/// Seconds, from `90`, `90s`, `20m`, `6h` or `1d`.
+fn duration(text: &str) -> Result<u64, String> {
+    let text = text.trim();
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let unit = match &text[digits.len()..] {
+        "" | "s" => 1,
+        "m" | "min" => 60,
+        "h" => 3600,
+        "d" => 86_400,
+        _ => return Err("write 90s, 20m, 6h or 1d".into()),
+    };
+    let number: u64 = digits
+        .trim()
+        .parse()
+        .map_err(|_| "write 90s, 20m, 6h or 1d")?;
+    number
+        .checked_mul(unit)
+        .ok_or_else(|| "that is for ever".into())
+}
+
 /// Each reply picked is stored with its exchange: more would only fill the disk.
 fn up_to_100() -> RangedU64ValueParser<usize> {
     RangedU64ValueParser::new().range(0..=100)
@@ -124,12 +170,14 @@ fn up_to_100() -> RangedU64ValueParser<usize> {
 /// Prepares the dataset, or lists the characters.
 pub fn run(args: Args, global: &Global) -> anyhow::Result<()> {
     let project = global.project();
-    let input = match args.input {
-        Some(input) => input,
-        None => default_input(&project)?,
+    let inputs = match args.inputs {
+        none if none.is_empty() => vec![default_input(&project)?],
+        inputs => inputs,
     };
     let options = Options {
-        input,
+        inputs,
+        format: args.format,
+        gap: args.gap,
         encoding: args.encoding,
         columns: Named {
             speaker: args.script.speaker_column,
@@ -141,6 +189,7 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<()> {
             label: args.pairs.label_column,
         },
         character: args.character,
+        everyone: args.everyone,
         context_turns: args.context_turns,
         good: args.good,
         bad: args.bad,
@@ -150,7 +199,11 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<()> {
         }),
         seed: args.seed,
     };
-    if options.input.ends_with(SAMPLE_SCRIPT) {
+    if options
+        .inputs
+        .iter()
+        .any(|input| input.ends_with(SAMPLE_SCRIPT))
+    {
         eprintln!("this is the sample script");
     }
     let mut out = std::io::stdout().lock();

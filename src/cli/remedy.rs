@@ -89,6 +89,7 @@ fn again(step: Step) -> String {
 /// The flag of a setting.
 fn flag(setting: Setting) -> &'static str {
     match setting {
+        Setting::Format => "--format",
         Setting::Encoding => "--encoding",
         Setting::Character => "--character",
         Setting::SpeakerColumn => "--speaker-column",

@@ -1,12 +1,16 @@
-//! Which column is what: by the user's word, else by the names that well-known files use.
+//! Which column is what: by the user's word, else by the names that well-known files use and by what is
+//! in the columns.
 
 use serde::{Deserialize, Serialize};
 
-use super::read::{Source, data};
+use super::document::data;
+use super::profile::{Profile, SAMPLE};
+use super::read::Source;
 use crate::error::{Error, Remedy, Result, Setting};
 
 /// Column names that the user gave; what is not given is recognised.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Named {
     /// Script: who speaks.
     pub speaker: Option<String>,
@@ -41,6 +45,9 @@ pub enum Columns {
     Pairs {
         /// What is answered.
         query: String,
+        /// What goes on with the query, where it has two parts: `instruction` and `input`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        more: Option<String>,
         /// The answer.
         reply: String,
         /// What was said before.
@@ -50,23 +57,37 @@ pub enum Columns {
     },
 }
 
-// Of several that are there, the first in the list is taken: the specific before the general.
-const SPEAKER: [&str; 8] = [
+// Of several that are there, the first in the list is taken: the specific before the general. Case, and
+// how words are joined, do not count.
+const SPEAKER: &[&str] = &[
     "raw_character_text",
     "speaker",
     "character",
     "character_name",
     "speaker_name",
+    "char",
+    "player",
+    "actor",
+    "role",
+    "author",
+    "sender",
+    "from",
+    "user",
+    "username",
     "name",
     "person",
     "who",
 ];
-const TEXT: [&str; 13] = [
+const TEXT: &[&str] = &[
     "spoken_words",
+    "character_words",
     "dialogue",
     "dialog",
+    "dialouge",
+    "dialogues",
     "line_text",
     "spoken_text",
+    "player_line",
     "utterance",
     "speech",
     "line",
@@ -75,20 +96,13 @@ const TEXT: [&str; 13] = [
     "sentence",
     "quote",
     "words",
+    "message",
+    "content",
+    "body",
+    "transcript",
 ];
-const SCENES: [&str; 9] = [
-    "season",
-    "episode",
-    "episode_id",
-    "episode_number",
-    "scene",
-    "scene_id",
-    "scene_number",
-    "conversation",
-    "conversation_id",
-];
-const QUERY: [&str; 6] = ["query", "question", "prompt", "input", "instruction", "q"];
-const REPLY: [&str; 7] = [
+const QUERY: &[&str] = &["query", "question", "prompt", "instruction", "input", "q"];
+const REPLY: &[&str] = &[
     "reply",
     "answer",
     "response",
@@ -97,8 +111,43 @@ const REPLY: [&str; 7] = [
     "target",
     "a",
 ];
-const CONTEXT: [&str; 2] = ["context", "history"];
-const LABEL: [&str; 1] = ["label"];
+const CONTEXT: &[&str] = &["context", "history"];
+const LABEL: &[&str] = &["label"];
+
+/// What a part of a script is called, alone or with one of [`NUMBERED`] behind.
+const SCENES: &[&str] = &[
+    "season",
+    "series",
+    "episode",
+    "chapter",
+    "act",
+    "scene",
+    "conversation",
+    "conv",
+    "dialogue",
+    "dialog",
+    "movie",
+    "film",
+    "play",
+    "book",
+    "story",
+    "session",
+    "thread",
+    "channel",
+    "chat",
+];
+const NUMBERED: &[&str] = &[
+    "", "id", "no", "num", "nr", "number", "index", "name", "title", "count",
+];
+
+/// The columns, and which of them were recognised by what is in them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recognised {
+    /// The columns.
+    pub columns: Columns,
+    /// Those with a name that says nothing.
+    pub by_contents: Vec<String>,
+}
 
 impl Columns {
     /// Recognises the columns of `source`; names that the user gave come first.
@@ -106,57 +155,313 @@ impl Columns {
     /// # Errors
     /// A named column that is not there; neither a script nor pairs.
     pub fn recognise(source: &Source, named: &Named) -> Result<Self> {
-        let find = |given: &Option<String>, known: &[&str]| -> Result<Option<String>> {
-            match given {
-                Some(name) => exact(source, name).map(Some),
-                None => Ok(known.iter().find_map(|name| same(source.header(), name))),
-            }
-        };
-        let script_named =
-            named.speaker.is_some() || named.text.is_some() || !named.scenes.is_empty();
-        let pairs_named = [&named.query, &named.reply, &named.context, &named.label]
-            .iter()
-            .any(|name| name.is_some());
+        Ok(recognise(source, named)?.columns)
+    }
 
-        let mut found = Vec::new();
-        if !pairs_named {
-            let speaker = find(&named.speaker, &SPEAKER)?;
-            let text = find(&named.text, &TEXT)?;
-            if let (Some(speaker), Some(text)) = (&speaker, &text) {
-                if speaker == text {
-                    return Err(Error::setting(
-                        format!("column \"{text}\" cannot hold both the speaker and the text"),
-                        Remedy::choose([Setting::SpeakerColumn, Setting::TextColumn]),
-                    ));
-                }
-                return Ok(Self::Script {
-                    speaker: speaker.clone(),
-                    text: text.clone(),
-                    scenes: scenes(source, &named.scenes)?,
-                });
+    /// Which column is taken for what, in words.
+    pub fn described(&self) -> Vec<(&'static str, String)> {
+        let list = |columns: &[(&'static str, Option<&String>)]| {
+            let there = columns.iter();
+            there
+                .filter_map(|(role, column)| Some((*role, (*column)?.clone())))
+                .collect()
+        };
+        match self {
+            Self::Script {
+                speaker,
+                text,
+                scenes,
+            } => {
+                let scenes = (!scenes.is_empty()).then(|| scenes.join(", "));
+                list(&[
+                    ("speaker", Some(speaker)),
+                    ("text", Some(text)),
+                    ("scenes", scenes.as_ref()),
+                ])
             }
-            found.extend([("speaker", speaker), ("text", text)]);
+            Self::Pairs {
+                query,
+                more,
+                reply,
+                context,
+                label,
+            } => list(&[
+                ("query", Some(query)),
+                ("and", more.as_ref()),
+                ("reply", Some(reply)),
+                ("context", context.as_ref()),
+                ("label", label.as_ref()),
+            ]),
         }
-        if !script_named {
-            let query = find(&named.query, &QUERY)?;
-            let reply = find(&named.reply, &REPLY)?;
-            if let (Some(query), Some(reply)) = (&query, &reply) {
-                if query == reply {
-                    return Err(Error::setting(
-                        format!("column \"{reply}\" cannot hold both the query and the reply"),
-                        Remedy::choose([Setting::QueryColumn, Setting::ReplyColumn]),
-                    ));
-                }
-                return Ok(Self::Pairs {
-                    query: query.clone(),
-                    reply: reply.clone(),
-                    context: find(&named.context, &CONTEXT)?,
-                    label: find(&named.label, &LABEL)?,
-                });
-            }
-            found.extend([("query", query), ("reply", reply)]);
+    }
+}
+
+/// Recognises the columns of `source`, and says how; names that the user gave come first.
+///
+/// # Errors
+/// A named column that is not there; neither a script nor pairs.
+pub(super) fn recognise(source: &Source, named: &Named) -> Result<Recognised> {
+    let table = Table::of(source)?;
+    let script_named = named.speaker.is_some() || named.text.is_some() || !named.scenes.is_empty();
+    let pairs_named = [&named.query, &named.reply, &named.context, &named.label]
+        .iter()
+        .any(|name| name.is_some());
+    let script = if pairs_named {
+        None
+    } else {
+        Some(table.script(named)?)
+    };
+    let pairs = if script_named {
+        None
+    } else {
+        Some(table.pairs(named)?)
+    };
+
+    if let Some(Half(Some(speaker), Some(text))) = script {
+        return table.of_script(speaker, text, named, &[]);
+    }
+    if let Some(Half(Some(query), Some(reply))) = pairs {
+        return table.of_pairs(query, reply, named, &[]);
+    }
+    // The names do not say it all: what is in the columns does, or must be named.
+    if let Some(Half(speaker, text)) = script {
+        let text = text.or_else(|| table.speech(&[speaker]));
+        let speaker = speaker.or_else(|| table.talker(text));
+        if let (Some(speaker_at), Some(text_at)) = (speaker, text) {
+            return table.of_script(speaker_at, text_at, named, &[speaker, text]);
         }
-        Err(unrecognised(source, &found))
+    }
+    if let Some(Half(query, reply)) = pairs {
+        let two = table.two_speeches().filter(|_| !pairs_named);
+        if let (None, None, Some((query, reply))) = (query, reply, two) {
+            return table.of_pairs(query, reply, named, &[Some(query), Some(reply)]);
+        }
+    }
+    let mut missing = Vec::new();
+    for (half, [first, second]) in [(script, ["speaker", "text"]), (pairs, ["query", "reply"])] {
+        if let Some(Half(one, other)) = half {
+            missing.extend(one.is_none().then_some(first));
+            missing.extend(other.is_none().then_some(second));
+        }
+    }
+    Err(unrecognised(source, &missing))
+}
+
+/// Two columns that make a shape together, as far as they are found.
+#[derive(Debug, Clone, Copy)]
+struct Half(Option<usize>, Option<usize>);
+
+/// A table's columns with what is in them.
+struct Table<'a> {
+    source: &'a Source,
+    profiles: Vec<Profile>,
+    /// Whether a column's first cells say yes and no.
+    is_label: Vec<bool>,
+}
+
+impl<'a> Table<'a> {
+    fn of(source: &'a Source) -> Result<Self> {
+        let sample = source.sample(SAMPLE)?;
+        let columns = 0..source.header().len();
+        let cells = |column: usize| sample.iter().map(move |row| row[column].as_str());
+        Ok(Self {
+            source,
+            profiles: columns
+                .clone()
+                .map(|column| Profile::of(cells(column)))
+                .collect(),
+            is_label: columns
+                .map(|column| {
+                    let (yes, all) = cells(column)
+                        .filter(|cell| !cell.is_empty())
+                        .fold((0, 0), |(yes, all), cell| {
+                            (yes + usize::from(is_own(cell).is_some()), all + 1)
+                        });
+                    all == 0 || yes * 2 > all
+                })
+                .collect(),
+        })
+    }
+
+    fn script(&self, named: &Named) -> Result<Half> {
+        let text = self.find(named.text.as_ref(), TEXT, Profile::is_words)?;
+        let speaker = self.find(named.speaker.as_ref(), SPEAKER, Profile::is_names)?;
+        if speaker.is_some() && speaker == text {
+            return Err(Error::setting(
+                format!(
+                    "column \"{}\" cannot hold both the speaker and the text",
+                    self.name(speaker.unwrap_or_default())
+                ),
+                Remedy::choose([Setting::SpeakerColumn, Setting::TextColumn]),
+            ));
+        }
+        Ok(Half(speaker, text))
+    }
+
+    fn pairs(&self, named: &Named) -> Result<Half> {
+        let query = self.find(named.query.as_ref(), QUERY, Profile::is_words)?;
+        let reply = self.find(named.reply.as_ref(), REPLY, Profile::is_words)?;
+        if query.is_some() && query == reply {
+            return Err(Error::setting(
+                format!(
+                    "column \"{}\" cannot hold both the query and the reply",
+                    self.name(reply.unwrap_or_default())
+                ),
+                Remedy::choose([Setting::QueryColumn, Setting::ReplyColumn]),
+            ));
+        }
+        Ok(Half(query, reply))
+    }
+
+    /// The column that the user named, else the first that has a known name and fits.
+    fn find(
+        &self,
+        given: Option<&String>,
+        known: &[&str],
+        fits: impl Fn(&Profile) -> bool,
+    ) -> Result<Option<usize>> {
+        if let Some(name) = given {
+            return exact(self.source, name).map(Some);
+        }
+        let places = known
+            .iter()
+            .filter_map(|name| same(self.source.header(), name));
+        let mut fitting = places.filter(|&at| fits(&self.profiles[at]));
+        Ok(fitting.next())
+    }
+
+    fn of_script(
+        &self,
+        speaker: usize,
+        text: usize,
+        named: &Named,
+        guessed: &[Option<usize>],
+    ) -> Result<Recognised> {
+        let scenes = if named.scenes.is_empty() {
+            let header = self.source.header().iter().enumerate();
+            let scenes = header.filter(|&(at, name)| {
+                let divides = !self.profiles[at].is_different_everywhere();
+                at != speaker && at != text && is_scene(name) && divides
+            });
+            scenes.map(|(_, name)| name.clone()).collect()
+        } else {
+            let named = named.scenes.iter();
+            let places = named.map(|name| exact(self.source, name));
+            let places: Vec<usize> = places.collect::<Result<_>>()?;
+            places.into_iter().map(|at| self.name(at)).collect()
+        };
+        let of_names = [
+            (speaker, SPEAKER, named.speaker.is_some()),
+            (text, TEXT, named.text.is_some()),
+        ];
+        let columns = Columns::Script {
+            speaker: self.name(speaker),
+            text: self.name(text),
+            scenes,
+        };
+        Ok(self.recognised(columns, guessed, &of_names))
+    }
+
+    fn of_pairs(
+        &self,
+        query: usize,
+        reply: usize,
+        named: &Named,
+        guessed: &[Option<usize>],
+    ) -> Result<Recognised> {
+        let header = self.source.header();
+        // An instruction has its input beside it.
+        let input = || same(header, "input").filter(|&at| at != query && at != reply);
+        let instruction = same(header, "instruction") == Some(query) && named.query.is_none();
+        let more = if instruction { input() } else { None };
+        let context = self.find(named.context.as_ref(), CONTEXT, Profile::is_words)?;
+        let label = match &named.label {
+            Some(name) => Some(exact(self.source, name)?),
+            // Elsewhere a label is an intent.
+            None => LABEL
+                .iter()
+                .find_map(|name| same(header, name))
+                .filter(|&at| self.is_label[at]),
+        };
+        let free = |at: &usize| *at != query && *at != reply;
+        let columns = Columns::Pairs {
+            query: self.name(query),
+            more: more.map(|at| self.name(at)),
+            reply: self.name(reply),
+            context: context.filter(free).map(|at| self.name(at)),
+            label: label.filter(free).map(|at| self.name(at)),
+        };
+        Ok(self.recognised(columns, guessed, &[]))
+    }
+
+    fn recognised(
+        &self,
+        columns: Columns,
+        guessed: &[Option<usize>],
+        of_names: &[(usize, &[&str], bool)],
+    ) -> Recognised {
+        let by_name = |at: usize| {
+            let mut roles = of_names.iter().filter(|(column, _, _)| *column == at);
+            roles.any(|(_, known, named)| {
+                *named
+                    || known
+                        .iter()
+                        .any(|name| plain(name) == plain(&self.source.header()[at]))
+            })
+        };
+        let mut guessed: Vec<usize> = guessed.iter().copied().flatten().collect();
+        guessed.retain(|&at| !by_name(at));
+        Recognised {
+            columns,
+            by_contents: guessed.into_iter().map(|at| self.name(at)).collect(),
+        }
+    }
+
+    /// The column with the most words.
+    fn speech(&self, not: &[Option<usize>]) -> Option<usize> {
+        let columns = (0..self.profiles.len()).filter(|at| !not.contains(&Some(*at)));
+        let speech = columns.filter(|&at| self.profiles[at].is_speech());
+        let words = |at: usize| self.profiles[at].mean_words();
+        speech.max_by(|&a, &b| words(a).total_cmp(&words(b)).then(b.cmp(&a)))
+    }
+
+    /// The column whose cells are the names of people who talk with each other.
+    fn talker(&self, text: Option<usize>) -> Option<usize> {
+        let talk = |at: usize| self.profiles[at].talk();
+        let columns = (0..self.profiles.len()).filter(|&at| {
+            let scene = is_scene(&self.source.header()[at]);
+            Some(at) != text && !scene && talk(at) > 0.2
+        });
+        columns.max_by(|&a, &b| talk(a).total_cmp(&talk(b)).then(b.cmp(&a)))
+    }
+
+    /// The two columns of speech, where there are no more.
+    fn two_speeches(&self) -> Option<(usize, usize)> {
+        let columns = 0..self.profiles.len();
+        let speech: Vec<usize> = columns
+            .filter(|&at| self.profiles[at].is_speech())
+            .collect();
+        match speech[..] {
+            [query, reply] => Some((query, reply)),
+            _ => None,
+        }
+    }
+
+    fn name(&self, at: usize) -> String {
+        self.source.header()[at].clone()
+    }
+}
+
+/// `1`, `1.0`, `true`, `yes` and their opposites, in any case.
+pub(super) fn is_own(label: &str) -> Option<bool> {
+    match label.trim().to_lowercase().as_str() {
+        "true" | "yes" => Some(true),
+        "false" | "no" => Some(false),
+        number => match number.parse::<f64>() {
+            Ok(1.0) => Some(true),
+            Ok(0.0) => Some(false),
+            _ => None,
+        },
     }
 }
 
@@ -166,31 +471,53 @@ pub(super) fn place(source: &Source, name: &str) -> Result<usize> {
     position.ok_or_else(|| no_such(source, name))
 }
 
-fn scenes(source: &Source, named: &[String]) -> Result<Vec<String>> {
-    if named.is_empty() {
-        let known = SCENES.iter().filter_map(|name| same(source.header(), name));
-        return Ok(known.collect());
-    }
-    named.iter().map(|name| exact(source, name)).collect()
+/// Whether columns are called so.
+pub(super) fn knows(name: &str) -> bool {
+    let lists = [SPEAKER, TEXT, QUERY, REPLY, CONTEXT, LABEL];
+    let wanted = plain(name);
+    // One letter is a name only beside another.
+    let listed = lists.iter().flat_map(|list| list.iter());
+    listed
+        .filter(|name| name.len() > 1)
+        .any(|known| plain(known) == wanted)
+        || (is_scene(name) && !name.trim().is_empty())
 }
 
-/// The column that the user means: as written, else in any case.
-fn exact(source: &Source, name: &str) -> Result<String> {
+/// `EpisodeNo`, `season no.`, `dialogue_id`; what is said stands in `dialogue` alone.
+fn is_scene(name: &str) -> bool {
+    let name = plain(name);
+    SCENES.iter().any(|part| {
+        let speech = TEXT.contains(part);
+        let behind = name.strip_prefix(part);
+        behind.is_some_and(|behind| NUMBERED.contains(&behind) && !(speech && behind.is_empty()))
+    })
+}
+
+/// The column that the user means: as written, else in any case, else by its number.
+fn exact(source: &Source, name: &str) -> Result<usize> {
     let header = source.header();
-    if let Some(column) = header.iter().find(|column| *column == name) {
-        return Ok(column.clone());
-    }
-    same(header, name).ok_or_else(|| no_such(source, name))
+    let written = header.iter().position(|column| column == name);
+    let number = || {
+        let number: usize = name.trim().parse().ok()?;
+        number
+            .checked_sub(1)
+            .filter(|&at| at < header.len() && source.is_headless())
+    };
+    let found = written.or_else(|| same(header, name)).or_else(number);
+    found.ok_or_else(|| no_such(source, name))
 }
 
 /// Case, and how words are joined, do not count: `Line Text` is `line_text`.
-fn same(header: &[String], name: &str) -> Option<String> {
-    let plain = |name: &str| name.trim().to_lowercase().replace([' ', '-', '.'], "_");
+fn same(header: &[String], name: &str) -> Option<usize> {
     let wanted = plain(name);
     header
         .iter()
-        .find(|column| !column.is_empty() && plain(column) == wanted)
-        .cloned()
+        .position(|column| !column.is_empty() && plain(column) == wanted)
+}
+
+fn plain(name: &str) -> String {
+    let letters = name.chars().filter(|c| c.is_alphanumeric());
+    letters.flat_map(char::to_lowercase).collect()
 }
 
 fn no_such(source: &Source, name: &str) -> Error {
@@ -202,17 +529,12 @@ fn no_such(source: &Source, name: &str) -> Error {
     )
 }
 
-fn unrecognised(source: &Source, found: &[(&str, Option<String>)]) -> Error {
-    let missing: Vec<&str> = found
-        .iter()
-        .filter(|(_, column)| column.is_none())
-        .map(|(role, _)| *role)
-        .collect();
+fn unrecognised(source: &Source, missing: &[&str]) -> Error {
     let [script, pairs] = [
         [Setting::SpeakerColumn, Setting::TextColumn],
         [Setting::QueryColumn, Setting::ReplyColumn],
     ];
-    let remedy = match missing.as_slice() {
+    let remedy = match missing {
         // Half of a shape is there: say which column would make it whole.
         ["speaker"] => Remedy::choose([Setting::SpeakerColumn]),
         ["text"] => Remedy::choose([Setting::TextColumn]),
@@ -292,6 +614,7 @@ mod tests {
         let pairs =
             |query: &str, reply: &str, context: Option<&str>, label: Option<&str>| Columns::Pairs {
                 query: query.into(),
+                more: None,
                 reply: reply.into(),
                 context: context.map(Into::into),
                 label: label.map(Into::into),
@@ -304,6 +627,100 @@ mod tests {
             recognise("Question\tResponse", &none).unwrap(),
             pairs("Question", "Response", None, None)
         );
+    }
+
+    #[test]
+    fn contents_come_before_names() {
+        let none = Named::default();
+        let said = ["Tea, or soup?", "Soup.", "Now then.", "Fine by me."];
+        let table = |header: &str, row: &dyn Fn(usize, &str) -> String| {
+            let rows = said.iter().enumerate().map(|(n, text)| row(n, text));
+            format!("{header}\n{}", rows.collect::<Vec<_>>().join("\n"))
+        };
+        let who = |n: usize| ["Ada", "Bo"][n % 2];
+        for (table, speaker, text, scenes) in [
+            (
+                table("text,speaker,scene,utterance", &|n, text| {
+                    format!("\"{text}\",{},1,{n}", who(n))
+                }),
+                "speaker",
+                "text",
+                &["scene"][..],
+            ),
+            (
+                table("line,character,text", &|n, text| {
+                    format!("{n},{},\"{text}\"", who(n))
+                }),
+                "character",
+                "text",
+                &[],
+            ),
+            (
+                table("a1,b2,c3", &|n, text| format!("{n},{},\"{text}\"", who(n))),
+                "b2",
+                "c3",
+                &[],
+            ),
+            (
+                table(
+                    "Play,PlayerLinenumber,ActSceneLine,Player,PlayerLine",
+                    &|n, text| format!("Tea,{n},1.1.{n},{},\"{text}\"", who(n)),
+                ),
+                "Player",
+                "PlayerLine",
+                &["Play"],
+            ),
+            (
+                table("EpisodeNo,Season,Character,Dialogue", &|n, text| {
+                    format!("{},1,{},\"{text}\"", n / 2, who(n))
+                }),
+                "Character",
+                "Dialogue",
+                &["EpisodeNo", "Season"],
+            ),
+            (
+                table(
+                    "conv_id,season no.,movie,dialogue_id,char,dialouge",
+                    &|n, text| format!("1,1,m,1,{},\"{text}\"", who(n)),
+                ),
+                "char",
+                "dialouge",
+                &["conv_id", "season no.", "movie", "dialogue_id"],
+            ),
+        ] {
+            assert_eq!(
+                recognise(&table, &none).unwrap(),
+                script(speaker, text, scenes),
+                "{table}"
+            );
+        }
+        let pairs = table("instruction,input,output", &|n, text| {
+            format!("Say it,\"{n} times\",\"{text}\"")
+        });
+        let Columns::Pairs {
+            query, more, reply, ..
+        } = recognise(&pairs, &none).unwrap()
+        else {
+            panic!()
+        };
+        assert_eq!(
+            (query.as_str(), more.as_deref(), reply.as_str()),
+            ("instruction", Some("input"), "output")
+        );
+        let pairs = table("frage,antwort", &|n, text| {
+            format!("Was ist {n}?,\"{text}\"")
+        });
+        let Columns::Pairs { query, reply, .. } = recognise(&pairs, &none).unwrap() else {
+            panic!()
+        };
+        assert_eq!((query.as_str(), reply.as_str()), ("frage", "antwort"));
+        let intents = table("question,answer,label", &|n, text| {
+            format!("What is {n}?,\"{text}\",greeting")
+        });
+        let Columns::Pairs { label, .. } = recognise(&intents, &none).unwrap() else {
+            panic!()
+        };
+        assert_eq!(label, None);
     }
 
     #[test]

@@ -5,11 +5,18 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::columns::Columns;
+use super::columns::{Columns, Named};
+use super::formats::Format;
 use super::split::Split;
 use crate::dialogue::Exchange;
 use crate::error::{Error, Remedy, Result, Step};
 use crate::files;
+
+/// Seconds of silence after which a chat's next message begins a scene, unless the user says otherwise.
+pub const GAP: u64 = 3600;
+
+/// What the character is called where everybody is one.
+pub const EVERYONE: &str = "everyone";
 
 /// A distinct reply of the character: what the index holds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,13 +49,25 @@ pub(super) fn pool<'a>(texts: impl IntoIterator<Item = (&'a str, Option<usize>)>
 pub struct DatasetSettings {
     /// The file that was read, as given.
     pub source: String,
-    /// The character.
+    /// The character; of [`EVERYONE`], the whole cast.
     pub character: String,
+    /// Whether the replies are everybody's.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub everyone: bool,
     /// The seed of the split and of the bad replies.
     pub seed: u64,
     /// The columns that were read.
     #[serde(default)]
     pub columns: Option<Columns>,
+    /// The columns that the user named: they hold for other files of this kind.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub named: Named,
+    /// The format that the user named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub format: Option<Format>,
+    /// Seconds of silence after which a chat's next message begins a scene.
+    #[serde(default = "usual_gap")]
+    pub gap: u64,
     /// The encoding that the user named; without, UTF-8 or what the byte order mark says.
     #[serde(default)]
     pub encoding: Option<String>,
@@ -64,6 +83,15 @@ pub struct DatasetSettings {
     /// How exchanges were divided.
     #[serde(default)]
     pub split: Split,
+}
+
+/// Of datasets that do not say it.
+fn usual_gap() -> u64 {
+    GAP
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 /// What `prepare` writes, read back.

@@ -4,11 +4,15 @@
 //! answered meanwhile. Where a row's context goes on from the row before, that reply is put back:
 //! it says more about what comes next than anything else in the context.
 
-use super::columns::place;
-use super::read::{Row, Source, data};
+use std::borrow::Cow;
+
+use super::columns::{is_own, place};
+use super::document::data;
+use super::read::{Row, Source};
 use crate::dialogue::{Exchange, Turn};
 use crate::error::{Error, Remedy, Result, Setting};
-use crate::text::clean::clean;
+use crate::text::clean::tidy;
+use crate::text::printable::excerpt;
 
 /// What the file's rows gave.
 #[derive(Debug, Default)]
@@ -23,45 +27,69 @@ pub struct Pairs {
     told: String,
 }
 
+/// The columns of pairs, by name.
+#[derive(Debug, Clone, Copy)]
+pub struct PairColumns<'a> {
+    /// What is answered.
+    pub query: &'a str,
+    /// What goes on with the query.
+    pub more: Option<&'a str>,
+    /// The answer.
+    pub reply: &'a str,
+    /// What was said before.
+    pub context: Option<&'a str>,
+    /// 1 where the reply is the character's.
+    pub label: Option<&'a str>,
+}
+
 impl Pairs {
-    /// Reads the rows. Those labelled 0 are counted and left out. Of what was said before a query at
-    /// most `context_turns` turns are kept, the newest.
+    /// Reads a table's rows, after those that were read before. Those labelled 0 are counted and left
+    /// out. Of what was said before a query at most `context_turns` turns are kept, the newest.
     ///
     /// # Errors
     /// What [`Source::for_each_row`] returns; a label that is neither yes nor no; no pair at all.
     pub fn read(
+        &mut self,
         source: &Source,
-        query: &str,
-        reply: &str,
-        context: Option<&str>,
-        label: Option<&str>,
+        columns: PairColumns<'_>,
         context_turns: usize,
-    ) -> Result<Self> {
-        let query_at = place(source, query)?;
-        let reply_at = place(source, reply)?;
-        let context_at = context.map(|name| place(source, name)).transpose()?;
-        let label_at = label.map(|name| place(source, name)).transpose()?;
+    ) -> Result<()> {
+        let optional = |name: Option<&str>| name.map(|name| place(source, name)).transpose();
+        let query_at = place(source, columns.query)?;
+        let reply_at = place(source, columns.reply)?;
+        let more_at = optional(columns.more)?;
+        let context_at = optional(columns.context)?;
+        let label_at = optional(columns.label)?;
 
-        let mut pairs = Self::default();
+        let known = self.exchanges.len();
+        let before = self.exchanges.last().map_or(0, |last| last.scene);
+        self.told = String::new();
         source.for_each_row(|row| {
             if let Some(at) = label_at
                 && !is_own(row.cell(at)).ok_or_else(|| bad_label(source, &row, at))?
             {
-                pairs.others += 1;
+                self.others += 1;
                 return Ok(());
             }
             let query = row.cell(query_at);
+            let more = more_at.map_or("", |at| row.cell(at)).trim();
+            let whole = if more.is_empty() {
+                query.into()
+            } else {
+                Cow::from(format!("{} {more}", query.trim_end()))
+            };
             let context = context_at.map_or("", |at| row.cell(at));
-            pairs.take(&row, query, row.cell(reply_at), context, context_turns);
+            let scene = before + usize::try_from(row.number).unwrap_or(usize::MAX);
+            self.take(scene, &whole, row.cell(reply_at), context, context_turns);
             Ok(())
         })?;
-        if pairs.exchanges.is_empty() {
+        if self.exchanges.len() == known {
             return Err(data(
                 source.path(),
                 None,
                 format!(
-                    "no row has a query (\"{query}\") and a reply (\"{reply}\"): {} incomplete, {} labelled 0",
-                    pairs.incomplete, pairs.others
+                    "no row has a query (\"{}\") and a reply (\"{}\"): {} incomplete, {} labelled 0",
+                    columns.query, columns.reply, self.incomplete, self.others
                 ),
                 Remedy::choose([
                     Setting::QueryColumn,
@@ -70,12 +98,12 @@ impl Pairs {
                 ]),
             ));
         }
-        Ok(pairs)
+        Ok(())
     }
 
-    fn take(&mut self, row: &Row<'_>, query: &str, reply: &str, context: &str, most: usize) {
-        let text = clean(query);
-        let reply = clean(reply);
+    fn take(&mut self, scene: usize, query: &str, reply: &str, context: &str, most: usize) {
+        let text = tidy(query);
+        let reply = tidy(reply);
         if text.is_empty() || reply.is_empty() {
             self.incomplete += 1;
             return;
@@ -86,7 +114,7 @@ impl Pairs {
         self.told = told;
         self.exchanges.push(Exchange {
             id: self.exchanges.len(),
-            scene: usize::try_from(row.number).unwrap_or(usize::MAX),
+            scene,
             context,
             query: nobody(text),
             reply,
@@ -138,20 +166,7 @@ fn before_query(context: &str, query: &str) -> String {
     let plain = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
     let context = plain(context);
     let query = plain(query);
-    clean(context.strip_suffix(query.as_str()).unwrap_or(&context))
-}
-
-/// `1`, `1.0`, `true`, `yes` and their opposites, in any case.
-fn is_own(label: &str) -> Option<bool> {
-    match label.trim().to_lowercase().as_str() {
-        "true" | "yes" => Some(true),
-        "false" | "no" => Some(false),
-        number => match number.parse::<f64>() {
-            Ok(1.0) => Some(true),
-            Ok(0.0) => Some(false),
-            _ => None,
-        },
-    }
+    tidy(context.strip_suffix(query.as_str()).unwrap_or(&context))
 }
 
 fn bad_label(source: &Source, row: &Row<'_>, column: usize) -> Error {
@@ -161,7 +176,7 @@ fn bad_label(source: &Source, row: &Row<'_>, column: usize) -> Error {
         format!(
             "column \"{}\": \"{}\" is no label",
             source.header()[column],
-            row.cell(column).trim()
+            excerpt(row.cell(column), 80)
         ),
         "write 1 (or true) where the reply is the character's, 0 (or false) where it is not",
     )
@@ -175,8 +190,17 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("pairs.csv");
         std::fs::write(&path, format!("Q,A,Context,label\n{rows}")).unwrap();
-        let source = Source::read(&path, None).unwrap();
-        Pairs::read(&source, "Q", "A", Some("Context"), Some("label"), 4)
+        let source = Source::read(&path, None)?;
+        let columns = PairColumns {
+            query: "Q",
+            more: None,
+            reply: "A",
+            context: Some("Context"),
+            label: Some("label"),
+        };
+        let mut pairs = Pairs::default();
+        pairs.read(&source, columns, 4)?;
+        Ok(pairs)
     }
 
     fn contexts(pairs: &Pairs) -> Vec<Vec<&str>> {
@@ -226,7 +250,7 @@ mod tests {
 
     #[test]
     fn other_peoples_and_incomplete_rows_are_left_out() {
-        let pairs = read("Tea?,Yes.,,1\nTea?,Maybe.,,0.0\n,Yes.,,1\nTea?,(nods),,1\n").unwrap();
+        let pairs = read("Tea?,Yes.,,1\nTea?,Maybe.,,0.0\n,Yes.,,1\nTea?,―,,1\n").unwrap();
         assert_eq!(pairs.exchanges.len(), 1);
         assert_eq!((pairs.others, pairs.incomplete), (1, 2));
     }

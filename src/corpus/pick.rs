@@ -1,173 +1,152 @@
 //! Good and bad replies, by TF-IDF over the queries.
 
+use std::collections::HashMap;
+
 use rand::SeedableRng;
 use rand::seq::index;
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
-use std::collections::HashMap;
 
+use super::nearest::{Nearest, Scratch};
 use super::split::Part;
-use crate::dialogue::Exchange;
 use crate::text::normalize::normalized;
-use crate::text::tfidf::{TfIdf, top};
 
 /// Queries whose cosine is below this are about something else. In a script where all are more alike
 /// than that, those below the upper quartile are.
 const DISSIMILAR: f32 = 0.1;
 
-/// Fills `good_replies` and `bad_replies` of every exchange, (at most) `good` and `bad` of them.
-///
-/// Good: the replies to the most similar other queries. Bad: a seeded draw from the replies to
-/// dissimilar ones. Both come from training exchanges only, so that nothing held out is seen, and
-/// all of them say something else than the true reply and than each other.
-pub fn pick(exchanges: &mut [Exchange], parts: &[Part], good: usize, bad: usize, seed: u64) {
-    let candidates = Candidates::new(exchanges, parts);
-    let picked: Vec<(Vec<usize>, Vec<usize>)> = exchanges
-        .par_iter()
-        .map_init(Vec::new, |scores, exchange| {
-            candidates.queries.score_all(&exchange.query.text, scores);
-            let mut chosen = Chosen {
-                candidates: &candidates,
+/// In place of a reply that was not found.
+const NONE: u32 = u32::MAX;
+
+/// Of every exchange, the exchanges whose replies were picked for it.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Picks {
+    good: usize,
+    bad: usize,
+    /// Of each exchange `good`, then `bad` places; what was not found is [`NONE`].
+    places: Vec<u32>,
+}
+
+impl Picks {
+    /// Picks (at most) `good` and `bad` replies for each of the exchanges, whose queries, replies and
+    /// parts are given.
+    ///
+    /// Good: the replies to the most similar other queries. Bad: a seeded draw from the replies to
+    /// dissimilar ones. Both come from training exchanges only, so that nothing held out is seen, and
+    /// all of them say something else than the true reply and than each other.
+    pub fn new(
+        queries: &[&str],
+        replies: &[&str],
+        parts: &[Option<Part>],
+        good: usize,
+        bad: usize,
+        seed: u64,
+    ) -> Self {
+        let mut places = vec![NONE; queries.len() * (good + bad)];
+        if good + bad > 0 {
+            let candidates = Candidates::new(queries, replies, parts, good);
+            let each = places.par_chunks_mut(good + bad).enumerate();
+            each.for_each_init(Scratch::default, |scratch, (at, places)| {
+                let (of_good, of_bad) = places.split_at_mut(good);
+                candidates.nearest.look(queries[at], scratch);
                 // The true reply is taken already; where it is no training reply, nothing is.
-                meanings: candidates
-                    .meanings
-                    .get(&normalized(&exchange.reply))
-                    .copied()
-                    .into_iter()
-                    .collect(),
-            };
-            let good = candidates.good(scores, good, &mut chosen);
-            let bad = candidates.bad(scores, bad, seed, exchange.id, &mut chosen);
-            (good, bad)
+                let own = candidates.own[at];
+                let found = candidates.nearest.best(good, own, scratch);
+                let mut meanings: Vec<u32> = own.into_iter().collect();
+                for (place, &query) in of_good.iter_mut().zip(&found) {
+                    *place = candidates.exchanges[query as usize];
+                    meanings.push(candidates.nearest.meaning(query as usize));
+                }
+                // A stream of its own: the draw depends on no other exchange, nor on the order of
+                // the work.
+                let mut rng = ChaCha8Rng::seed_from_u64(seed);
+                rng.set_stream(at as u64);
+                candidates.draw(of_bad, &mut rng, scratch, meanings);
+            });
+        }
+        Self { good, bad, places }
+    }
+
+    /// The exchanges whose replies are good for the one at `at`, and those whose are bad.
+    pub fn of(&self, at: usize) -> [impl Iterator<Item = usize>; 2] {
+        let wanted = self.good + self.bad;
+        let (good, bad) = self.places[at * wanted..(at + 1) * wanted].split_at(self.good);
+        [good, bad].map(|places| {
+            let found = places.iter().filter(|&&place| place != NONE);
+            found.map(|&place| place as usize)
         })
-        .collect();
-    let texts = |exchanges: &[Exchange], chosen: Vec<usize>| -> Vec<String> {
-        let replies = chosen.into_iter().map(|at| candidates.exchanges[at]);
-        replies.map(|at| exchanges[at].reply.clone()).collect()
-    };
-    for (at, (good, bad)) in picked.into_iter().enumerate() {
-        exchanges[at].good_replies = texts(exchanges, good);
-        exchanges[at].bad_replies = texts(exchanges, bad);
     }
 }
 
 /// The training exchanges.
 struct Candidates {
     /// Their places among all exchanges.
-    exchanges: Vec<usize>,
-    queries: TfIdf,
-    /// Which replies say the same: of each normalized text a number, of each candidate its reply's.
-    meanings: HashMap<String, usize>,
-    meaning: Vec<usize>,
+    exchanges: Vec<u32>,
+    nearest: Nearest,
+    /// Of every exchange what its reply means, where a training reply means the same.
+    own: Vec<Option<u32>>,
 }
 
 impl Candidates {
-    fn new(exchanges: &[Exchange], parts: &[Part]) -> Self {
-        let training: Vec<usize> = (0..exchanges.len())
-            .filter(|&at| parts[at] == Part::Train)
-            .collect();
-        let queries: Vec<&str> = training
-            .iter()
-            .map(|&at| exchanges[at].query.text.as_str())
-            .collect();
-        let mut meanings = HashMap::new();
-        let meaning = training
+    fn new(queries: &[&str], replies: &[&str], parts: &[Option<Part>], good: usize) -> Self {
+        let all = 0..queries.len();
+        let training: Vec<usize> = all.filter(|&at| parts[at] == Some(Part::Train)).collect();
+        // Which replies say the same: of each normalized text a number.
+        let mut meanings: HashMap<String, u32> = HashMap::new();
+        let meaning: Vec<u32> = training
             .iter()
             .map(|&at| {
-                let next = meanings.len();
-                *meanings
-                    .entry(normalized(&exchanges[at].reply))
-                    .or_insert(next)
+                let next = meanings.len() as u32;
+                *meanings.entry(normalized(replies[at])).or_insert(next)
             })
             .collect();
+        let own = replies.iter();
+        let own = own.map(|reply| meanings.get(&normalized(reply)).copied());
+        let own = own.collect();
+        let asked: Vec<&str> = training.iter().map(|&at| queries[at]).collect();
         Self {
-            queries: TfIdf::fit(&queries),
-            exchanges: training,
-            meanings,
-            meaning,
+            nearest: Nearest::new(&asked, meaning, good + 1),
+            exchanges: training.into_iter().map(|at| at as u32).collect(),
+            own,
         }
     }
 
-    fn good(&self, scores: &[f32], wanted: usize, chosen: &mut Chosen<'_>) -> Vec<usize> {
-        // Many neighbours may share one reply: look further until there are enough.
-        let mut reach = wanted.saturating_add(1).saturating_mul(4);
-        loop {
-            let mut trial = chosen.clone();
-            let nearest = top(scores, reach).into_iter().map(|(at, _)| at);
-            let good: Vec<usize> = nearest.filter(|&at| trial.add(at)).take(wanted).collect();
-            if good.len() == wanted || reach >= scores.len() {
-                *chosen = trial;
-                return good;
-            }
-            reach = reach.saturating_mul(4);
-        }
-    }
-
-    fn bad(
+    /// Fills `places` with exchanges whose queries are about something else, and whose replies mean
+    /// none of `meanings`.
+    fn draw(
         &self,
-        scores: &[f32],
-        wanted: usize,
-        seed: u64,
-        stream: usize,
-        chosen: &mut Chosen<'_>,
-    ) -> Vec<usize> {
-        // A stream of its own: the draw depends on no other exchange, nor on the order of the work.
-        let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        rng.set_stream(stream as u64);
-        let draws = scores.len().min(wanted.saturating_mul(16));
-        let drawn = index::sample(&mut rng, scores.len(), draws).into_vec();
-        let mut sorted: Vec<f32> = drawn.iter().map(|&at| scores[at]).collect();
+        places: &mut [u32],
+        rng: &mut ChaCha8Rng,
+        scratch: &Scratch,
+        mut meanings: Vec<u32>,
+    ) {
+        let n = self.nearest.len();
+        let draws = n.min(places.len().saturating_mul(16));
+        let drawn = index::sample(rng, n, draws).into_iter();
+        let drawn: Vec<(usize, f32)> = drawn
+            .map(|at| (at, self.nearest.cosine(at, scratch)))
+            .collect();
+        let mut sorted: Vec<f32> = drawn.iter().map(|(_, score)| *score).collect();
         sorted.sort_unstable_by(f32::total_cmp);
         let quartile = sorted.get(draws * 3 / 4).copied().unwrap_or_default();
         let dissimilar = DISSIMILAR.max(quartile);
-        drawn
-            .into_iter()
-            .filter(|&at| scores[at] < dissimilar && chosen.add(at))
-            .take(wanted)
-            .collect()
-    }
-}
-
-/// What an exchange's replies say so far.
-#[derive(Clone)]
-struct Chosen<'a> {
-    candidates: &'a Candidates,
-    meanings: Vec<usize>,
-}
-
-impl Chosen<'_> {
-    /// Adds a candidate's reply; `false` if one that says the same is there already.
-    fn add(&mut self, candidate: usize) -> bool {
-        let meaning = self.candidates.meaning[candidate];
-        let new = !self.meanings.contains(&meaning);
-        if new {
-            self.meanings.push(meaning);
+        let new = drawn.into_iter().filter(|&(at, score)| {
+            let meaning = self.nearest.meaning(at);
+            let new = score < dissimilar && !meanings.contains(&meaning);
+            if new {
+                meanings.push(meaning);
+            }
+            new
+        });
+        for (place, (at, _)) in places.iter_mut().zip(new) {
+            *place = self.exchanges[at];
         }
-        new
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dialogue::Turn;
-
-    fn exchanges(pairs: &[(&str, &str)]) -> Vec<Exchange> {
-        let exchange = |(id, (query, reply)): (usize, &(&str, &str))| Exchange {
-            id,
-            scene: id,
-            context: Vec::new(),
-            query: Turn {
-                speaker: String::new(),
-                text: (*query).into(),
-            },
-            reply: (*reply).into(),
-            close_replies: Vec::new(),
-            good_replies: Vec::new(),
-            bad_replies: Vec::new(),
-        };
-        pairs.iter().enumerate().map(exchange).collect()
-    }
 
     const PAIRS: [(&str, &str); 7] = [
         ("want some tea", "Two sugars."),
@@ -179,39 +158,51 @@ mod tests {
         ("want some tea please", "A held out reply."),
     ];
 
-    fn picked(good: usize, bad: usize, seed: u64) -> Vec<Exchange> {
-        let mut exchanges = exchanges(&PAIRS);
-        let mut parts = [Part::Train; 7];
-        parts[6] = Part::Test;
-        pick(&mut exchanges, &parts, good, bad, seed);
-        exchanges
+    /// Of each pair, the good and the bad replies.
+    fn picked(good: usize, bad: usize, seed: u64) -> Vec<[Vec<&'static str>; 2]> {
+        let (queries, replies): (Vec<&str>, Vec<&str>) = PAIRS.iter().copied().unzip();
+        let mut parts = [Some(Part::Train); 7];
+        parts[6] = Some(Part::Test);
+        let picks = Picks::new(&queries, &replies, &parts, good, bad, seed);
+        (0..7)
+            .map(|at| {
+                picks
+                    .of(at)
+                    .map(|found| found.map(|place| PAIRS[place].1).collect())
+            })
+            .collect()
     }
 
     #[test]
     fn good_replies_answer_similar_queries() {
-        let exchanges = picked(2, 0, 0);
+        let found = picked(2, 0, 0);
         // "Yes please!" and "yes, please" are one reply; the two windows share little with tea.
-        assert_eq!(exchanges[0].good_replies, ["Yes please!"]);
-        assert_eq!(exchanges[3].good_replies, ["Not by me."]);
-        assert_eq!(exchanges[6].good_replies, ["Two sugars.", "Yes please!"]);
+        assert_eq!(found[0], [vec!["Yes please!"], vec![]]);
+        assert_eq!(found[3], [vec!["Not by me."], vec![]]);
+        assert_eq!(found[6], [vec!["Two sugars.", "Yes please!"], vec![]]);
     }
 
     #[test]
     fn bad_replies_answer_dissimilar_queries() {
-        let exchanges = picked(1, 2, 7);
+        let found = picked(1, 2, 7);
         let tea = ["Two sugars.", "Yes please!", "yes, please"];
-        for exchange in &exchanges {
-            assert_eq!(exchange.bad_replies.len(), 2, "{exchange:?}");
-            for reply in &exchange.bad_replies {
-                assert_ne!(normalized(reply), normalized(&exchange.reply));
-                assert!(!exchange.good_replies.contains(reply));
-                assert_ne!(reply, "A held out reply.");
+        for ([good, bad], (_, own)) in found.iter().zip(PAIRS) {
+            assert_eq!(bad.len(), 2, "{own}: {bad:?}");
+            for reply in bad {
+                assert_ne!(normalized(reply), normalized(own));
+                assert!(!good.contains(reply));
+                assert_ne!(*reply, "A held out reply.");
             }
         }
-        for reply in &exchanges[0].bad_replies {
-            assert!(!tea.contains(&reply.as_str()));
+        for reply in &found[0][1] {
+            assert!(!tea.contains(reply));
         }
-        assert_eq!(exchanges, picked(1, 2, 7));
-        assert_ne!(exchanges, picked(1, 2, 8));
+        assert_eq!(found, picked(1, 2, 7));
+        assert_ne!(found, picked(1, 2, 8));
+    }
+
+    #[test]
+    fn nothing_is_picked_where_nothing_is_wanted() {
+        assert!(picked(0, 0, 1).iter().flatten().all(Vec::is_empty));
     }
 }

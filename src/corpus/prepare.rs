@@ -4,15 +4,18 @@ use std::path::{Path, PathBuf};
 
 use encoding_rs::Encoding;
 
-use super::columns::{Columns, Named};
-use super::dataset::{DatasetSettings, POOL, SETTINGS, TEST, TRAIN, VALID};
+use super::columns::Named;
+use super::dataset::{DatasetSettings, GAP, POOL, SETTINGS, TEST, TRAIN, VALID};
+use super::document::data;
+use super::folder;
+use super::formats::Format;
+use super::gather::{Gathered, gather};
 use super::material::Material;
-use super::read::{Source, data};
+use super::pick::Picks;
 use super::report::Report;
 use super::scenes::Speaker;
-use super::script::Script;
+use super::script::CLOSE_REPLIES;
 use super::split::{Part, Split, split};
-use super::{folder, pick};
 use crate::dialogue::Exchange;
 use crate::error::{IoContext, Remedy, Result, Setting};
 use crate::files;
@@ -20,14 +23,20 @@ use crate::files;
 /// Which script, and what to make of it.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// The script, or the ready pairs.
-    pub input: PathBuf,
-    /// Its encoding; by default the byte order mark's, else UTF-8.
+    /// Files, folders and patterns: the script, or the ready pairs. `-` is the standard input.
+    pub inputs: Vec<PathBuf>,
+    /// What they are; by default what they look like.
+    pub format: Option<Format>,
+    /// Seconds of silence after which a chat's next message begins a scene.
+    pub gap: u64,
+    /// Their encoding; by default the byte order mark's, else UTF-8.
     pub encoding: Option<&'static Encoding>,
     /// Columns that the user named.
     pub columns: Named,
     /// Who answers; by default Homer Simpson where the script has him, else whoever has most lines.
     pub character: Option<String>,
+    /// Every speaker's turn that answers another's is an exchange.
+    pub everyone: bool,
     /// Turns before the query that are kept, at most.
     pub context_turns: usize,
     /// Good replies an exchange, at most.
@@ -44,10 +53,13 @@ impl Options {
     /// The defaults, for `input`.
     pub fn new(input: impl Into<PathBuf>) -> Self {
         Self {
-            input: input.into(),
+            inputs: vec![input.into()],
+            format: None,
+            gap: GAP,
             encoding: None,
             columns: Named::default(),
             character: None,
+            everyone: false,
             context_turns: 4,
             good: 3,
             bad: 5,
@@ -64,40 +76,56 @@ impl Options {
 /// Whatever is wrong with the input, with file and row; nothing is written then.
 pub fn prepare(options: &Options, folder: &Path) -> Result<Report> {
     folder::check_replaceable(folder)?;
-    let source = Source::read(&options.input, options.encoding)?;
-    let columns = Columns::recognise(&source, &options.columns)?;
-    let mut material = Material::read(&source, &columns, options)?;
-    let parts = split(&material.exchanges, material.split, options.seed);
-    pick::pick(
-        &mut material.exchanges,
+    let material = Material::read(options)?;
+    let gap = options.context_turns.max(CLOSE_REPLIES) + 1;
+    let parts = split(&material.scenes(), material.split, options.seed, gap);
+    let replies = material.replies();
+    let picks = Picks::new(
+        &material.queries(),
+        &replies,
         &parts,
         options.good,
         options.bad,
         options.seed,
     );
     let settings = DatasetSettings {
-        source: options.input.display().to_string(),
+        source: material.source(),
         character: material.character.clone(),
+        everyone: options.everyone,
         seed: options.seed,
-        columns: Some(columns),
+        columns: material.columns(),
+        named: options.columns.clone(),
+        format: options.format,
+        gap: options.gap,
         encoding: options.encoding.map(|encoding| encoding.name().to_owned()),
         context_turns: options.context_turns,
         good: options.good,
         bad: options.bad,
         split: material.split,
     };
-    let report = material.report(&source, &parts);
+    let pool = material.pool();
+    let report = material.report(&parts, &pool);
+    let texts = |picked: &mut dyn Iterator<Item = usize>| -> Vec<String> {
+        picked.map(|at| replies[at].to_owned()).collect()
+    };
+    let exchange = |id: usize| {
+        let [mut good, mut bad] = picks.of(id);
+        Exchange {
+            good_replies: texts(&mut good),
+            bad_replies: texts(&mut bad),
+            ..material.exchange(id)
+        }
+    };
     files::replace_folder(folder, |new| {
         for (name, part) in [
             (TRAIN, Part::Train),
             (VALID, Part::Valid),
             (TEST, Part::Test),
         ] {
-            let of_part = material.exchanges.iter().zip(&parts);
-            let of_part = of_part.filter(|(_, own)| **own == part);
-            files::write_jsonl(&new.join(name), of_part.map(|(exchange, _)| exchange))?;
+            let of_part = (0..parts.len()).filter(|&id| parts[id] == Some(part));
+            files::write_jsonl(&new.join(name), of_part.map(exchange))?;
         }
-        files::write_jsonl(&new.join(POOL), &material.pool)?;
+        files::write_jsonl(&new.join(POOL), &pool)?;
         files::write_json(&new.join(SETTINGS), &settings)?;
         files::write_json(&new.join("report.json"), &report)?;
         let text = new.join("report.txt");
@@ -118,10 +146,27 @@ pub fn prepare(options: &Options, folder: &Path) -> Result<Report> {
 /// # Errors
 /// Whatever is wrong with the input, with file and row.
 pub fn exchanges(options: &Options) -> Result<(String, Vec<Exchange>)> {
-    let source = Source::read(&options.input, options.encoding)?;
-    let columns = Columns::recognise(&source, &options.columns)?;
-    let material = Material::read(&source, &columns, options)?;
-    Ok((material.character, material.exchanges))
+    let material = Material::read(options)?;
+    let exchanges = (0..material.len()).map(|id| material.exchange(id));
+    let exchanges = exchanges.collect();
+    Ok((material.character, exchanges))
+}
+
+/// What is said, whoever speaks: the turns of every scene; of pairs, of every pair.
+///
+/// # Errors
+/// As [`prepare`].
+pub fn texts(options: &Options) -> Result<Vec<Vec<String>>> {
+    match gather(options)?.0 {
+        Gathered::Script(script) => Ok(script.texts().collect()),
+        Gathered::Pairs(pairs) => {
+            let scenes = pairs.exchanges.into_iter().map(|pair| {
+                let context = pair.context.into_iter().map(|turn| turn.text);
+                context.chain([pair.query.text, pair.reply]).collect()
+            });
+            Ok(scenes.collect())
+        }
+    }
 }
 
 /// Everybody who speaks in a script, the most lines first.
@@ -129,18 +174,10 @@ pub fn exchanges(options: &Options) -> Result<(String, Vec<Exchange>)> {
 /// # Errors
 /// As [`prepare`]; ready pairs, which have no speakers.
 pub fn list_characters(options: &Options) -> Result<Vec<Speaker>> {
-    let source = Source::read(&options.input, options.encoding)?;
-    match &Columns::recognise(&source, &options.columns)? {
-        Columns::Script {
-            speaker,
-            text,
-            scenes,
-        } => {
-            let script = Script::read(&source, speaker, text, scenes)?;
-            Ok(script.speakers().into_iter().cloned().collect())
-        }
-        Columns::Pairs { .. } => Err(data(
-            source.path(),
+    match gather(options)? {
+        (Gathered::Script(script), _) => Ok(script.speakers().into_iter().cloned().collect()),
+        (Gathered::Pairs(_), understood) => Err(data(
+            understood.path(),
             None,
             "these are ready pairs: they do not say who speaks",
             Remedy::choose([Setting::SpeakerColumn, Setting::TextColumn]),

@@ -1,36 +1,42 @@
-//! From a file to rows: encoding, delimiter, and the row numbers that messages name.
+//! From a table to rows: delimiter, header, and the row numbers that messages name.
 
-use std::fs;
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use csv::StringRecord;
-use encoding_rs::{Encoding, UTF_8};
+use encoding_rs::Encoding;
 
+use super::columns::knows;
+use super::document::Document;
+use super::document::data;
 use super::records::{Records, detect_delimiter};
-use crate::error::{Error, IoContext, Remedy, Result, Setting};
-use crate::text::mojibake;
+use crate::error::{Error, Result};
 
-/// The encoding that a label names (`windows-1252`, `latin1`, `utf-16le`, `shift_jis`, …).
-///
-/// # Errors
-/// An unknown label; see <https://encoding.spec.whatwg.org/#names-and-labels>.
-pub fn encoding(label: &str) -> Result<&'static Encoding> {
-    Encoding::for_label(label.as_bytes()).ok_or_else(|| {
-        Error::setting(
-            format!("unknown encoding \"{label}\""),
-            "try windows-1252, iso-8859-15, utf-16le, shift_jis or gbk",
-        )
-    })
-}
+/// A row in so many may not fit the header, and is passed over: more, and the file is another one than
+/// was thought.
+const BROKEN: usize = 100;
 
-/// A delimited text file, decoded, its header read.
+/// Cells longer than this are no names.
+const SHORT: usize = 40;
+
+/// A table, its header read.
 #[derive(Debug)]
 pub struct Source {
     path: PathBuf,
-    text: String,
-    delimiter: u8,
+    body: Body,
     header: Vec<String>,
+    headless: bool,
     repaired: usize,
+    /// Whether empty rows between rows mean something: where every row has one, they do not.
+    empty_rows_count: bool,
+    broken: Vec<u64>,
+}
+
+/// Where the rows are.
+#[derive(Debug)]
+enum Body {
+    Delimited { text: String, delimiter: u8 },
+    Records(Vec<StringRecord>),
 }
 
 /// A row below the header.
@@ -44,53 +50,84 @@ pub struct Row<'a> {
 }
 
 impl Row<'_> {
-    /// The cell of a column, by its place in the header; empty beyond the row's end.
+    /// The cell of a column, by its place in the header; empty beyond the row's end, and where it holds
+    /// what programs write for nothing.
     pub fn cell(&self, column: usize) -> &str {
-        self.cells.get(column).unwrap_or_default()
+        let cell = self.cells.get(column).unwrap_or_default();
+        if is_placeholder(cell.trim()) {
+            ""
+        } else {
+            cell
+        }
     }
+}
+
+/// What programs write where there is nothing.
+fn is_placeholder(cell: &str) -> bool {
+    matches!(
+        cell,
+        "NA" | "NaN" | "nan" | "NULL" | "null" | "None" | "N/A" | "#N/A" | "<NA>" | "\\N"
+    )
 }
 
 impl Source {
     /// Reads and decodes `path`: as `encoding` where given, else by its byte order mark, else as
-    /// UTF-8. Comma, tab and semicolon are told apart by the header.
+    /// UTF-8. Comma, tab, semicolon and pipe are told apart by the header.
     ///
     /// # Errors
-    /// A missing, empty or undecodable file, with what to do.
+    /// A missing, empty or undecodable file, rows that do not fit, with what to do.
     pub fn read(path: &Path, encoding: Option<&'static Encoding>) -> Result<Self> {
-        if !path.exists() {
-            return Err(data(
-                path,
-                None,
-                "no such file",
-                "check the path; where none is given, the script in data/ is taken",
-            ));
-        }
-        let bytes = fs::read(path).at("read", path)?;
-        let decoded = decode(path, &bytes, encoding)?;
-        let (text, repaired) = match mojibake::repair(&decoded) {
-            (std::borrow::Cow::Borrowed(_), _) => (decoded, 0),
-            (std::borrow::Cow::Owned(text), repaired) => (text, repaired),
-        };
-        let delimiter = detect_delimiter(&text);
-        let mut source = Self {
-            path: path.to_path_buf(),
+        Self::of(Document::read(path, encoding)?)
+    }
+
+    /// The table that is in a document.
+    pub(super) fn of(document: Document) -> Result<Self> {
+        let Document {
+            path,
             text,
-            delimiter,
-            header: Vec::new(),
             repaired,
+        } = document;
+        let delimiter = detect_delimiter(&text);
+        let mut records = Records::new(&text, delimiter);
+        records.advance(&path)?;
+        let header = records.cells.iter().map(|name| name.trim().to_owned());
+        let mut source = Self {
+            header: header.collect(),
+            path,
+            body: Body::Delimited { text, delimiter },
+            headless: false,
+            repaired,
+            empty_rows_count: true,
+            broken: Vec::new(),
         };
-        let mut records = Records::new(&source.text, delimiter);
-        if !records.advance(path)? {
+        source.look_for_a_header()?;
+        source.survey()?;
+        Ok(source)
+    }
+
+    /// The table of records that were read.
+    pub(super) fn of_records(
+        document: Document,
+        header: Vec<String>,
+        rows: Vec<StringRecord>,
+    ) -> Result<Self> {
+        if rows.is_empty() || header.is_empty() {
             return Err(data(
-                path,
+                &document.path,
                 None,
-                "the file is empty",
-                "give a CSV with a header row and one line of speech a row",
+                "there are no records in it",
+                "give an array of records, or a record a line: {\"speaker\": …, \"text\": …}",
             ));
         }
-        let header = records.cells.iter().map(|name| name.trim().to_owned());
-        source.header = header.collect();
-        Ok(source)
+        Ok(Self {
+            path: document.path,
+            body: Body::Records(rows),
+            header,
+            headless: false,
+            repaired: document.repaired,
+            empty_rows_count: true,
+            broken: Vec::new(),
+        })
     }
 
     /// The file, as given.
@@ -98,9 +135,14 @@ impl Source {
         &self.path
     }
 
-    /// The columns' names, as written.
+    /// The columns' names, as written; of a file without a header `column 1`, `column 2`, …
     pub fn header(&self) -> &[String] {
         &self.header
+    }
+
+    /// Whether the first row is none.
+    pub fn is_headless(&self) -> bool {
+        self.headless
     }
 
     /// How many characters had been mis-decoded once and were put right.
@@ -108,44 +150,21 @@ impl Source {
         self.repaired
     }
 
+    /// The rows that do not fit the header and are passed over, by number.
+    pub fn broken(&self) -> &[u64] {
+        &self.broken
+    }
+
     /// Hands every row that is not empty to `take`, in order; says how many there were.
     ///
     /// # Errors
-    /// A row with more or fewer cells than the header, a quote that is never closed, no row at
-    /// all; and what `take` returns.
+    /// No row at all; and what `take` returns.
     pub fn for_each_row(&self, mut take: impl FnMut(Row<'_>) -> Result<()>) -> Result<usize> {
-        let mut records = Records::new(&self.text, self.delimiter);
-        records.advance(&self.path)?;
-        let width = self.header.len();
-        let mut after_empty = false;
         let mut rows = 0;
-        while records.advance(&self.path)? {
-            after_empty |= records.blank_before;
-            let cells = &records.cells;
-            if cells.iter().all(|cell| cell.trim().is_empty()) {
-                after_empty = true;
-                continue;
-            }
-            let spare = cells.iter().skip(width).any(|cell| !cell.trim().is_empty());
-            if cells.len() < width || spare {
-                return Err(self.ragged(&records));
-            }
-            if records.is_last() && records.quote_left_open() {
-                return Err(data(
-                    &self.path,
-                    Some(records.number),
-                    "a quotation mark is opened and never closed",
-                    "close it, or double it (\"\") where it belongs to the text",
-                ));
-            }
+        self.walk(usize::MAX, |row, _| {
             rows += 1;
-            take(Row {
-                number: records.number,
-                after_empty,
-                cells,
-            })?;
-            after_empty = false;
-        }
+            take(row)
+        })?;
         if rows == 0 {
             return Err(data(
                 &self.path,
@@ -157,19 +176,159 @@ impl Source {
         Ok(rows)
     }
 
-    fn ragged(&self, records: &Records<'_>) -> Error {
-        let delimiter = match self.delimiter {
+    /// The first rows, their cells by column.
+    pub(super) fn sample(&self, most: usize) -> Result<Vec<Vec<String>>> {
+        let mut sample = Vec::new();
+        self.walk(most, |row, _| {
+            let cells = (0..self.header.len()).map(|at| row.cell(at).trim().to_owned());
+            sample.push(cells.collect());
+            Ok(())
+        })?;
+        Ok(sample)
+    }
+
+    /// Hands (at most the first `most`) rows that are not empty and fit to `take`, with the record that
+    /// they are.
+    fn walk(
+        &self,
+        most: usize,
+        mut take: impl FnMut(Row<'_>, Option<&Records<'_>>) -> Result<()>,
+    ) -> Result<()> {
+        let (text, delimiter) = match &self.body {
+            Body::Delimited { text, delimiter } => (text, *delimiter),
+            Body::Records(rows) => {
+                for (at, cells) in rows.iter().take(most).enumerate() {
+                    let row = Row {
+                        number: at as u64 + 1,
+                        after_empty: false,
+                        cells,
+                    };
+                    take(row, None)?;
+                }
+                return Ok(());
+            }
+        };
+        let mut records = Records::new(text, delimiter);
+        if !self.headless {
+            records.advance(&self.path)?;
+        }
+        let mut after_empty = false;
+        let mut rows = 0;
+        while rows < most && records.advance(&self.path)? {
+            after_empty |= records.blank_before;
+            let cells = &records.cells;
+            if cells.iter().all(|cell| cell.trim().is_empty()) {
+                after_empty = true;
+                continue;
+            }
+            if self.broken.binary_search(&records.number).is_ok() {
+                continue;
+            }
+            rows += 1;
+            let row = Row {
+                number: records.number,
+                after_empty: after_empty && self.empty_rows_count,
+                cells,
+            };
+            take(row, Some(&records))?;
+            after_empty = false;
+        }
+        Ok(())
+    }
+
+    /// Finds out whether the first row is a header. It is none where no cell is a name that columns
+    /// have, and one is a sentence, or comes again in its column.
+    fn look_for_a_header(&mut self) -> Result<()> {
+        let first = &self.header;
+        if first.len() < 2 || first.iter().any(|cell| cell.is_empty() || knows(cell)) {
+            return Ok(());
+        }
+        let sentence = |cell: &String| {
+            let words = cell.split_whitespace().count();
+            words > 2 && cell.ends_with(['.', '!', '?', '…', '"', '。', '！', '？']) || words > 6
+        };
+        let rows = self.sample(200)?;
+        let again = |(column, cell): (usize, &String)| {
+            rows.iter().any(|row| row[column] == *cell) && cell.parse::<f64>().is_err()
+        };
+        if first.iter().any(sentence) || first.iter().enumerate().any(again) {
+            let names = (1..=first.len()).map(|n| format!("column {n}"));
+            self.header = names.collect();
+            self.headless = true;
+        }
+        Ok(())
+    }
+
+    /// Looks at all rows: what does not fit, and what empty rows mean.
+    fn survey(&mut self) -> Result<()> {
+        let width = self.header.len();
+        let (mut rows, mut after_empty) = (0, 0);
+        let mut broken = Vec::new();
+        let mut first: Option<(u64, usize)> = None;
+        let mut swallowing = Swallowing::new(width);
+        self.walk(usize::MAX, |row, records| {
+            rows += 1;
+            after_empty += usize::from(row.after_empty);
+            let cells = row.cells;
+            let spare = cells.iter().skip(width).any(|cell| !cell.trim().is_empty());
+            let alone = cells.len() == 1 && width > 1;
+            if spare || alone {
+                broken.push(row.number);
+                first = first.or(Some((row.number, cells.len())));
+            }
+            if let Some(records) = records {
+                if records.is_last() && records.quote_left_open() {
+                    return Err(data(
+                        &self.path,
+                        Some(row.number),
+                        "a quotation mark is opened and never closed",
+                        "close it, or double it (\"\") where it belongs to the text",
+                    ));
+                }
+                swallowing.look(&row, records.raw(), self.delimiter());
+            }
+            Ok(())
+        })?;
+        if let Some((number, swallowed)) = swallowing.found() {
+            return Err(data(
+                &self.path,
+                Some(number),
+                format!(
+                    "a quotation mark is opened and not closed: {swallowed} rows below it became one cell"
+                ),
+                "close it, or double it (\"\") where it belongs to the text",
+            ));
+        }
+        if let Some((number, cells)) = first.filter(|_| broken.len() * BROKEN > rows) {
+            return Err(self.ragged(number, cells));
+        }
+        self.broken = broken;
+        // One scene a row is no scene.
+        self.empty_rows_count = rows < 4 || (after_empty + 1) * 10 < rows * 9;
+        Ok(())
+    }
+
+    fn delimiter(&self) -> u8 {
+        match self.body {
+            Body::Delimited { delimiter, .. } => delimiter,
+            Body::Records(_) => b',',
+        }
+    }
+
+    fn ragged(&self, number: u64, cells: usize) -> Error {
+        let delimiter = match self.delimiter() {
             b'\t' => "tab",
             b';' => "semicolon",
+            b'|' => "pipe",
             _ => "comma",
         };
         let count = |n: usize| format!("{n} cell{}", if n == 1 { "" } else { "s" });
         data(
             &self.path,
-            Some(records.number),
+            Some(number),
             format!(
                 "{} where the header has {}",
-                count(records.cells.len()),
+                count(cells),
                 self.header.len()
             ),
             format!(
@@ -179,74 +338,75 @@ impl Source {
     }
 }
 
-fn decode(path: &Path, bytes: &[u8], wanted: Option<&'static Encoding>) -> Result<String> {
-    let (encoding, mark) = match (Encoding::for_bom(bytes), wanted) {
-        (Some((marked, length)), wanted) if wanted.is_none_or(|wanted| wanted == marked) => {
-            (marked, length)
+/// Looks for cells that hold whole rows, because a quotation mark was opened and not closed: every line
+/// in them has as many cells as the header, and short cells that other rows have in the same column.
+struct Swallowing {
+    width: usize,
+    /// How often a short cell stands in a column.
+    known: HashMap<(usize, String), usize>,
+    /// Of suspicious records, the row and its lines' cells.
+    suspects: Vec<(u64, Vec<StringRecord>)>,
+}
+
+/// Names that are remembered.
+const KNOWN: usize = 100_000;
+
+impl Swallowing {
+    fn new(width: usize) -> Self {
+        Self {
+            width,
+            known: HashMap::new(),
+            suspects: Vec::new(),
         }
-        (_, wanted) => (wanted.unwrap_or(UTF_8), 0),
-    };
-    let bytes = &bytes[mark..];
-    if let Some(text) = encoding.decode_without_bom_handling_and_without_replacement(bytes) {
-        if text.contains('\0') {
-            return Err(data(
-                path,
-                None,
-                "this is no text file, or its encoding is another",
-                Remedy::from("export the sheet as CSV (UTF-8)")
-                    .or(Remedy::choose_like(Setting::Encoding, "utf-16le")),
-            ));
+    }
+
+    fn look(&mut self, row: &Row<'_>, raw: &str, delimiter: u8) {
+        if !raw.contains('\n') {
+            self.learn(row.cells);
+            return;
         }
-        return Ok(text.into_owned());
+        let lines = raw.lines().skip(1).filter(|line| !line.trim().is_empty());
+        let cells: Vec<StringRecord> = lines.map(|line| cells(line, delimiter)).collect();
+        if self.width > 1 && !cells.is_empty() && cells.iter().all(|row| row.len() == self.width) {
+            cells.iter().for_each(|row| self.learn(row));
+            self.suspects.push((row.number, cells));
+        }
     }
-    if encoding != UTF_8 {
-        return Err(data(
-            path,
-            None,
-            format!("the text is not valid {}", encoding.name()),
-            Remedy::choose([Setting::Encoding]),
-        ));
+
+    fn learn(&mut self, row: &StringRecord) {
+        for (column, cell) in row.iter().enumerate() {
+            let name = cell.trim();
+            if !name.is_empty() && name.len() <= SHORT && self.known.len() < KNOWN {
+                *self.known.entry((column, name.to_owned())).or_default() += 1;
+            }
+        }
     }
-    let valid = std::str::from_utf8(bytes).map_or_else(|error| error.valid_up_to(), str::len);
-    let before = String::from_utf8_lossy(&bytes[..valid]);
-    Err(data(
-        path,
-        Some(row_at_end(path, &before)?),
-        "the text is not valid UTF-8",
-        Remedy::from("save the file as UTF-8")
-            .or(Remedy::choose_like(Setting::Encoding, "windows-1252")),
-    ))
+
+    /// The row where the first such cell begins, and how many lines it holds.
+    fn found(self) -> Option<(u64, usize)> {
+        let again = |row: &StringRecord| {
+            row.iter().enumerate().any(|(column, cell)| {
+                let name = (column, cell.trim().to_owned());
+                self.known.get(&name).is_some_and(|times| *times > 1)
+            })
+        };
+        let mut suspects = self.suspects.iter();
+        let found = suspects.find(|(_, rows)| rows.iter().all(again));
+        found.map(|(number, rows)| (*number, rows.len()))
+    }
 }
 
-/// The number of the row in which `text` breaks off.
-fn row_at_end(path: &Path, text: &str) -> Result<u64> {
-    // Whatever follows is some character: `x` stands for it.
-    let text = format!("{text}x");
-    let mut records = Records::new(&text, detect_delimiter(&text));
-    while records.advance(path)? {}
-    Ok(records.number)
-}
-
-/// Whether a file's name says that it is a table.
-pub(crate) fn is_table(path: &Path) -> bool {
-    path.extension().is_some_and(|extension| {
-        extension.eq_ignore_ascii_case("csv") || extension.eq_ignore_ascii_case("tsv")
-    })
-}
-
-/// An [`Error::Data`] about `path`.
-pub(crate) fn data(
-    path: &Path,
-    row: Option<u64>,
-    what: impl Into<String>,
-    remedy: impl Into<Remedy>,
-) -> Error {
-    Error::Data {
-        path: path.to_path_buf(),
-        row,
-        what: what.into(),
-        remedy: remedy.into(),
-    }
+/// The cells of one line.
+fn cells(line: &str, delimiter: u8) -> StringRecord {
+    let mut record = StringRecord::new();
+    let mut reader = csv::ReaderBuilder::new()
+        .delimiter(delimiter)
+        .has_headers(false)
+        .flexible(true)
+        .from_reader(line.as_bytes());
+    // What cannot be read has no cells.
+    let _ = reader.read_record(&mut record);
+    record
 }
 
 #[cfg(test)]
@@ -257,7 +417,7 @@ mod tests {
     fn rows(bytes: &[u8]) -> Result<Vec<(u64, bool, Vec<String>)>> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("script.csv");
-        fs::write(&path, bytes).unwrap();
+        std::fs::write(&path, bytes).unwrap();
         let source = Source::read(&path, None)?;
         let mut rows = Vec::new();
         source.for_each_row(|row| {
@@ -342,17 +502,85 @@ mod tests {
     }
 
     #[test]
+    fn a_quotation_mark_that_swallows_rows_is_found() {
+        let error = message(
+            b"who,line\nAda,\"Raining?\nBo,Only on us.\nAda,Hm.\nBo,So \"wet\".\nAda,Yes.\n",
+        );
+        assert!(
+            error.contains("row 2: a quotation mark is opened and not closed: 3 rows"),
+            "{error}"
+        );
+        // A poem is no such thing.
+        let sound = b"who,line\nAda,\"Roses, red\nViolets, blue\"\nBo,Hm.\nAda,So.\n";
+        assert_eq!(rows(sound).unwrap().len(), 3);
+    }
+
+    #[test]
+    fn an_empty_row_behind_every_row_means_nothing() {
+        let text = "who,line\r\r\nAda,one\r\r\nBo,two\r\r\nAda,three\r\r\nBo,four\r\r\n\x1a";
+        let found = rows(text.as_bytes()).unwrap();
+        assert_eq!(found.len(), 4);
+        assert!(found.iter().all(|(_, after_empty, _)| !after_empty));
+    }
+
+    #[test]
+    fn a_few_rows_that_do_not_fit_are_passed_over() {
+        let mut text = String::from("who,line,note\n");
+        for n in 0..300 {
+            text += &format!("Ada,Line {n}.\n");
+        }
+        let whole = rows(text.as_bytes()).unwrap();
+        assert_eq!(whole.len(), 300);
+        text.insert_str(
+            text.find("Ada,Line 7.").unwrap(),
+            "Bo,Yes, that, too\nand more\n",
+        );
+        assert_eq!(rows(text.as_bytes()).unwrap()[..7], whole[..7]);
+        assert_eq!(rows(text.as_bytes()).unwrap().len(), 300);
+    }
+
+    #[test]
+    fn a_file_without_a_header_keeps_its_first_row() {
+        let found = rows(b"Ada,Tea or soup?\nBo,Soup.\nAda,Now.\n").unwrap();
+        assert_eq!(found[0], row(1, false, ["Ada", "Tea or soup?"]));
+        let found = rows(b"1;Ada;Tea\n2;Ada;Soup\n").unwrap();
+        assert_eq!(found.len(), 2);
+    }
+
+    #[test]
+    fn what_programs_write_for_nothing_is_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("script.csv");
+        std::fs::write(&path, "who|line\nNA|NaN\nNULL| \\N \nNone|None.\n").unwrap();
+        let mut cells = Vec::new();
+        let take = |row: Row<'_>| {
+            cells.push((row.cell(0).to_owned(), row.cell(1).to_owned()));
+            Ok(())
+        };
+        Source::read(&path, None)
+            .unwrap()
+            .for_each_row(take)
+            .unwrap();
+        let cell = |name: &str, text: &str| (name.to_owned(), text.to_owned());
+        assert_eq!(cells, [cell("", ""), cell("", ""), cell("", "None.")]);
+    }
+
+    #[test]
     fn a_named_encoding_is_used() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("script.csv");
-        fs::write(&path, b"who,line\nAda,caf\xe9\n").unwrap();
-        let source = Source::read(&path, Some(encoding("latin1").unwrap())).unwrap();
+        std::fs::write(&path, b"who,line\nAda,caf\xe9\n").unwrap();
+        let source = Source::read(
+            &path,
+            Some(crate::corpus::document::encoding("latin1").unwrap()),
+        )
+        .unwrap();
         let check = |row: Row<'_>| {
             assert_eq!(row.cell(1), "café");
             assert_eq!(row.cell(9), "");
             Ok(())
         };
         assert_eq!(source.for_each_row(check).unwrap(), 1);
-        assert!(encoding("klingon").is_err());
+        assert!(crate::corpus::document::encoding("klingon").is_err());
     }
 }

@@ -74,31 +74,62 @@ impl<'a> Records<'a> {
         self.reader.position().byte() as usize >= self.text.len()
     }
 
+    /// The present record as it is written.
+    pub fn raw(&self) -> &'a str {
+        let end = (self.reader.position().byte() as usize).min(self.text.len());
+        let raw = &self.text[self.start.min(end)..end];
+        // A record ends at line ends, which are characters of their own.
+        std::str::from_utf8(raw).unwrap_or_default().trim()
+    }
+
     /// An odd number of quotes over several lines: the rest of the file was taken for one cell.
     pub fn quote_left_open(&self) -> bool {
-        let record = self.text[self.start..].trim_ascii();
-        record.contains(&b'\n') && record.iter().filter(|byte| **byte == b'"').count() % 2 == 1
+        let record = self.raw();
+        record.contains('\n') && record.matches('"').count() % 2 == 1
     }
 }
+
+/// What may stand between cells; of equals, the last.
+const DELIMITERS: [u8; 4] = [b'|', b';', b'\t', b','];
+
+/// Records that are looked at.
+const SAMPLE: usize = 50;
 
 /// The delimiter that gives the header the most columns; of equals, the one that the rows after it
 /// agree with most often.
 pub(super) fn detect_delimiter(text: &str) -> u8 {
     let fit = |delimiter: u8| {
-        let mut records = csv::ReaderBuilder::new()
-            .delimiter(delimiter)
-            .has_headers(false)
-            .flexible(true)
-            .from_reader(text.as_bytes())
-            .into_records()
-            .map_while(std::result::Result::ok)
-            .map(|record| record.len());
-        let columns = records.next().unwrap_or_default();
-        (columns, records.take(50).filter(|n| *n == columns).count())
+        let mut widths = widths(text, delimiter);
+        let columns = widths.next().unwrap_or_default();
+        (
+            columns,
+            widths.take(SAMPLE).filter(|n| *n == columns).count(),
+        )
     };
     // The last of equals wins.
-    [b';', b'\t', b',']
+    DELIMITERS
         .into_iter()
         .max_by_key(|&delimiter| fit(delimiter))
         .unwrap_or(b',')
+}
+
+/// Whether some delimiter gives (nearly) all of the first records as many cells as the first.
+pub(super) fn looks_like_a_table(text: &str) -> bool {
+    DELIMITERS.into_iter().any(|delimiter| {
+        let widths: Vec<usize> = widths(text, delimiter).take(SAMPLE).collect();
+        let first = widths.first().copied().unwrap_or_default();
+        let alike = widths.iter().filter(|n| **n == first).count();
+        first > 1 && alike * 5 >= widths.len() * 4
+    })
+}
+
+fn widths(text: &str, delimiter: u8) -> impl Iterator<Item = usize> {
+    csv::ReaderBuilder::new()
+        .delimiter(delimiter)
+        .has_headers(false)
+        .flexible(true)
+        .from_reader(text.as_bytes())
+        .into_records()
+        .map_while(std::result::Result::ok)
+        .map(|record| record.len())
 }

@@ -5,6 +5,8 @@ use std::fmt;
 use serde::Serialize;
 
 use super::scenes::Speaker;
+use crate::dialogue::Turn;
+use crate::text::printable::{excerpt, printable};
 
 /// How many speakers the report names.
 pub const MOST_FREQUENT: usize = 15;
@@ -14,6 +16,10 @@ pub const MOST_FREQUENT: usize = 15;
 pub struct Report {
     /// The file that was read, as given.
     pub source: String,
+    /// What it is, in one line.
+    pub kind: String,
+    /// Which column was taken for what, and the like.
+    pub said: Vec<String>,
     /// The character.
     pub character: String,
     /// Rows that are not empty, the header excepted.
@@ -32,6 +38,9 @@ pub struct Report {
     pub valid: usize,
     /// For reporting.
     pub test: usize,
+    /// Left out between the parts of a scene that was divided.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub between: usize,
     /// Distinct replies.
     pub pool: usize,
     /// Of these, lines that answer nobody.
@@ -40,8 +49,17 @@ pub struct Report {
     pub query_words: Lengths,
     /// Words in a reply.
     pub reply_words: Lengths,
+    /// Some exchanges as they were understood: the query, and the reply with who gives it.
+    pub examples: Vec<[Turn; 2]>,
+    /// Some replies, from all over the source.
+    #[serde(skip)]
+    pub sample: Vec<String>,
     /// What the user should know.
     pub notes: Vec<String>,
+}
+
+fn is_zero(number: &usize) -> bool {
+    *number == 0
 }
 
 /// A number of things.
@@ -121,7 +139,12 @@ impl Lengths {
 
 impl fmt::Display for Report {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(out, "{} in {}", self.character, self.source)?;
+        let title = format!("{} in {}", self.character, self.source);
+        writeln!(out, "{}", printable(&title))?;
+        writeln!(out, "{}", self.kind)?;
+        for said in &self.said {
+            writeln!(out, "{}", printable(said))?;
+        }
         writeln!(out)?;
         writeln!(out, "{:>12}  {}", "rows", thousands(self.rows))?;
         for skipped in &self.skipped {
@@ -149,12 +172,16 @@ impl fmt::Display for Report {
         }
         writeln!(
             out,
-            "{:>12}  {}: {} train, {} valid, {} test",
+            "{:>12}  {}: {} train, {} valid, {} test{}",
             "exchanges",
             thousands(self.exchanges),
             thousands(self.train),
             thousands(self.valid),
-            thousands(self.test)
+            thousands(self.test),
+            match self.between {
+                0 => String::new(),
+                n => format!(", {} between the parts of long scenes", thousands(n)),
+            }
         )?;
         write!(
             out,
@@ -185,8 +212,23 @@ impl fmt::Display for Report {
                 table(&script.most_frequent.iter().collect::<Vec<_>>())
             )?;
         }
+        if !self.examples.is_empty() {
+            writeln!(out, "\nUnderstood as")?;
+        }
+        for (at, turns) in self.examples.iter().enumerate() {
+            if at > 0 {
+                writeln!(out)?;
+            }
+            for turn in turns {
+                let speaker = match excerpt(&turn.speaker, 24) {
+                    nobody if nobody.is_empty() => "?".to_owned(),
+                    speaker => speaker,
+                };
+                writeln!(out, "{speaker:>12}: {}", excerpt(&turn.text, 120))?;
+            }
+        }
         for note in &self.notes {
-            writeln!(out, "\nNote: {note}")?;
+            writeln!(out, "\nNote: {}", printable(note))?;
         }
         Ok(())
     }
@@ -205,7 +247,7 @@ pub fn table(speakers: &[&Speaker]) -> String {
             thousands(speaker.lines),
             thousands(speaker.turns),
             thousands(speaker.answers),
-            speaker.name
+            printable(&speaker.name)
         );
     }
     table

@@ -1,111 +1,179 @@
 //! A script: who speaks in it, and the exchanges of the one who answers.
 
+use std::path::Path;
+
 use super::columns::place;
 use super::dataset::{Reply, pool};
-use super::read::{Source, data};
-use super::scenes::{Builder, Said, Scene, Skipped, Speaker};
+use super::document::data;
+use super::lines::Line;
+use super::read::Source;
+use super::scenes::{Builder, Manner, Said, Skipped, Speaker, Told};
 use crate::dialogue::{Exchange, Turn};
 use crate::error::{Remedy, Result, Setting};
-use crate::text::clean::clean_name;
+use crate::text::name::{clean_name, name_key};
 
 /// How many turns after a reply are kept with it.
-const CLOSE_REPLIES: usize = 4;
+pub(super) const CLOSE_REPLIES: usize = 4;
 
 /// The character that is taken where the script has him and the user names none.
 const FAVOURITE: &str = "Homer Simpson";
 
+/// Whose turns are replies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Whose {
+    /// Those of the speaker at this place.
+    One(usize),
+    /// Everybody's.
+    Everyone,
+}
+
+/// A turn and the turn that it answers, by their places.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Answer {
+    query: usize,
+    reply: usize,
+}
+
 /// A whole script.
 #[derive(Debug)]
 pub struct Script {
-    speakers: Vec<Speaker>,
-    scenes: Vec<Scene>,
-    skipped: Skipped,
+    told: Told,
+}
+
+/// Takes a table's rows: scenes end at empty rows (neither speaker nor text) and where a scene column
+/// changes; a blank scene cell means no change.
+///
+/// # Errors
+/// What [`Source::for_each_row`] returns; no row with both a speaker and words.
+pub(super) fn take_rows(
+    builder: &mut Builder,
+    source: &Source,
+    speaker: &str,
+    text: &str,
+    scenes: &[String],
+) -> Result<()> {
+    let speaker_at = place(source, speaker)?;
+    let text_at = place(source, text)?;
+    let scenes_at = scenes
+        .iter()
+        .map(|name| place(source, name))
+        .collect::<Result<Vec<usize>>>()?;
+
+    builder.end_scene();
+    let mut said = false;
+    let mut scene_now = vec![String::new(); scenes_at.len()];
+    source.for_each_row(|row| {
+        let mut new_scene = row.after_empty;
+        for (now, &at) in scene_now.iter_mut().zip(&scenes_at) {
+            let cell = row.cell(at).trim();
+            if !cell.is_empty() && cell != now {
+                new_scene = true;
+                cell.clone_into(now);
+            }
+        }
+        if new_scene {
+            builder.end_scene();
+        }
+        let turn = builder.take(
+            row.cell(speaker_at),
+            row.cell(text_at),
+            Manner::Script,
+            None,
+        );
+        said |= turn.is_some();
+        Ok(())
+    })?;
+    if said {
+        return Ok(());
+    }
+    Err(data(
+        source.path(),
+        None,
+        format!("no row has both a speaker (\"{speaker}\") and words (\"{text}\")"),
+        Remedy::choose([Setting::SpeakerColumn, Setting::TextColumn]),
+    ))
+}
+
+/// Takes the lines of a file.
+pub(super) fn take_lines(builder: &mut Builder, lines: &[Line], manner: Manner) {
+    builder.end_scene();
+    let mut turns: Vec<Option<usize>> = Vec::with_capacity(lines.len());
+    for line in lines {
+        if line.begins_scene {
+            builder.end_scene();
+        }
+        let quoted = line.answers.and_then(|at| turns.get(at).copied().flatten());
+        turns.push(builder.take(&line.speaker, &line.text, manner, quoted));
+    }
 }
 
 impl Script {
-    /// Reads the script's rows: scenes end at empty rows (neither speaker nor text) and where a
-    /// scene column changes; a blank scene cell means no change.
-    ///
-    /// # Errors
-    /// What [`Source::for_each_row`] returns; no row with both a speaker and words.
-    pub fn read(source: &Source, speaker: &str, text: &str, scenes: &[String]) -> Result<Self> {
-        let speaker_at = place(source, speaker)?;
-        let text_at = place(source, text)?;
-        let scenes_at = scenes
-            .iter()
-            .map(|name| place(source, name))
-            .collect::<Result<Vec<usize>>>()?;
-
-        let mut builder = Builder::default();
-        let mut scene_now = vec![String::new(); scenes_at.len()];
-        source.for_each_row(|row| {
-            let mut new_scene = row.after_empty;
-            for (now, &at) in scene_now.iter_mut().zip(&scenes_at) {
-                let cell = row.cell(at).trim();
-                if !cell.is_empty() && cell != now {
-                    new_scene = true;
-                    cell.clone_into(now);
-                }
-            }
-            if new_scene {
-                builder.end_scene();
-            }
-            builder.take(row.cell(speaker_at), row.cell(text_at));
-            Ok(())
-        })?;
-        let (speakers, scenes, skipped) = builder.finish();
-        if scenes.is_empty() {
-            return Err(data(
-                source.path(),
-                None,
-                format!("no row has both a speaker (\"{speaker}\") and words (\"{text}\")"),
-                Remedy::choose([Setting::SpeakerColumn, Setting::TextColumn]),
-            ));
+    /// The script that the lines make.
+    pub(super) fn new(builder: Builder) -> Self {
+        Self {
+            told: builder.finish(),
         }
-        Ok(Self {
-            speakers,
-            scenes,
-            skipped,
-        })
+    }
+
+    /// Whether nobody says anything.
+    pub fn is_empty(&self) -> bool {
+        self.told.turns.is_empty()
     }
 
     /// Everybody who speaks, the most lines first.
     pub fn speakers(&self) -> Vec<&Speaker> {
-        let mut speakers: Vec<&Speaker> = self.speakers.iter().collect();
+        let mut speakers: Vec<&Speaker> = self.told.speakers.iter().collect();
         speakers.sort_by(|a, b| b.lines.cmp(&a.lines).then_with(|| a.name.cmp(&b.name)));
         speakers
     }
 
     /// How many scenes have words in them.
     pub fn scenes(&self) -> usize {
-        self.scenes.len()
+        self.told.turns.last().map_or(0, |last| last.scene + 1)
     }
 
     /// How many rows have something said.
     pub fn lines(&self) -> usize {
-        self.speakers.iter().map(|speaker| speaker.lines).sum()
+        let speakers = self.told.speakers.iter();
+        speakers.map(|speaker| speaker.lines).sum()
     }
 
     /// Rows that were passed over.
     pub fn skipped(&self) -> Skipped {
-        self.skipped
+        self.told.skipped
     }
 
     /// The speaker that `wanted` names, whatever its case; without a name Homer Simpson, and where
-    /// the script does not have him, whoever has the most lines.
+    /// the script does not have him, the `usual` one of its format, or whoever has the most lines.
     ///
     /// # Errors
     /// Nobody of that name: with the names that are closest to it.
-    pub fn character(&self, source: &Source, wanted: Option<&str>) -> Result<&Speaker> {
+    pub fn character(
+        &self,
+        path: &Path,
+        wanted: Option<&str>,
+        usual: Option<&str>,
+    ) -> Result<usize> {
+        let speakers = &self.told.speakers;
         let named = |name: &str| {
-            let key = clean_name(name).to_lowercase();
-            self.speakers
+            let key = name_key(&clean_name(name));
+            speakers
                 .iter()
-                .find(|speaker| speaker.name.to_lowercase() == key)
+                .position(|speaker| name_key(&speaker.name) == key)
+        };
+        // Somebody who answers at all; of equals, the first by name.
+        let most = || {
+            (0..speakers.len()).min_by_key(|&at| {
+                let speaker = &speakers[at];
+                let silent = speaker.answers == 0;
+                (silent, std::cmp::Reverse(speaker.lines), &speaker.name)
+            })
         };
         let found = match wanted {
             Some(name) => named(name),
-            None => named(FAVOURITE).or_else(|| self.speakers().first().copied()),
+            None => named(FAVOURITE)
+                .or_else(|| usual.and_then(named))
+                .or_else(most),
         };
         found.ok_or_else(|| {
             let wanted = wanted.unwrap_or_default();
@@ -115,7 +183,7 @@ impl Script {
                 close => format!(": did you mean {}?", close.join(" or ")),
             };
             data(
-                source.path(),
+                path,
                 None,
                 format!("nobody is called \"{wanted}\"{hint}"),
                 Remedy::ListCharacters,
@@ -151,66 +219,96 @@ impl Script {
         names.take(3).collect()
     }
 
-    /// Every turn of `character` that answers somebody in its scene, in order; good and bad
-    /// replies are still to be picked.
-    pub fn exchanges(&self, character: &Speaker, context_turns: usize) -> Vec<Exchange> {
-        let mut exchanges = Vec::new();
-        for (scene, turns) in self.scenes.iter().enumerate() {
-            for at in 1..turns.len() {
-                if self.speakers[turns[at].speaker] != *character {
-                    continue;
-                }
-                let after = turns.len().min(at + 1 + CLOSE_REPLIES);
-                exchanges.push(Exchange {
-                    id: exchanges.len(),
-                    scene,
-                    context: self.context(turns, at, context_turns),
-                    query: self.turn(&turns[at - 1]),
-                    reply: turns[at].text.clone(),
-                    close_replies: self.turns(&turns[at + 1..after]),
-                    good_replies: Vec::new(),
-                    bad_replies: Vec::new(),
-                });
-            }
-        }
-        exchanges
+    /// The speaker at a place.
+    pub fn speaker(&self, at: usize) -> &Speaker {
+        &self.told.speakers[at]
     }
 
-    /// The distinct turns of `character`, with the exchanges that they are the reply of.
-    pub fn pool(&self, character: &Speaker) -> Vec<Reply> {
+    /// Every turn of `whose` that answers somebody, in order.
+    pub(super) fn answers(&self, whose: Whose) -> Vec<Answer> {
+        let answers = self.own(whose).filter_map(|reply| {
+            let query = self.told.query(reply)?;
+            Some(Answer { query, reply })
+        });
+        answers.collect()
+    }
+
+    /// The turn that is answered.
+    pub(super) fn query(&self, answer: Answer) -> &str {
+        &self.told.turns[answer.query].text
+    }
+
+    /// The turn that answers it.
+    pub(super) fn reply(&self, answer: Answer) -> &str {
+        &self.told.turns[answer.reply].text
+    }
+
+    /// The turn that is answered, and the one that answers.
+    pub(super) fn both(&self, answer: Answer) -> [Turn; 2] {
+        [answer.query, answer.reply].map(|at| self.turn(&self.told.turns[at]))
+    }
+
+    /// The scene of the reply.
+    pub(super) fn scene(&self, answer: Answer) -> usize {
+        self.told.turns[answer.reply].scene
+    }
+
+    /// An answer with what surrounds it; good and bad replies are still to be picked.
+    pub(super) fn exchange(&self, id: usize, answer: Answer, context_turns: usize) -> Exchange {
+        let Answer { query, reply } = answer;
+        let said = &self.told.turns;
+        let first = query.saturating_sub(context_turns);
+        let close = said.len().min(reply + 1 + CLOSE_REPLIES);
+        Exchange {
+            id,
+            scene: said[reply].scene,
+            context: self.turns(first..query, said[query].scene),
+            query: self.turn(&said[query]),
+            reply: said[reply].text.clone(),
+            close_replies: self.turns(reply + 1..close, said[reply].scene),
+            good_replies: Vec::new(),
+            bad_replies: Vec::new(),
+        }
+    }
+
+    /// The distinct turns of `whose`, with the exchanges that they are the reply of.
+    pub fn pool(&self, whose: Whose) -> Vec<Reply> {
         let mut answered = 0;
-        let turns = self
-            .scenes
-            .iter()
-            .flat_map(|turns| turns.iter().enumerate());
-        let own = turns.filter(|(_, said)| self.speakers[said.speaker] == *character);
-        pool(own.map(|(at, said)| {
-            let id = (at > 0).then(|| {
+        pool(self.own(whose).map(|at| {
+            let id = self.told.query(at).map(|_| {
                 answered += 1;
                 answered - 1
             });
-            (said.text.as_str(), id)
+            (self.told.turns[at].text.as_str(), id)
         }))
     }
 
     /// What is said, whoever speaks: the turns of every scene.
     pub fn texts(&self) -> impl Iterator<Item = Vec<String>> {
-        let scenes = self.scenes.iter();
+        let scenes = self.told.turns.chunk_by(|a, b| a.scene == b.scene);
         scenes.map(|turns| turns.iter().map(|said| said.text.clone()).collect())
     }
 
-    /// The turns before the query of the reply at `at`, oldest first.
-    fn context(&self, turns: &[Said], at: usize, count: usize) -> Vec<Turn> {
-        self.turns(&turns[(at - 1).saturating_sub(count)..at - 1])
+    /// The turns of `whose`, by place.
+    fn own(&self, whose: Whose) -> impl Iterator<Item = usize> {
+        let turns = self.told.turns.iter().enumerate();
+        let own = turns.filter(move |(_, said)| match whose {
+            Whose::One(speaker) => said.speaker == speaker,
+            Whose::Everyone => true,
+        });
+        own.map(|(at, _)| at)
     }
 
-    fn turns(&self, turns: &[Said]) -> Vec<Turn> {
-        turns.iter().map(|said| self.turn(said)).collect()
+    /// Those of some turns that are in a scene.
+    fn turns(&self, places: std::ops::Range<usize>, scene: usize) -> Vec<Turn> {
+        let turns = self.told.turns[places].iter();
+        let turns = turns.filter(|said| said.scene == scene);
+        turns.map(|said| self.turn(said)).collect()
     }
 
     fn turn(&self, said: &Said) -> Turn {
         Turn {
-            speaker: self.speakers[said.speaker].name.clone(),
+            speaker: self.told.speakers[said.speaker].name.clone(),
             text: said.text.clone(),
         }
     }
@@ -226,8 +324,9 @@ mod tests {
         let path = folder.path().join("script.csv");
         std::fs::write(&path, format!("who,line,scene\n{rows}")).unwrap();
         let source = Source::read(&path, None).unwrap();
-        let script = Script::read(&source, "who", "line", &["scene".into()]).unwrap();
-        (source, script)
+        let mut builder = Builder::default();
+        take_rows(&mut builder, &source, "who", "line", &["scene".into()]).unwrap();
+        (source, Script::new(builder))
     }
 
     fn turn(speaker: &str, text: &str) -> Turn {
@@ -237,15 +336,45 @@ mod tests {
         }
     }
 
+    fn exchanges(script: &Script, whose: Whose, context_turns: usize) -> Vec<Exchange> {
+        let answers = script.answers(whose).into_iter().enumerate();
+        answers
+            .map(|(id, answer)| script.exchange(id, answer, context_turns))
+            .collect()
+    }
+
+    #[test]
+    fn everyones_answers_are_exchanges() {
+        let (_, script) = script("Ada,One.,1\nBo,Two.,1\nAda,Three.,1\nCy,Four.,2\nAda,Five.,2\n");
+        let exchanges = exchanges(&script, Whose::Everyone, 4);
+        let said: Vec<(&str, &str, usize)> = exchanges
+            .iter()
+            .map(|one| {
+                (
+                    one.query.text.as_str(),
+                    one.reply.as_str(),
+                    one.context.len(),
+                )
+            })
+            .collect();
+        let expected = [
+            ("One.", "Two.", 0),
+            ("Two.", "Three.", 1),
+            ("Four.", "Five.", 0),
+        ];
+        assert_eq!(said, expected);
+        assert_eq!(script.pool(Whose::Everyone).len(), 5);
+    }
+
     #[test]
     fn exchanges_have_their_context_and_what_follows() {
         let (source, script) = script(
             "Ada,Morning.,1\nBo,Hm.,\nAda,Tea?,1\nAda,Or coffee?,1\nBo,(yawns) Tea.,1\nAda,Sugar?,1\n\
              Bo,,1\n,a door slams,1\nBo,Two.,1\nBo,Alone now.,2\nCy,Not quite.,2\n",
         );
-        let bo = script.character(&source, Some("BO ")).unwrap();
+        let bo = script.character(source.path(), Some("BO "), None).unwrap();
         assert_eq!(
-            bo,
+            script.speaker(bo),
             &Speaker {
                 name: "Bo".into(),
                 lines: 4,
@@ -253,7 +382,7 @@ mod tests {
                 answers: 3
             }
         );
-        let exchanges = script.exchanges(bo, 1);
+        let exchanges = exchanges(&script, Whose::One(bo), 1);
         assert_eq!(exchanges.len(), 3);
         assert_eq!(exchanges[1].id, 1);
         assert_eq!(exchanges[1].context, [turn("Bo", "Hm.")]);
@@ -272,7 +401,7 @@ mod tests {
         };
         assert_eq!(script.skipped(), skipped);
 
-        let pool = script.pool(bo);
+        let pool = script.pool(Whose::One(bo));
         let texts: Vec<&str> = pool.iter().map(|reply| reply.text.as_str()).collect();
         assert_eq!(texts, ["Hm.", "Tea.", "Two.", "Alone now."]);
         assert_eq!(pool[2].exchanges, [2]);
@@ -285,14 +414,52 @@ mod tests {
             script("ADA:,One.,\nBo,Two.,\n Ada ,Three.,\nBo,Four.,\nAda,Five.,\n");
         let names: Vec<&str> = script.speakers().iter().map(|s| s.name.as_str()).collect();
         assert_eq!(names, ["Ada", "Bo"]);
-        assert_eq!(script.character(&source, None).unwrap().name, "Ada");
+        let default = script.character(source.path(), None, None).unwrap();
+        assert_eq!(script.speaker(default).name, "Ada");
+    }
+
+    #[test]
+    fn quoted_lines_are_answered() {
+        let line = |speaker: &str, text: &str, answers| Line {
+            speaker: speaker.into(),
+            text: text.into(),
+            begins_scene: false,
+            answers,
+        };
+        let mut builder = Builder::default();
+        let lines = [
+            line("Ada", "Tea?", None),
+            line("Ada", "Or soup?", None),
+            line("Cy", "Rain.", None),
+            line("Bo", "Tea (two).", Some(0)),
+            line("Bo", "And rain.", Some(2)),
+            line("Bo", "Much.", None),
+            line("Bo", "Mine.", Some(5)),
+            line("Ada", "Hm.", None),
+        ];
+        take_lines(&mut builder, &lines, Manner::Written);
+        let script = Script::new(builder);
+        let exchanges = exchanges(&script, Whose::Everyone, 4);
+        let said: Vec<(&str, &str)> = exchanges
+            .iter()
+            .map(|one| (one.query.text.as_str(), one.reply.as_str()))
+            .collect();
+        let expected = [
+            ("Tea? Or soup?", "Rain."),
+            ("Tea? Or soup?", "Tea (two)."),
+            ("Rain.", "And rain. Much. Mine."),
+            ("And rain. Much. Mine.", "Hm."),
+        ];
+        assert_eq!(said, expected);
+        assert!(exchanges[1].context.is_empty());
+        assert_eq!(exchanges[2].context.len(), 1);
     }
 
     #[test]
     fn the_favourite_is_the_default() {
         let (source, script) = script("Bo,One.,\nBo,Two.,2\nHOMER SIMPSON,Three.,2\n");
-        let default = script.character(&source, None).unwrap();
-        assert_eq!(default.name, "HOMER SIMPSON");
+        let default = script.character(source.path(), None, None).unwrap();
+        assert_eq!(script.speaker(default).name, "HOMER SIMPSON");
     }
 
     #[test]
@@ -306,14 +473,16 @@ mod tests {
         ));
         let message = |name| {
             script
-                .character(&source, Some(name))
+                .character(source.path(), Some(name), None)
                 .unwrap_err()
                 .to_string()
         };
         let close = message("ada");
         assert!(close.contains("did you mean Ada Byron?"), "{close}");
         assert!(!close.contains("Adam"), "{close}");
-        let far = script.character(&source, Some("Zebulon")).unwrap_err();
+        let far = script
+            .character(source.path(), Some("Zebulon"), None)
+            .unwrap_err();
         assert!(!far.to_string().contains("did you mean"), "{far}");
         assert_eq!(far.remedy(), Remedy::ListCharacters);
     }

@@ -1,11 +1,11 @@
-//! Train, valid, test: whole scenes, never two halves of one.
+//! Train, valid, test: whole scenes, and only where there is nothing but a long one parts of it.
+
+use std::ops::Range;
 
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
-
-use crate::dialogue::Exchange;
 
 /// What an exchange is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,17 +29,62 @@ pub enum Split {
     Contiguous,
 }
 
-/// The part of each exchange, by id; the exchanges of one scene stand together and share a part.
+/// Scenes shorter than so many gaps are never divided.
+const GAPS: usize = 20;
+
+/// The part of each exchange, of which the scenes are given, in order; the exchanges of one scene
+/// share a part.
 ///
 /// Scenes fill train, then valid, then test: one that begins before ⌊0.8·n⌋ exchanges are given
 /// out is for training, and so on. A part that would stay empty takes a scene from its neighbour,
 /// where that has one to spare.
-pub fn split(exchanges: &[Exchange], how: Split, seed: u64) -> Vec<Part> {
-    let mut scenes: Vec<&[Exchange]> = exchanges.chunk_by(|a, b| a.scene == b.scene).collect();
+///
+/// Where that leaves hardly anything to choose or to report by because a scene is so long, such scenes
+/// are divided by position. Between their parts `gap` exchanges are left out, so that none of one part
+/// is seen around another's.
+pub fn split(scenes: &[usize], how: Split, seed: u64, gap: usize) -> Vec<Option<Part>> {
+    let n = scenes.len();
+    let whole = by_scene(scenes, how, seed);
+    let mut parts: Vec<Option<Part>> = whole.into_iter().map(Some).collect();
+    let count = |wanted| parts.iter().filter(|part| **part == Some(wanted)).count();
+    let enough = |wanted| count(wanted) * 20 >= n;
+    if enough(Part::Valid) && enough(Part::Test) {
+        return parts;
+    }
+    let mut start = 0;
+    for scene in scenes.chunk_by(|a, b| a == b) {
+        let own = &mut parts[start..start + scene.len()];
+        start += scene.len();
+        if own.len() * 5 > n && own.len() >= GAPS * gap.max(1) {
+            divide(own, gap);
+        }
+    }
+    parts
+}
+
+/// Divides a scene by position.
+fn divide(scene: &mut [Option<Part>], gap: usize) {
+    let (valid, test) = (scene.len() * 8 / 10, scene.len() * 9 / 10);
+    scene[..valid].fill(Some(Part::Train));
+    scene[valid..valid + gap].fill(None);
+    scene[valid + gap..test].fill(Some(Part::Valid));
+    scene[test..test + gap].fill(None);
+    scene[test + gap..].fill(Some(Part::Test));
+}
+
+fn by_scene(scenes: &[usize], how: Split, seed: u64) -> Vec<Part> {
+    let n = scenes.len();
+    let mut start = 0;
+    let mut scenes: Vec<Range<usize>> = scenes
+        .chunk_by(|a, b| a == b)
+        .map(|scene| {
+            start += scene.len();
+            start - scene.len()..start
+        })
+        .collect();
     if how == Split::Scene {
         scenes.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
     }
-    let n = exchanges.len();
     let train_end = (n * 8 / 10).max(1);
     let valid_end = train_end + n / 10;
     let mut given = 0;
@@ -57,10 +102,8 @@ pub fn split(exchanges: &[Exchange], how: Split, seed: u64) -> Vec<Part> {
         .collect();
     fill_empty(&mut of_scene);
     let mut parts = vec![Part::Train; n];
-    for (scene, part) in scenes.iter().zip(of_scene) {
-        for exchange in *scene {
-            parts[exchange.id] = part;
-        }
+    for (scene, part) in scenes.into_iter().zip(of_scene) {
+        parts[scene].fill(part);
     }
     parts
 }
@@ -88,29 +131,18 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::dialogue::Turn;
 
-    /// Exchanges in scenes of the given sizes.
-    fn scenes(sizes: &[usize]) -> Vec<Exchange> {
-        let of_scene = sizes
-            .iter()
-            .enumerate()
-            .flat_map(|(scene, &size)| std::iter::repeat_n(scene, size));
-        of_scene
-            .enumerate()
-            .map(|(id, scene)| Exchange {
-                id,
-                scene,
-                context: Vec::new(),
-                query: Turn {
-                    speaker: String::new(),
-                    text: format!("query {id}"),
-                },
-                reply: format!("reply {id}"),
-                close_replies: Vec::new(),
-                good_replies: Vec::new(),
-                bad_replies: Vec::new(),
-            })
+    /// Whole scenes, which these all are.
+    fn split(scenes: &[usize], how: Split, seed: u64) -> Vec<Part> {
+        let parts = super::split(scenes, how, seed, 5);
+        parts.into_iter().map(Option::unwrap).collect()
+    }
+
+    /// Of each exchange its scene, the scenes having the given sizes.
+    fn scenes(sizes: &[usize]) -> Vec<usize> {
+        let sizes = sizes.iter().enumerate();
+        sizes
+            .flat_map(|(scene, &size)| std::iter::repeat_n(scene, size))
             .collect()
     }
 
@@ -151,6 +183,28 @@ mod tests {
         assert!(split(&[], Split::Scene, 0).is_empty());
     }
 
+    #[test]
+    fn a_long_scene_is_divided_by_position_with_a_gap() {
+        for lengths in [&[400][..], &[400, 1, 1]] {
+            let parts = super::split(&scenes(lengths), Split::Scene, 1, 5);
+            let long = &parts[..400];
+            let runs: Vec<(Option<Part>, usize)> = long
+                .chunk_by(|a, b| a == b)
+                .map(|run| (run[0], run.len()))
+                .collect();
+            let expected = [
+                (Some(Part::Train), 320),
+                (None, 5),
+                (Some(Part::Valid), 35),
+                (None, 5),
+                (Some(Part::Test), 35),
+            ];
+            assert_eq!(runs, expected, "{lengths:?}");
+        }
+        let short = super::split(&scenes(&[99]), Split::Scene, 1, 5);
+        assert!(short.iter().all(|part| *part == Some(Part::Train)));
+    }
+
     proptest! {
         #[test]
         fn scenes_stay_whole(sizes in prop::collection::vec(1usize..9, 1..40), seed: u64) {
@@ -158,7 +212,7 @@ mod tests {
             for how in [Split::Scene, Split::Contiguous] {
                 let parts = split(&exchanges, how, seed);
                 for (pair, part) in exchanges.windows(2).zip(parts.windows(2)) {
-                    prop_assert!(pair[0].scene != pair[1].scene || part[0] == part[1]);
+                    prop_assert!(pair[0] != pair[1] || part[0] == part[1]);
                     prop_assert!(how == Split::Scene || part[0] as u8 <= part[1] as u8);
                 }
                 prop_assert!(parts.contains(&Part::Train));

@@ -1,17 +1,22 @@
 //! What was said already, and is not to be said again.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use crate::text::normalize::normalized;
 
-/// Texts that were said, [`normalized`].
+/// Texts that were said, as they are [`normalized`], each with its last place in the order of saying.
 #[derive(Debug, Clone, Default)]
-pub struct Said(HashSet<String>);
+pub struct Said(HashMap<String, usize>);
 
 impl Said {
     /// Whether this was said, however it is written.
     pub fn contains(&self, text: &str) -> bool {
-        self.0.contains(&normalized(text))
+        self.last(text).is_some()
+    }
+
+    /// When this was said last, counted from the oldest text on.
+    pub fn last(&self, text: &str) -> Option<usize> {
+        self.0.get(&normalized(text)).copied()
     }
 
     /// How many different things were said.
@@ -27,7 +32,8 @@ impl Said {
 
 impl<'a> FromIterator<&'a str> for Said {
     fn from_iter<T: IntoIterator<Item = &'a str>>(texts: T) -> Self {
-        Self(texts.into_iter().map(normalized).collect())
+        let places = texts.into_iter().map(normalized).enumerate();
+        Self(places.map(|(place, text)| (text, place)).collect())
     }
 }
 
@@ -39,6 +45,7 @@ mod tests {
     fn what_sounds_alike_was_said() {
         let said: Said = ["Mm, pie!", "mm pie", "No."].into_iter().collect();
         assert_eq!(said.len(), 2);
+        assert_eq!((said.last("mm pie!"), said.last("no")), (Some(1), Some(2)));
         assert!(said.contains("MM PIE") && !said.contains("yes"));
     }
 }

@@ -7,11 +7,9 @@ use std::path::Path;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use crate::corpus::columns::{Columns, Named};
-use crate::corpus::pairs::Pairs;
-use crate::corpus::read::{Source, is_table};
-use crate::corpus::script::Script;
-use crate::error::{Error, IoContext, Result};
+use crate::corpus::inputs::is_table;
+use crate::corpus::prepare::{self, Options};
+use crate::error::{Error, IoContext, Remedy, Result};
 use crate::text::clean::clean;
 
 /// Turns that follow on each other.
@@ -41,31 +39,27 @@ pub fn read(path: &Path) -> Result<Vec<Scene>> {
         let scenes = lines.split(String::is_empty).map(<[String]>::to_vec);
         return Ok(scenes.filter(|scene| !scene.is_empty()).collect());
     }
-    let source = Source::read(path, None)?;
-    match Columns::recognise(&source, &Named::default())? {
-        Columns::Script {
-            speaker,
-            text,
-            scenes,
-        } => Ok(Script::read(&source, &speaker, &text, &scenes)?
-            .texts()
-            .collect()),
-        Columns::Pairs {
-            query,
-            reply,
-            context,
-            label,
-        } => {
-            let (context, label) = (context.as_deref(), label.as_deref());
-            let pairs = Pairs::read(&source, &query, &reply, context, label, usize::MAX)?;
-            let scenes = pairs.exchanges.into_iter().map(|pair| {
-                let mut turns: Scene = pair.context.into_iter().map(|turn| turn.text).collect();
-                turns.extend([pair.query.text, pair.reply]);
-                turns
-            });
-            Ok(scenes.collect())
-        }
-    }
+    let options = Options {
+        context_turns: usize::MAX,
+        ..Options::new(path)
+    };
+    prepare::texts(&options).map_err(|error| match error {
+        // Nothing can be chosen here: the file has to say it all.
+        Error::Data {
+            path,
+            row,
+            what,
+            remedy: Remedy::Choose(..) | Remedy::Either(_) | Remedy::ListCharacters,
+        } => Error::Data {
+            path,
+            row,
+            what,
+            remedy: "call its columns speaker and text, or query and reply, and save it as UTF-8; or give a \
+                     .txt file with a text a line"
+                .into(),
+        },
+        other => other,
+    })
 }
 
 /// Makes the most of scenes: every turn, and the sentences of longer ones. A twentieth of the distinct

@@ -39,6 +39,8 @@ pub struct Tokenizer {
     cls: u32,
     /// `[SEP]`, ends every part of it.
     sep: u32,
+    /// `[UNK]`, stands for what is in no vocabulary.
+    unknown: u32,
     /// `tokenizer_config.json` as it was read, written back with the trained model.
     settings: Value,
     /// `vocab.txt` as it was read, where there was one.
@@ -157,6 +159,7 @@ impl Tokenizer {
         Ok(Self {
             cls: id("[CLS]")?,
             sep: id("[SEP]")?,
+            unknown: id("[UNK]")?,
             inner,
             settings,
             vocab,
@@ -166,6 +169,21 @@ impl Tokenizer {
     /// Number of entries in the vocabulary.
     pub fn entries(&self) -> usize {
         self.inner.get_vocab_size(true)
+    }
+
+    /// Which share of the words' tokens of `texts` the vocabulary does not have, 0 to 1.
+    ///
+    /// # Errors
+    /// The tokenizer fails.
+    pub fn unknown(&self, texts: &[&str]) -> Result<f64> {
+        let counts = texts.par_iter().map(|text| -> Result<(usize, usize)> {
+            let words = self.words(text)?;
+            let unknown = words.iter().filter(|id| **id == self.unknown);
+            Ok((unknown.count(), words.len()))
+        });
+        let add = |a: (usize, usize), b: (usize, usize)| Ok((a.0 + b.0, a.1 + b.1));
+        let (unknown, all) = counts.try_reduce(|| (0, 0), add)?;
+        Ok(unknown as f64 / all.max(1) as f64)
     }
 
     /// `[CLS] query [SEP]` and, of the newest turn before it that has words, `[CLS] turn [SEP]`,

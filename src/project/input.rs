@@ -6,11 +6,12 @@ use std::path::PathBuf;
 
 use super::Project;
 use crate::builtin::{self, SAMPLE_SCRIPT};
-use crate::corpus::read::{data, is_table};
+use crate::corpus::document::data;
+use crate::corpus::inputs::is_script;
 use crate::error::{IoContext, Remedy, Result, Setting};
 use crate::files;
 
-/// The one CSV or TSV that the user put into `data/`, else the sample script, which is put there
+/// The one script that the user put into `data/`, else the sample script, which is put there
 /// from what comes with homer.
 ///
 /// # Errors
@@ -21,7 +22,7 @@ pub fn default_input(project: &Project) -> Result<PathBuf> {
     if folder.is_dir() {
         for entry in fs::read_dir(&folder).at("read", &folder)? {
             let path = entry.at("read", &folder)?.path();
-            if is_table(&path) && path.is_file() {
+            if is_script(&path) && path.is_file() {
                 scripts.push(path);
             }
         }
@@ -47,7 +48,10 @@ pub fn default_input(project: &Project) -> Result<PathBuf> {
                 &folder,
                 None,
                 format!("there are several scripts here: {}", names.join(", ")),
-                Remedy::choose_like(Setting::Script, names[0].clone()),
+                Remedy::choose_like(Setting::Script, names[0].clone()).or(format!(
+                    "name the folder, {}, to take them all as one script",
+                    folder.display()
+                )),
             ))
         }
     }

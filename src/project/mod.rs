@@ -12,6 +12,7 @@ pub mod build_index;
 pub mod evaluate;
 pub mod input;
 mod layout;
+mod legible;
 pub mod lineup;
 pub mod persona;
 pub mod prepare;

@@ -1,9 +1,13 @@
 //! Prepares the dialogue of a project: a script's exchanges.
 
 use super::Project;
+use super::legible::note_illegible;
+use crate::builtin;
+use crate::corpus::document::STDIN;
 use crate::corpus::prepare::{self, Options};
 use crate::corpus::report::Report;
 use crate::error::Result;
+use crate::text::printable::printable;
 use crate::watch::Watch;
 
 /// Reads a script and writes its exchanges, instead of those that were there.
@@ -11,6 +15,17 @@ use crate::watch::Watch;
 /// # Errors
 /// As [`prepare::prepare`].
 pub fn prepare(project: &Project, options: &Options, watch: &mut dyn Watch) -> Result<Report> {
-    watch.note(&format!("reading {}", options.input.display()));
-    prepare::prepare(options, &project.exchanges())
+    for input in &options.inputs {
+        let name = input.display().to_string();
+        let name = if name == STDIN {
+            "standard input"
+        } else {
+            &name
+        };
+        watch.note(&format!("reading {}", printable(name)));
+    }
+    let report = prepare::prepare(options, &project.exchanges())?;
+    let replies: Vec<&str> = report.sample.iter().map(String::as_str).collect();
+    note_illegible(&builtin::encoder(), "the built-in encoder", &replies, watch)?;
+    Ok(report)
 }

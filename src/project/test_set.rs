@@ -4,9 +4,9 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use super::Project;
-use crate::corpus::dataset::Dataset;
-use crate::corpus::prepare;
-use crate::corpus::prepare::Options;
+use crate::corpus::dataset::{Dataset, DatasetSettings};
+use crate::corpus::document;
+use crate::corpus::prepare::{self, Options};
 use crate::dialogue::Exchange;
 use crate::error::{Error, Remedy, Result, Setting};
 use crate::files;
@@ -127,11 +127,15 @@ fn of_file(path: &Path, dataset: Option<&Dataset>, character: Option<&str>) -> R
         (own.unwrap_or_default(), files::read_jsonl(path)?)
     } else {
         let mut options = Options::new(path);
-        options.character = character.map(str::to_owned).or(own);
         if let Some(settings) = settings {
+            options.everyone = settings.everyone && character.is_none();
             options.context_turns = settings.context_turns;
+            options.gap = settings.gap;
         }
-        prepare::exchanges(&options)?
+        if !options.everyone {
+            options.character = character.map(str::to_owned).or(own);
+        }
+        read(&options, settings)?
     };
     Ok(TestSet {
         character,
@@ -140,6 +144,24 @@ fn of_file(path: &Path, dataset: Option<&Dataset>, character: Option<&str>) -> R
         fingerprint: None,
         exchanges,
     })
+}
+
+/// Reads a file as the prepared script was, by what the user said of that; where it is of another kind,
+/// by what it looks like.
+fn read(options: &Options, told: Option<&DatasetSettings>) -> Result<(String, Vec<Exchange>)> {
+    if let Some(told) = told {
+        let label = told.encoding.as_deref();
+        let like = Options {
+            columns: told.named.clone(),
+            format: told.format,
+            encoding: label.map(document::encoding).transpose()?,
+            ..options.clone()
+        };
+        if let Ok(read) = prepare::exchanges(&like) {
+            return Ok(read);
+        }
+    }
+    prepare::exchanges(options)
 }
 
 /// How many of `tested` are in `train`, query and reply alike.

@@ -1,6 +1,7 @@
 //! Trains the bi-encoder of a project.
 
 use super::Project;
+use super::legible::note_illegible;
 use crate::corpus::dataset::Dataset;
 use crate::error::Result;
 use crate::hf::hub;
@@ -38,5 +39,11 @@ pub fn train_bi(
         dataset.settings.character,
         training.folder.display()
     ));
+    let replies: Vec<&str> = dataset
+        .pool
+        .iter()
+        .map(|reply| reply.text.as_str())
+        .collect();
+    note_illegible(&encoder, &settings.encoder, &replies, watch)?;
     bi::train_bi(&training, &encoder, &dataset, &compute, watch)
 }

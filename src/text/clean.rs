@@ -1,23 +1,40 @@
 //! What remains of a line when everything that is not spoken is taken away.
 
 use std::ops::Range;
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+use super::pattern;
+use super::printable::is_hidden;
 
 /// The spoken words of `raw`: stage directions in `(…)` and `[…]` removed, white space collapsed,
-/// invisible characters dropped. Brackets without a partner stay as they are. Empty when nothing
-/// is said: pauses and dashes alone are no speech.
+/// invisible characters dropped. Brackets without a partner, and brackets around figures alone
+/// (`(555) 010-1234`), stay as they are. Empty when nothing is said: pauses and dashes alone are no
+/// speech.
 pub fn clean(raw: &str) -> String {
-    let spoken = without_directions(raw);
-    let mut text = String::with_capacity(spoken.len());
+    tidy(&without_directions(raw))
+}
+
+/// `raw` with white space collapsed and invisible characters dropped; what stands in brackets
+/// belongs to it. Empty when nothing is said.
+pub fn tidy(raw: &str) -> String {
+    let mut text = String::with_capacity(raw.len());
     let apart = |c: char| c.is_whitespace() || c.is_control();
-    for word in spoken.split(apart) {
-        let word = word.trim_matches(['\u{feff}', '\u{200b}']);
-        if word.is_empty() {
-            continue;
-        }
-        if !text.is_empty() {
+    for word in raw.split(apart) {
+        let start = text.len();
+        if start > 0 {
             text.push(' ');
         }
-        text.push_str(word);
+        let written = text.len();
+        if word.is_ascii() {
+            text.push_str(word);
+        } else {
+            text.extend(word.chars().filter(|&c| !is_invisible(c)));
+        }
+        if text.len() == written {
+            text.truncate(start);
+        }
     }
     if text.chars().any(is_spoken) {
         text
@@ -26,16 +43,17 @@ pub fn clean(raw: &str) -> String {
     }
 }
 
-/// White space collapsed, stray colons at both ends dropped: `" Homer  Simpson: "` is `Homer Simpson`.
-pub fn clean_name(raw: &str) -> String {
-    let stray = |c: char| c.is_whitespace() || c == ':' || c == '\u{feff}';
-    let words: Vec<&str> = raw.trim_matches(stray).split_whitespace().collect();
-    words.join(" ")
+/// Characters that say nothing. Joiners stay, which emoji and some scripts are made of.
+fn is_invisible(c: char) -> bool {
+    is_hidden(c) && !matches!(c, '\u{200c}' | '\u{200d}' | '\u{e0000}'..='\u{e007f}')
 }
 
-/// Whether a character can be spoken; symbols beyond ASCII (an emoji in a chat log) count.
+/// Whether a character can be spoken: letters, figures, and symbols beyond ASCII (an emoji in a chat
+/// log), but no punctuation.
 fn is_spoken(c: char) -> bool {
-    c.is_alphanumeric() || !(c.is_ascii() || c.is_whitespace() || "…—–‘’“”«»".contains(c))
+    static SYMBOL: LazyLock<Regex> =
+        LazyLock::new(|| pattern(r"[\p{So}\p{Sc}\p{Emoji_Presentation}]"));
+    c.is_alphanumeric() || (!c.is_ascii() && SYMBOL.is_match(c.encode_utf8(&mut [0; 4])))
 }
 
 fn without_directions(raw: &str) -> String {
@@ -45,7 +63,8 @@ fn without_directions(raw: &str) -> String {
         kept.push_str(&raw[end..direction.start]);
         end = direction.end;
         // "Well (sighs), yes" is "Well, yes".
-        if raw[end..].starts_with([',', '.', ';', ':', '!', '?', '…']) {
+        let points = [',', '.', ';', ':', '!', '?', '…', '。', '，', '！', '？'];
+        if raw[end..].starts_with(points) {
             kept.truncate(kept.trim_end().len());
         } else {
             kept.push(' ');
@@ -55,18 +74,21 @@ fn without_directions(raw: &str) -> String {
     kept
 }
 
-/// The outermost balanced brackets, in order, without overlap.
+/// The outermost balanced brackets that are not around figures alone, in order, without overlap.
 fn directions(raw: &str) -> Vec<Range<usize>> {
     let mut open: Vec<(char, usize)> = Vec::new();
     let mut found: Vec<Range<usize>> = Vec::new();
     for (at, c) in raw.char_indices() {
         let partner = match c {
-            '(' | '[' => {
+            '(' | '[' | '（' | '［' | '【' => {
                 open.push((c, at));
                 continue;
             }
             ')' => '(',
             ']' => '[',
+            '）' => '（',
+            '］' => '［',
+            '】' => '【',
             _ => continue,
         };
         if let Some(place) = open.iter().rposition(|&(bracket, _)| bracket == partner) {
@@ -75,9 +97,14 @@ fn directions(raw: &str) -> Vec<Range<usize>> {
             while found.last().is_some_and(|inner| inner.start > start) {
                 found.pop();
             }
-            found.push(start..at + 1);
+            found.push(start..at + c.len_utf8());
         }
     }
+    let figures = |direction: &Range<usize>| {
+        let inside = &raw[direction.clone()];
+        inside.contains(char::is_numeric) && !inside.contains(char::is_alphabetic)
+    };
+    found.retain(|direction| !figures(direction));
     found
 }
 
@@ -105,6 +132,8 @@ mod tests {
             ("smile :) (waves)", "smile :)"),
             ("(one) (two", "(two"),
             ("[a (b] c)", "c)"),
+            ("你好（笑）。", "你好。"),
+            ("【音乐】再见", "再见"),
         ] {
             assert_eq!(clean(raw), spoken, "{raw:?}");
         }
@@ -121,6 +150,12 @@ mod tests {
             "\u{feff}",
             "[beat] …",
             "?!",
+            "\u{200e}",
+            "\u{ad}",
+            "―",
+            "？！",
+            "（笑）",
+            "*",
         ] {
             assert_eq!(clean(raw), "", "{raw:?}");
         }
@@ -129,11 +164,12 @@ mod tests {
     }
 
     #[test]
-    fn names_lose_stray_colons_and_spaces() {
-        for raw in ["Ada  Byron", " Ada Byron: ", ":Ada Byron :", "Ada\tByron::"] {
-            assert_eq!(clean_name(raw), "Ada Byron");
-        }
-        assert_eq!(clean_name(" : "), "");
+    fn figures_in_brackets_are_said() {
+        assert_eq!(
+            clean("Call (555) 010-1234. (rings)"),
+            "Call (555) 010-1234."
+        );
+        assert_eq!(tidy("print(x) is  [1]\u{ad}"), "print(x) is [1]");
     }
 
     proptest! {

@@ -9,8 +9,18 @@ use encoding_rs::WINDOWS_1252;
 /// Only characters whose Windows-1252 bytes form one well-formed multi-byte UTF-8 character are
 /// replaced, so ASCII, and with it the structure of a CSV file, never changes. Sound text can look
 /// like that too (`café…”` reads as one Chinese character): what is not commonly mis-decoded is
-/// believed only beside another such sequence, as in words of a script that is not Latin.
+/// believed only beside another such sequence, as in words of a script that is not Latin. A letter
+/// before punctuation (`Ä… ja?`) is believed to be mis-decoded only where the text has others that
+/// are beyond doubt.
 pub fn repair(text: &str) -> (Cow<'_, str>, usize) {
+    match pass(text, false) {
+        (repaired, 0) => (repaired, 0),
+        _ => pass(text, true),
+    }
+}
+
+/// `doubtful`: whether letters before punctuation are believed to be mis-decoded.
+fn pass(text: &str, doubtful: bool) -> (Cow<'_, str>, usize) {
     let mut repaired = String::new();
     let mut copied = 0;
     let mut count = 0;
@@ -20,7 +30,8 @@ pub fn repair(text: &str) -> (Cow<'_, str>, usize) {
         let beside = |end: usize| (count > 0 && start == copied) || misread(&text[end..]).is_some();
         match misread(&text[start..]) {
             Some((meant, length))
-                if likely(meant, &text[..start], &text[start..]) || beside(start + length) =>
+                if likely(meant, &text[..start], &text[start..], doubtful)
+                    || beside(start + length) =>
             {
                 repaired.push_str(&text[copied..start]);
                 repaired.push(meant);
@@ -39,12 +50,14 @@ pub fn repair(text: &str) -> (Cow<'_, str>, usize) {
 }
 
 /// Whether a sequence at the start of `rest` is mis-decoded even when it stands alone.
-fn likely(meant: char, before: &str, rest: &str) -> bool {
+fn likely(meant: char, before: &str, rest: &str, doubtful: bool) -> bool {
     match meant {
-        // A capital at the end of a word in capitals may just be followed by punctuation: `AMANHÃ…`.
+        // A letter at the end of a word may just be followed by punctuation: `AMANHÃ…`, `„Ä“`.
         '\u{80}'..='\u{17f}' => {
-            let punctuation = rest.chars().nth(1).is_some_and(|c| c > 'ÿ');
-            !(punctuation && before.ends_with(char::is_uppercase))
+            let mut after = rest.chars().skip(1);
+            let punctuation = after.next().is_some_and(|c| c > 'ÿ' && !c.is_alphabetic());
+            let goes_on = after.next().is_some_and(char::is_lowercase);
+            !punctuation || goes_on || (doubtful && !before.ends_with(char::is_uppercase))
         }
         '\u{2000}'..='\u{2bff}' | '\u{fb00}'..='\u{ffff}' => true,
         emoji => emoji > '\u{ffff}',
@@ -123,6 +136,8 @@ mod tests {
             "plain",
             "château, à la mode, Ångström… ’tis",
             "naïve ñandú âge",
+            "Ä… ja?",
+            "Sie sagte „Ä“.",
         ] {
             assert_eq!(repair(text), (Cow::Borrowed(text), 0));
         }

@@ -116,11 +116,18 @@ pub fn tokens(text: &str) -> impl Iterator<Item = String> {
     text.split(|c: char| !(c.is_alphanumeric() || c == '\'' || c == '’'))
         .map(|word| word.trim_matches(['\'', '’']))
         .filter(|word| !word.is_empty())
-        .map(|word| word.to_lowercase().replace('’', "'"))
+        .map(|word| {
+            let lower = word.to_lowercase();
+            if lower.is_ascii() {
+                lower
+            } else {
+                lower.replace('’', "'")
+            }
+        })
 }
 
 /// Terms with their counts, in the order of the terms.
-fn count(terms: impl Iterator<Item = usize>) -> Vec<(usize, f32)> {
+pub(crate) fn count(terms: impl Iterator<Item = usize>) -> Vec<(usize, f32)> {
     let mut terms: Vec<usize> = terms.collect();
     terms.sort_unstable();
     terms
@@ -130,7 +137,7 @@ fn count(terms: impl Iterator<Item = usize>) -> Vec<(usize, f32)> {
 }
 
 /// Counts times idf, to length 1.
-fn weigh(mut terms: Vec<(usize, f32)>, idf: &[f32]) -> Vec<(usize, f32)> {
+pub(crate) fn weigh(mut terms: Vec<(usize, f32)>, idf: &[f32]) -> Vec<(usize, f32)> {
     for (term, weight) in &mut terms {
         *weight *= idf[*term];
     }

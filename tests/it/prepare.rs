@@ -300,9 +300,9 @@ fn encodings_are_read_and_garbled_text_is_repaired() {
 fn without_an_input_the_script_in_data_is_taken() {
     let home = Home::new();
     home.write("data/sample_script.csv", script());
-    prepare(&home, &[]).assert().success().stderr(contains(
-        "reading the sample script, ./data/sample_script.csv",
-    ));
+    prepare(&home, &[]).assert().success().stderr(
+        contains("this is the sample script").and(contains("reading ./data/sample_script.csv")),
+    );
     home.write(
         "data/mine.TSV",
         script().replace(",\n", "\t\n").replace(',', "\t"),
@@ -426,9 +426,9 @@ fn bad_input_is_refused_with_its_place_and_what_to_do() {
         &["no row has both a speaker"],
     );
     refused(
-        "q,a,label\nTea?,Yes.,maybe\n",
+        "q,a,label\nTea?,Yes.,1\nMilk?,No.,maybe\nRain?,Yes.,0\n",
         &[],
-        &["row 2: column \"label\": \"maybe\""],
+        &["row 3: column \"label\": \"maybe\""],
     );
     refused("q,a,label\nTea?,Yes.,0\n", &[], &["1 labelled 0"]);
     refused(b"PK\x03\x04\x00\x00\x00", &[], &["no text file"]);
@@ -445,7 +445,7 @@ fn a_missing_file_is_named() {
     prepare(&home, &["."])
         .assert()
         .code(1)
-        .stderr(contains("cannot read"));
+        .stderr(contains("there is no script in this folder"));
 }
 
 #[test]

@@ -258,3 +258,22 @@ fn unusable_files_are_named() {
     std::fs::write(folder.path().join("tokenizer.json"), "{").unwrap();
     assert!(message().contains("tokenizer.json: not a tokenizer"));
 }
+
+#[test]
+fn a_cased_multilingual_vocabulary_is_read_as_it_is_meant() {
+    let folder = tempfile::tempdir().unwrap();
+    let words = [
+        "[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "Zo", "##ë", "zoe", "你", "好", "да", "ı",
+        "İpek", "!",
+    ];
+    std::fs::write(folder.path().join("vocab.txt"), words.join("\n")).unwrap();
+    let settings = r#"{"do_lower_case": false, "tokenizer_class": "DistilBertTokenizer"}"#;
+    std::fs::write(folder.path().join("tokenizer_config.json"), settings).unwrap();
+    let tokenizer = Tokenizer::load(folder.path()).unwrap();
+    let text = "Zoë 你好! да İpek";
+    let ids = tokenizer.words(text).unwrap();
+    let read: Vec<&str> = ids.iter().map(|&id| words[id as usize]).collect();
+    assert_eq!(read, ["Zo", "##ë", "你", "好", "!", "да", "İpek"]);
+    assert_eq!(tokenizer.unknown(&[text]).unwrap(), 0.0);
+    assert_eq!(tokenizer.unknown(&["猫 да", "猫 猫"]).unwrap(), 0.75);
+}
