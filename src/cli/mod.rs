@@ -5,7 +5,9 @@ mod build_index;
 mod completions;
 mod distill;
 mod eval;
+mod eval_judged;
 mod explain;
+mod judge;
 mod man;
 mod persona;
 mod prepare;
@@ -101,6 +103,7 @@ enum Command {
     Ask(ask::Args),
     Repl(repl::Args),
     Eval(eval::Args),
+    Judge(judge::Args),
     Status(status::Args),
     Distill(distill::Args),
     Completions(completions::Args),
@@ -129,6 +132,7 @@ pub fn run() -> ExitCode {
         Command::Ask(args) => ask::run(args, &cli.global),
         Command::Repl(args) => repl::run(args, &cli.global),
         Command::Eval(args) => eval::run(args, &cli.global),
+        Command::Judge(args) => judge::run(args, &cli.global),
         Command::Status(args) => status::run(&args, &cli.global),
         Command::Distill(args) => distill::run(args, &cli.global),
         Command::Completions(args) => completions::run(args),

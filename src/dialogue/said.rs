@@ -14,6 +14,11 @@ impl Said {
         self.0.contains(&normalized(text))
     }
 
+    /// Adds what is said; whether it was not said before.
+    pub fn insert(&mut self, text: &str) -> bool {
+        self.0.insert(heard(text))
+    }
+
     /// How many different things were said.
     pub fn len(&self) -> usize {
         self.0.len()
