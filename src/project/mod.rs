@@ -8,7 +8,7 @@
 //! - [`second_stage`]: what decides in a persona; [`verdict`]: whether that is its own cross-encoder. [`input`], [`test_set`]: what to prepare and to test
 //!   on. [`lineup`], [`record`]: what is tested, and where the figures are kept.
 //! - [`judge`](mod@judge) makes what a reader grades, [`grading`] and [`sheet`] grade it,
-//!   [`evaluate_judged`](mod@evaluate_judged) measures by the grades; [`repertoire`]: all that a persona can say.
+//!   [`evaluate_judged`](mod@evaluate_judged) measures by the grades.
 
 pub mod build_index;
 pub mod evaluate;
@@ -19,9 +19,10 @@ pub mod judge;
 mod layout;
 pub mod lineup;
 pub mod persona;
+mod pooling;
 pub mod prepare;
 pub mod record;
-pub mod repertoire;
+mod repertoire;
 pub mod second_stage;
 pub mod sheet;
 pub mod status;

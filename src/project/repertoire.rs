@@ -8,7 +8,7 @@ use crate::corpus::dataset::Dataset;
 use crate::dialogue::{Query, Replies, Said};
 use crate::error::Result;
 
-/// A persona's distinct replies, as they are heard, each with what it answered.
+/// A persona's distinct replies, each with what it answered.
 pub struct Repertoire {
     /// The replies.
     pub replies: Replies,
