@@ -1,6 +1,6 @@
 //! `homer judge`.
 
-use std::io::{IsTerminal, Write};
+use std::io::{ErrorKind, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
 use console::{Key, Term};
@@ -83,12 +83,17 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The next key; `None` where the input was closed.
+/// The next key; `None` where there is none any more.
 fn key(term: &Term) -> std::io::Result<Option<char>> {
     match term.read_key() {
         Ok(Key::Char(key)) => Ok(Some(key)),
         Ok(_) => Ok(Some('?')),
-        Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => Ok(None),
+        // Ctrl-C is a way to quit like any other: everything is saved.
+        Err(error)
+            if [ErrorKind::Interrupted, ErrorKind::UnexpectedEof].contains(&error.kind()) =>
+        {
+            Ok(None)
+        }
         Err(error) => Err(error),
     }
 }
@@ -123,7 +128,21 @@ fn grade(
 ) -> anyhow::Result<()> {
     writeln!(out, "{HELP}")?;
     let mut shown = None;
-    while let Some(current) = grading.current() {
+    loop {
+        let Some(current) = grading.current() else {
+            write!(
+                out,
+                "\nthat was the last one; u: undo, any other key ends  "
+            )?;
+            out.flush()?;
+            let undone = key()?.is_some_and(|key| key.eq_ignore_ascii_case(&'u')) && grading.undo();
+            writeln!(out)?;
+            if !undone {
+                return Ok(());
+            }
+            save(grading.judged())?;
+            continue;
+        };
         let all = grading.judged().len();
         if shown != Some(current.message) {
             shown = Some(current.message);
@@ -168,7 +187,6 @@ fn grade(
         grading.grade(given);
         save(grading.judged())?;
     }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -228,6 +246,13 @@ mod tests {
         assert_eq!(saved[3], grading.judged());
         assert!(!shown.contains(['\u{1b}', '\u{7}']), "{shown:?}");
         assert!(shown.contains("\\u{1b}[2JWhy?") && shown.contains("message 2 of 2"));
+    }
+
+    #[test]
+    fn the_very_last_grade_can_be_taken_back() {
+        let (grading, saved, _) = press(judged(), "gn1pu2");
+        assert_eq!(grades(grading.judged())[1], [Some(1), Some(2)]);
+        assert_eq!(grades(&saved[4])[1], [Some(1), None]);
     }
 
     #[test]

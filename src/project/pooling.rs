@@ -158,9 +158,11 @@ mod tests {
     use crate::index::{Entry, Origin};
     use crate::ranker::LinearRanker;
 
-    const LINES: [(&str, &str); 5] = [
+    const LINES: [(&str, &str); 7] = [
         ("I never saw it.", "Have you seen my boat?"),
-        ("What boat?", "It is gone."),
+        ("Nobody asked.", "Hm?"),
+        ("Good night.", "Good night!"),
+        ("What boat?", "It went down."),
         ("Boats sink.", "Why is the harbour empty?"),
         ("BOATS SINK!", "Again?"),
         ("Ask the moose.", "Who knows?"),
@@ -220,8 +222,8 @@ mod tests {
 
     #[test]
     fn every_system_gives_its_best_and_no_reply_comes_twice() {
-        // The second stage likes the moose; retrieval, "I never saw it."; the nearest query was answered with
-        // that too, then with "Boats sink."; of the words of replies, "boat" is in "What boat?".
+        // The second stage likes the moose, retrieval the first line; "harbour" is in a query that was answered
+        // with "Boats sink.", and "boat" in another line. The second and third line are nobody's best.
         let four = judged("Where is the boat, and the harbour?", 4, 1);
         assert_eq!(
             sorted(&four),
@@ -233,7 +235,7 @@ mod tests {
             ]
         );
         let all = judged("Where is the boat?", 25, 1);
-        assert_eq!(all.candidates.len(), 4, "{all:?}");
+        assert_eq!(all.candidates.len(), 6, "{all:?}");
         for one in &all.candidates {
             let rank = LINES.iter().position(|line| line.0 == one.reply).unwrap();
             assert_eq!(one.score, Some(0.9 - rank as f32 / 10.0));
