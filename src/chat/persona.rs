@@ -141,7 +141,6 @@ impl Candidate {
             reply: &self.reply,
             retrieval: self.retrieval,
             cross: self.rerank.unwrap_or_default(),
-            exchanges: self.exchanges.len(),
         }
     }
 }

@@ -7,10 +7,11 @@ use clap::ValueEnum;
 
 use homer::project::evaluate;
 use homer::project::evaluate::TestSettings;
+use homer::project::evaluate_judged::JudgedSettings;
 use homer::project::test_set::TestSource;
 
-use super::Global;
 use super::progress::Display;
+use super::{Global, eval_judged};
 
 /// Measure how well the character picks the reply that was really given
 ///
@@ -19,11 +20,15 @@ use super::progress::Display;
 /// runs/eval-answers.jsonl; those of the prepared dialogue's test part also into the models' cards
 /// and the index's manifest. What the index knows of the queries that a reply answered is left out:
 /// the tested queries are among them.
+///
+/// With --judged, messages whose candidate replies a reader has graded are put to every system instead,
+/// and the figures go to runs/judged.json.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   homer eval
   homer eval --split valid --json
-  homer eval --test another_season.csv")]
+  homer eval --test another_season.csv
+  homer eval --judged rufus.jsonl ada.jsonl")]
 pub struct Args {
     /// Test on this file: exchanges (.jsonl), a script or ready pairs, which training never saw
     #[arg(long, value_name = "FILE", conflicts_with = "split")]
@@ -31,6 +36,9 @@ pub struct Args {
     /// Whose replies to test on in a script [default: the prepared dialogue's character]
     #[arg(long, value_name = "NAME", requires = "test")]
     character: Option<String>,
+    /// Test on judged messages (`homer judge` makes them), a file a character
+    #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with_all = ["test", "split", "queries", "png"])]
+    judged: Vec<PathBuf>,
     /// Which part of the prepared dialogue to test on
     #[arg(long, value_name = "PART", default_value = "test")]
     split: Part,
@@ -61,6 +69,14 @@ enum Part {
 
 pub fn run(args: Args, global: &Global) -> anyhow::Result<()> {
     let project = global.project();
+    if !args.judged.is_empty() {
+        let settings = JudgedSettings {
+            files: args.judged,
+            seed: args.seed,
+            gpu: args.gpu,
+        };
+        return eval_judged::run(&settings, args.json, global);
+    }
     let settings = TestSettings {
         source: match (args.test, args.split) {
             (Some(file), _) => TestSource::File(file),

@@ -5,7 +5,9 @@ mod build_index;
 mod completions;
 mod distill;
 mod eval;
+mod eval_judged;
 mod explain;
+mod judge;
 mod man;
 mod persona;
 mod prepare;
@@ -105,6 +107,7 @@ enum Command {
     #[cfg(feature = "serve")]
     Serve(serve::Args),
     Eval(eval::Args),
+    Judge(judge::Args),
     Status(status::Args),
     Distill(distill::Args),
     Completions(completions::Args),
@@ -135,6 +138,7 @@ pub fn run() -> ExitCode {
         #[cfg(feature = "serve")]
         Command::Serve(args) => serve::run(args, &cli.global),
         Command::Eval(args) => eval::run(args, &cli.global),
+        Command::Judge(args) => judge::run(args, &cli.global),
         Command::Status(args) => status::run(&args, &cli.global),
         Command::Distill(args) => distill::run(args, &cli.global),
         Command::Completions(args) => completions::run(args),

@@ -19,6 +19,12 @@ impl Said {
         self.0.get(&normalized(text)).copied()
     }
 
+    /// Adds what is said; whether it was not said before.
+    pub fn insert(&mut self, text: &str) -> bool {
+        let place = self.0.len();
+        self.0.insert(normalized(text), place).is_none()
+    }
+
     /// How many different things were said.
     pub fn len(&self) -> usize {
         self.0.len()

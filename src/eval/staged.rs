@@ -116,7 +116,6 @@ impl Staged {
                     reply: &self.stages.cases.pool[place],
                     retrieval,
                     cross,
-                    exchanges: 1,
                 };
                 let seen: Vec<Seen<'_>> = found.iter().zip(logits).map(seen).collect();
                 let scores = ranker.scores(&case.text, &seen);

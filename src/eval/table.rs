@@ -10,7 +10,7 @@ const SHOWN: usize = 48;
 /// Width of a column of figures.
 const COLUMN: usize = 8;
 /// From this many queries on, an interval that excludes zero is worth a star.
-const FEW_QUERIES: usize = 20;
+pub(super) const FEW_QUERIES: usize = 20;
 
 impl fmt::Display for Evaluation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -164,7 +164,7 @@ fn cells(
 }
 
 /// `.317`, as the field writes it.
-fn share(value: f64) -> String {
+pub(super) fn share(value: f64) -> String {
     let text = format!("{value:.3}");
     text.strip_prefix('0').map_or(text.clone(), str::to_owned)
 }

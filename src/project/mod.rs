@@ -7,17 +7,25 @@
 //!   opens what answers.
 //! - [`second_stage`]: what decides in a persona; [`verdict`]: whether that is its own cross-encoder. [`input`], [`test_set`]: what to prepare and to test
 //!   on. [`lineup`], [`record`]: what is tested, and where the figures are kept.
+//! - [`judge`](mod@judge) makes what a reader grades, [`grading`] and [`sheet`] grade it,
+//!   [`evaluate_judged`](mod@evaluate_judged) measures by the grades.
 
 pub mod build_index;
 pub mod evaluate;
+pub mod evaluate_judged;
+pub mod grading;
 pub mod input;
+pub mod judge;
 mod layout;
 mod legible;
 pub mod lineup;
 pub mod persona;
+mod pooling;
 pub mod prepare;
 pub mod record;
+mod repertoire;
 pub mod second_stage;
+pub mod sheet;
 pub mod status;
 pub mod test_set;
 pub mod train_bi;
@@ -35,6 +43,8 @@ use crate::watch::Watch;
 
 pub use build_index::build_index;
 pub use evaluate::evaluate;
+pub use evaluate_judged::evaluate_judged;
+pub use judge::judge;
 pub use layout::Project;
 pub use prepare::prepare;
 pub use status::status;

@@ -2,28 +2,15 @@
 
 use std::collections::HashSet;
 
-/// Names of the features, in the order of [`features`].
-pub const FEATURES: [&str; 20] = [
+/// Names of the features, in the order of [`features`]. Lengths, pronouns, question marks and the like were tried:
+/// what they say of one kind of script is wrong of another.
+pub const FEATURES: [&str; 6] = [
     "cross",
     "retrieval",
-    "retrieval_gap",
-    "rank",
-    "length",
-    "short",
     "echo",
     "repeats_query",
-    "question_to_question",
-    "question_to_statement",
-    "yes_no_answered",
-    "yes_no_unasked",
-    "first_person",
-    "second_person",
-    "third_person",
-    "first_person_to_you",
     "addressed",
     "names",
-    "sentences",
-    "often",
 ];
 
 /// A candidate as both stages left it.
@@ -35,51 +22,27 @@ pub struct Seen<'a> {
     pub retrieval: f32,
     /// The cross-encoder's logit.
     pub cross: f32,
-    /// How many exchanges of the script it answers.
-    pub exchanges: usize,
 }
 
-/// The features of the candidates of `query`, a row a candidate, in the order of [`FEATURES`]. The candidates
-/// stand as the first stage ranked them. Logits are taken in deviations from their mean over the
-/// candidates, so that cross-encoders of any scale are weighed alike.
+/// The features of the candidates of `query`, a row a candidate, in the order of [`FEATURES`]. Logits are
+/// taken in deviations from their mean over the candidates, so that cross-encoders of any scale are
+/// weighed alike.
 pub fn features(query: &str, candidates: &[Seen<'_>]) -> Vec<[f32; FEATURES.len()]> {
     let asked = Line::of(query);
     let (mean, deviation) = spread(candidates);
-    let best = candidates
-        .iter()
-        .map(|one| one.retrieval)
-        .fold(f32::NEG_INFINITY, f32::max);
-    let row = |(rank, one): (usize, &Seen<'_>)| {
+    let row = |one: &Seen<'_>| {
         let said = Line::of(one.reply);
         let flag = |set: bool| f32::from(u8::from(set));
-        let both = |pronouns: &[&str]| said.share(pronouns);
-        let first = both(&["i", "i'm", "i'll", "i've", "i'd", "me", "my", "mine"]);
-        let second = both(&["you", "you're", "your", "you'll", "you've", "yours"]);
-        let to_you = asked.is_question && asked.share(&["you", "you're", "your"]) > 0.0;
         [
             (one.cross - mean) / deviation,
             one.retrieval,
-            best - one.retrieval,
-            (1.0 + rank as f32).ln(),
-            (1.0 + said.words.len() as f32).ln(),
-            flag(said.words.len() < 3),
             said.shared_with(&asked),
             flag(said.words == asked.words),
-            flag(asked.is_question && said.is_question),
-            flag(!asked.is_question && said.is_question),
-            flag(asked.wants_yes_or_no() && said.says_yes_or_no()),
-            flag(!asked.wants_yes_or_no() && said.says_yes_or_no()),
-            first,
-            second,
-            flag(both(&["he", "she", "they", "him", "her", "them", "his", "their"]) > 0.0),
-            flag(to_you && first > 0.0),
             flag(said.is_addressed(&asked)),
             (1.0 + said.names(&asked) as f32).ln(),
-            (said.sentences as f32).ln(),
-            (1.0 + one.exchanges as f32).ln(),
         ]
     };
-    candidates.iter().enumerate().map(row).collect()
+    candidates.iter().map(row).collect()
 }
 
 /// Mean and deviation of the candidates' logits; 1 where they are all alike.
@@ -99,8 +62,6 @@ struct Line<'a> {
     words: Vec<String>,
     /// Its words as written, each with whether it begins a sentence and what stands around it.
     written: Vec<Written<'a>>,
-    is_question: bool,
-    sentences: usize,
 }
 
 /// A word as it stands in its line.
@@ -119,12 +80,6 @@ const LITTLE: &str = " a an the i you he she it we they me him her us them my yo
 /// Words that begin a line and are set off by a comma, but are nobody's name.
 const OPENERS: &str = " hey hi hello oh well no yes okay ok yeah ah uh um hm now so look listen right sure \
     sorry please thanks wow see then and but ";
-/// Words that ask for a yes or a no.
-const ASKING: &str = " do does did is are am was were can could will would should have has had don't \
-    aren't isn't won't shall may ";
-const YES_OR_NO: &str =
-    " yes yeah yep yup no nope nah sure never maybe perhaps always course absolutely ";
-
 /// Whether `word` stands in a list of words between spaces.
 fn among(list: &str, word: &str) -> bool {
     !word.is_empty() && list.split_ascii_whitespace().any(|one| one == word)
@@ -133,7 +88,7 @@ fn among(list: &str, word: &str) -> bool {
 impl<'a> Line<'a> {
     fn of(text: &'a str) -> Self {
         let mut written = Vec::new();
-        let (mut begins, mut after_comma, mut sentences) = (true, false, 0);
+        let (mut begins, mut after_comma) = (true, false);
         for token in text.split_whitespace() {
             let word = token.trim_matches(|c: char| !c.is_alphanumeric());
             let ends = token.contains(['.', '!', '?', '…']);
@@ -149,7 +104,6 @@ impl<'a> Line<'a> {
             after_comma = token.ends_with(',');
             if ends {
                 begins = true;
-                sentences += 1;
             }
         }
         let words = written
@@ -158,20 +112,7 @@ impl<'a> Line<'a> {
         Self {
             words: words.collect(),
             written,
-            is_question: text
-                .trim_end_matches(['"', '”', '\'', ' '])
-                .ends_with(['?', '？']),
-            sentences: sentences.max(1),
         }
-    }
-
-    /// Share of its words that are among `some`, in 0..=1.
-    fn share(&self, some: &[&str]) -> f32 {
-        let count = self
-            .words
-            .iter()
-            .filter(|word| some.contains(&word.as_str()));
-        count.count() as f32 / self.words.len().max(1) as f32
     }
 
     fn sense(&self) -> HashSet<&str> {
@@ -183,15 +124,6 @@ impl<'a> Line<'a> {
     fn shared_with(&self, other: &Line<'_>) -> f32 {
         let (own, others) = (self.sense(), other.sense());
         own.intersection(&others).count() as f32 / own.len().max(1) as f32
-    }
-
-    fn wants_yes_or_no(&self) -> bool {
-        self.is_question && self.words.first().is_some_and(|word| among(ASKING, word))
-    }
-
-    fn says_yes_or_no(&self) -> bool {
-        let first = self.words.iter().take(2);
-        first.into_iter().any(|word| among(YES_OR_NO, word))
     }
 
     /// Whether it calls somebody by a name that `asked` does not hold: "Hi, Ada.", "Ada, come here."
@@ -230,7 +162,6 @@ mod tests {
             reply,
             retrieval: 0.5,
             cross: 1.0,
-            exchanges: 1,
         };
         let place = FEATURES.iter().position(|known| *known == name).unwrap();
         features(query, &[seen])[0][place]
@@ -270,26 +201,11 @@ mod tests {
     }
 
     #[test]
-    fn questions_want_answers() {
-        assert_eq!(feature("Is it far?", "Is it?", "question_to_question"), 1.0);
-        assert_eq!(feature("Is it far?", "Yes, quite.", "yes_no_answered"), 1.0);
-        assert_eq!(
-            feature("Where is it?", "Yes, quite.", "yes_no_unasked"),
-            1.0
-        );
-        assert_eq!(
-            feature("Do you cook?", "I burn things.", "first_person_to_you"),
-            1.0
-        );
-    }
-
-    #[test]
     fn a_cross_encoder_of_another_scale_counts_the_same() {
         let seen = |cross| Seen {
             reply: "Hm.",
             retrieval: 0.5,
             cross,
-            exchanges: 1,
         };
         let small = features("Well?", &[seen(1.0), seen(-1.0), seen(0.0)]);
         let large = features("Well?", &[seen(107.0), seen(93.0), seen(100.0)]);
@@ -306,7 +222,6 @@ mod tests {
                 reply: text,
                 retrieval: 0.0,
                 cross: 0.0,
-                exchanges: 0,
             };
             let rows = features(text, &[seen, seen]);
             assert!(rows.iter().flatten().all(|value| value.is_finite()));

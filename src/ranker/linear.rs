@@ -152,7 +152,6 @@ mod tests {
             reply,
             retrieval: 0.5,
             cross,
-            exchanges: 1,
         }
     }
 

@@ -29,6 +29,11 @@ pub fn printable(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
+/// `text`, printable and on one line.
+pub fn one_line(text: &str) -> String {
+    excerpt(text, usize::MAX)
+}
+
 /// The start of `text`, printable and on one line, of at most `most` characters.
 pub fn excerpt(text: &str, most: usize) -> String {
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");

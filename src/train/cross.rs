@@ -134,7 +134,6 @@ fn graded<'a>(cross: &CrossEncoder, judged: &'a Judged) -> Result<Graded<'a>> {
         reply: &one.reply,
         retrieval: score(one),
         cross,
-        exchanges: 1,
     };
     Ok(Graded {
         query: &judged.message,
