@@ -86,7 +86,12 @@ pub fn train_cross(
     }
     let plan = resolved.plan(common);
     let outcome = train(&mut task, &plan, &mut run, watch)?;
-    weigh(&Run::model_of(&training.folder), &judged_valid, common.seed, compute)?;
+    weigh(
+        &Run::model_of(&training.folder),
+        &judged_valid,
+        common.seed,
+        compute,
+    )?;
     run.finish(&outcome, &describe(settings, &resolved, &outcome))?;
     Ok(outcome)
 }
