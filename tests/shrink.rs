@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use assert_cmd::Command;
 use homer::dialogue::Query;
 use homer::hf::checkpoint::{Checkpoint, Precision};
 use homer::hf::export::{save_bi_encoder, save_cross_encoder};
@@ -14,6 +15,8 @@ use homer::nn::config::{Config, Family};
 use homer::nn::device::Compute;
 use homer::nn::head::{Head, pooler_specs};
 use homer::nn::weights::{Values, Weights, encoder_specs};
+use predicates::prelude::*;
+use predicates::str::contains;
 use serde_json::{Value, json};
 
 mod common;
@@ -100,7 +103,7 @@ fn scores(folder: &Path, compute: &Compute) -> Vec<f32> {
     let model = CrossEncoder::load(folder, compute).unwrap();
     let query = Query {
         text: TEXTS[2],
-        context: &[TEXTS[4]],
+        context: &[TEXTS[4].to_owned()],
     };
     model.score(query, &TEXTS).unwrap()
 }
@@ -259,4 +262,107 @@ fn a_damaged_file_is_an_error_and_never_a_panic() {
             let _ = read_weights(home.path());
         }
     }
+}
+
+/// `homer shrink` in a folder.
+fn shrink(folder: &Path, arguments: &str) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_homer"));
+    command
+        .current_dir(folder)
+        .arg("shrink")
+        .args(arguments.split(' '));
+    command
+}
+
+#[test]
+fn a_bi_encoder_keeps_what_the_texts_use() {
+    let home = tempfile::tempdir().unwrap();
+    let path = |name: &str| home.path().join(name);
+    Model::new(Family::Bert).save_bi(&path("large"), Precision::F32);
+    fs::write(path("texts.txt"), TEXTS.join("\n")).unwrap();
+    shrink(
+        home.path(),
+        "large --out small --vocabulary 113 --texts texts.txt",
+    )
+    .assert()
+    .success()
+    .stdout("")
+    .stderr(
+        contains("113 of 114 tokens")
+            .and(contains("64 of 64 positions"))
+            .and(contains("cosine to the model as it was, on 6 texts")),
+    );
+    let config = read_json(&path("small/config.json"));
+    assert_eq!(config["vocab_size"], 113);
+    assert_eq!(config["homer_weights"], "int8");
+    assert!(path("small/modules.json").exists());
+
+    let model = BiEncoder::load(&path("small"), &Compute::Fast).unwrap();
+    assert!(model.pooler.is_some());
+    let rare = model.tokenizer.text("zeppelin", 40).unwrap();
+    assert_eq!(rare.len(), 2 + "zeppelin".len());
+    let full = vectors(&path("large"), &Compute::Fast);
+    let small = vectors(&path("small"), &Compute::Fast);
+    for (text, cosine) in TEXTS.iter().zip(cosines(&full, &small)) {
+        assert!(
+            text.contains("zeppelin") || cosine > 0.99,
+            "{text} {cosine}"
+        );
+    }
+
+    let before = fs::read(path("small/model.safetensors")).unwrap();
+    let fails = |arguments: &str, says: &str| {
+        let mut command = shrink(home.path(), arguments);
+        command.assert().code(1).stderr(contains(says));
+    };
+    fails("large --out small --texts texts.txt", "exists already");
+    assert_eq!(before, fs::read(path("small/model.safetensors")).unwrap());
+    fails(
+        "large --out other --vocabulary 20 --texts texts.txt",
+        "a vocabulary of 20 is too small",
+    );
+    fails("nowhere --out other --texts texts.txt", "nowhere");
+    fails("large --out other", "there is no prepared dialogue");
+    assert!(!path("other").exists());
+}
+
+#[test]
+fn a_cross_encoder_keeps_its_head() {
+    let home = tempfile::tempdir().unwrap();
+    let path = |name: &str| home.path().join(name);
+    Model::new(Family::DistilBert).save_cross(&path("large"), Precision::F32);
+    let exchanges = home.path().join("show/data/exchanges");
+    fs::create_dir_all(&exchanges).unwrap();
+    let settings = json!({"source": "script.csv", "character": "Bo", "seed": 1});
+    fs::write(exchanges.join("settings.json"), settings.to_string()).unwrap();
+    let lines: String = TEXTS
+        .windows(2)
+        .enumerate()
+        .map(|(id, turns)| {
+            let exchange = json!({
+                "id": id, "scene": id, "context": [], "query": {"text": turns[0]},
+                "reply": turns[1], "close_replies": [], "good_replies": [], "bad_replies": [],
+            });
+            format!("{exchange}\n")
+        })
+        .collect();
+    fs::write(exchanges.join("train.jsonl"), lines).unwrap();
+    for empty in ["valid", "test", "pool"] {
+        fs::write(exchanges.join(format!("{empty}.jsonl")), "").unwrap();
+    }
+
+    let says = contains("114 of 114 tokens").and(contains("scores of 5 pairs moved by"));
+    let mut command = shrink(home.path(), "large --out small -C show");
+    command.assert().success().stderr(says);
+    let full = scores(&path("large"), &Compute::Fast);
+    let small = scores(&path("small"), &Compute::Fast);
+    let off = common::distance(&full, &small);
+    assert!(off > 0.0 && off < 0.1 * common::largest(&full), "{off}");
+
+    // Where no token is dropped and no bit, nothing changes.
+    let whole = "large --out whole --precision f32 -C show";
+    let mut command = shrink(home.path(), whole);
+    let says = contains("moved by 0.000 on average and 0.000 at the most");
+    command.assert().success().stderr(says);
+    assert_eq!(full, scores(&path("whole"), &Compute::Fast));
 }

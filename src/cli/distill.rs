@@ -175,7 +175,7 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<()> {
 }
 
 /// Bytes of a model's weights.
-fn size(folder: &Path) -> anyhow::Result<u64> {
+pub(super) fn size(folder: &Path) -> anyhow::Result<u64> {
     let Some(file) = weights_file(folder) else {
         return Ok(0);
     };

@@ -13,6 +13,7 @@ mod progress;
 mod remedy;
 mod repl;
 mod repl_command;
+mod shrink;
 mod status;
 mod train_bi;
 mod train_cross;
@@ -103,6 +104,7 @@ enum Command {
     Eval(eval::Args),
     Status(status::Args),
     Distill(distill::Args),
+    Shrink(shrink::Args),
     Completions(completions::Args),
     Man(man::Args),
 }
@@ -131,6 +133,7 @@ pub fn run() -> ExitCode {
         Command::Eval(args) => eval::run(args, &cli.global),
         Command::Status(args) => status::run(&args, &cli.global),
         Command::Distill(args) => distill::run(args, &cli.global),
+        Command::Shrink(args) => shrink::run(&args, &cli.global),
         Command::Completions(args) => completions::run(args),
         Command::Man(args) => man::run(args),
     });

@@ -11,6 +11,7 @@ use crate::corpus::columns::{Columns, Named};
 use crate::corpus::pairs::Pairs;
 use crate::corpus::read::{Source, is_table};
 use crate::corpus::script::Script;
+use crate::dialogue::Exchange;
 use crate::error::{Error, IoContext, Result};
 use crate::text::clean::clean;
 
@@ -66,6 +67,14 @@ pub fn read(path: &Path) -> Result<Vec<Scene>> {
             Ok(scenes.collect())
         }
     }
+}
+
+/// What is said in exchanges, each a scene of a query and its reply.
+pub fn exchanged(exchanges: &[&Exchange]) -> Vec<Scene> {
+    let scenes = exchanges.iter();
+    scenes
+        .map(|exchange| vec![exchange.query.text.clone(), exchange.reply.clone()])
+        .collect()
 }
 
 /// Makes the most of scenes: every turn, and the sentences of longer ones. A twentieth of the distinct

@@ -3,8 +3,8 @@
 //! next ones need.
 //!
 //! - [`prepare`](mod@prepare), [`train_bi`](mod@train_bi), [`train_cross`](mod@train_cross),
-//!   [`build_index`](mod@build_index), [`evaluate`](mod@evaluate), [`status`](mod@status); [`persona`]
-//!   opens what answers.
+//!   [`build_index`](mod@build_index), [`evaluate`](mod@evaluate), [`status`](mod@status),
+//!   [`shrink`](mod@shrink); [`persona`] opens what answers.
 //! - [`second_stage`]: what decides in a persona; [`verdict`]: whether that is its own cross-encoder. [`input`], [`test_set`]: what to prepare and to test
 //!   on. [`lineup`], [`record`]: what is tested, and where the figures are kept.
 
@@ -17,6 +17,7 @@ pub mod persona;
 pub mod prepare;
 pub mod record;
 pub mod second_stage;
+pub mod shrink;
 pub mod status;
 pub mod test_set;
 pub mod train_bi;
@@ -33,6 +34,7 @@ pub use build_index::build_index;
 pub use evaluate::evaluate;
 pub use layout::Project;
 pub use prepare::prepare;
+pub use shrink::shrink;
 pub use status::status;
 pub use train_bi::train_bi;
 pub use train_cross::train_cross;
