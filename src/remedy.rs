@@ -70,11 +70,11 @@ pub enum Setting {
     TestFile,
     /// Layers of a small encoder.
     Layers,
-    /// Tokens of a small encoder.
+    /// Tokens of a small encoder or model.
     Vocabulary,
     /// Width inside a small encoder's feed-forward blocks.
     Intermediate,
-    /// Where a small encoder is written.
+    /// Where a small encoder or model is written.
     Out,
 }
 

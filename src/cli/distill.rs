@@ -175,7 +175,7 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<()> {
 }
 
 /// Bytes of a model's weights.
-fn size(folder: &Folder) -> anyhow::Result<u64> {
+pub(super) fn size(folder: &Folder) -> anyhow::Result<u64> {
     match weights_name(folder) {
         Some(file) => Ok(folder.map(file)?.len() as u64),
         None => Ok(0),

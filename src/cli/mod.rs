@@ -17,6 +17,7 @@ mod repl;
 mod repl_command;
 #[cfg(feature = "serve")]
 mod serve;
+mod shrink;
 mod status;
 mod train_bi;
 mod train_cross;
@@ -110,6 +111,7 @@ enum Command {
     Judge(judge::Args),
     Status(status::Args),
     Distill(distill::Args),
+    Shrink(shrink::Args),
     Completions(completions::Args),
     Man(man::Args),
 }
@@ -141,6 +143,7 @@ pub fn run() -> ExitCode {
         Command::Judge(args) => judge::run(args, &cli.global),
         Command::Status(args) => status::run(&args, &cli.global),
         Command::Distill(args) => distill::run(args, &cli.global),
+        Command::Shrink(args) => shrink::run(&args, &cli.global),
         Command::Completions(args) => completions::run(args),
         Command::Man(args) => man::run(args),
     });

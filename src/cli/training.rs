@@ -74,6 +74,8 @@ pub enum Precision {
     F32,
     /// Two bytes a number
     F16,
+    /// One byte a number: for homer alone, Python's libraries do not read it
+    I8,
 }
 
 impl From<Precision> for tensors::Precision {
@@ -81,6 +83,7 @@ impl From<Precision> for tensors::Precision {
         match precision {
             Precision::F32 => Self::F32,
             Precision::F16 => Self::F16,
+            Precision::I8 => Self::I8,
         }
     }
 }

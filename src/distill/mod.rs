@@ -2,9 +2,12 @@
 //! narrower layers ([`student`]), and its embeddings trained ([`task`]) to be the large one's on
 //! texts like those that it will read ([`texts`]). The training is a run like any other.
 //!
+//! Without training, [`mod@shrink`] makes any model smaller by its tokens, positions and bits.
+//!
 //! After DistilBERT (Sanh et al., 2019) for the layers and sentence-transformers' model
 //! distillation (Reimers & Gurevych, 2020) for the target.
 
+pub mod shrink;
 pub mod student;
 pub mod task;
 pub mod texts;
@@ -34,6 +37,7 @@ use crate::watch::{Unit, Watch};
 use student::Cut;
 use task::{Imitation, Lessons};
 use texts::{Scene, Texts};
+use vocabulary::Characters;
 
 const NAME: &str = "small encoder";
 
@@ -223,7 +227,12 @@ fn cut(teacher: &BiEncoder, sources: &[Vec<Scene>], settings: &StudentSettings) 
             vocabulary::count(&teacher.tokenizer, &lines)
         })
         .collect::<Result<Vec<_>>>()?;
-    let chosen = vocabulary::choose(&teacher.tokenizer, &counts, settings.vocabulary)?;
+    let chosen = vocabulary::choose(
+        &teacher.tokenizer,
+        &counts,
+        settings.vocabulary,
+        Characters::Latin,
+    )?;
     let layers = student::kept_layers(settings.layers, layers_of);
     let small = student::cut(
         &weights,

@@ -9,6 +9,7 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::corpus::inputs::is_table;
 use crate::corpus::prepare::{self, Options};
+use crate::dialogue::Exchange;
 use crate::error::{Error, IoContext, Remedy, Result};
 use crate::text::clean::clean;
 
@@ -60,6 +61,14 @@ pub fn read(path: &Path) -> Result<Vec<Scene>> {
         },
         other => other,
     })
+}
+
+/// What is said in exchanges, each a scene of a query and its reply.
+pub fn exchanged(exchanges: &[&Exchange]) -> Vec<Scene> {
+    let scenes = exchanges.iter();
+    scenes
+        .map(|exchange| vec![exchange.query.text.clone(), exchange.reply.clone()])
+        .collect()
 }
 
 /// Makes the most of scenes: every turn, and the sentences of longer ones. A twentieth of the distinct

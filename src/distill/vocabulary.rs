@@ -21,6 +21,15 @@ pub struct Vocabulary {
     pub coverage: f64,
 }
 
+/// Which single characters are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Characters {
+    /// Those of Latin script and of the texts: no other text is to be read.
+    Latin,
+    /// All, and the tokens with a character that does not stand alone: what could be read still can.
+    All,
+}
+
 /// Counts the tokens of texts; special ones do not count.
 ///
 /// # Errors
@@ -38,13 +47,18 @@ pub fn count(tokenizer: &Tokenizer, texts: &[&str]) -> Result<Counts> {
     Ok(counts)
 }
 
-/// Chooses `size` tokens, in this order: the special ones; the single characters of Latin script
-/// and of the texts; the tokens of each text in turn, the most frequent first; what else there is,
-/// by id, as BERT's vocabularies are ordered by frequency.
+/// Chooses `size` tokens, in this order: the special ones; the single characters that `characters`
+/// says; the tokens of each text in turn, the most frequent first; what else there is, by id, as
+/// BERT's vocabularies are ordered by frequency.
 ///
 /// # Errors
 /// `size` is too small for the special tokens and the characters.
-pub fn choose(tokenizer: &Tokenizer, texts: &[Counts], size: usize) -> Result<Vocabulary> {
+pub fn choose(
+    tokenizer: &Tokenizer,
+    texts: &[Counts],
+    size: usize,
+    characters: Characters,
+) -> Result<Vocabulary> {
     let vocabulary = tokenizer.vocabulary();
     let spoken: HashSet<char> = texts
         .iter()
@@ -52,16 +66,23 @@ pub fn choose(tokenizer: &Tokenizer, texts: &[Counts], size: usize) -> Result<Vo
         .filter_map(|id| vocabulary.get(id))
         .flat_map(|token| token.chars())
         .collect();
+    let known: HashSet<&str> = vocabulary.values().map(String::as_str).collect();
     let mut kept: BTreeSet<u32> = tokenizer.special_ids();
     let mut words = Vec::new();
     for (&id, token) in &vocabulary {
-        match single(token) {
-            Some(character) if is_latin(character) || spoken.contains(&character) => {
-                kept.insert(id);
+        let needed = match (characters, single(token)) {
+            (Characters::Latin, Some(one)) => is_latin(one) || spoken.contains(&one),
+            (Characters::Latin, None) => false,
+            (Characters::All, _) => {
+                !is_unused(token)
+                    && (single(token).is_some()
+                        || pieces(token).any(|piece| !known.contains(piece.as_str())))
             }
-            Some(_) => {}
-            None if !is_unused(token) => words.push(id),
-            None => {}
+        };
+        if needed {
+            kept.insert(id);
+        } else if single(token).is_none() && !is_unused(token) {
+            words.push(id);
         }
     }
     if kept.len() > size {
@@ -107,6 +128,17 @@ fn single(token: &str) -> Option<char> {
     }
 }
 
+/// The smallest pieces that a token could be read in: its characters, all but a word's first as
+/// its rest.
+fn pieces(token: &str) -> impl Iterator<Item = String> {
+    let rest = token.strip_prefix("##");
+    let characters = rest.unwrap_or(token).chars().enumerate();
+    characters.map(move |(place, character)| match (place, rest) {
+        (0, None) => character.to_string(),
+        _ => format!("##{character}"),
+    })
+}
+
 /// ASCII, and the letters of the Latin blocks of Unicode.
 fn is_latin(character: char) -> bool {
     character.is_ascii() || character < '\u{250}' && character.is_alphabetic()
@@ -144,35 +176,74 @@ mod tests {
         let texts = [counts(&["Soup soup", "ж"]), counts(&["sailing sail"])];
         let characters = tiny_vocab(&[]).len() + 2;
 
-        let all = choose(&tokenizer, &texts, 1000).unwrap();
+        let all = choose(&tokenizer, &texts, 1000, Characters::Latin).unwrap();
         let kept = names(&tokenizer, &all);
         assert!(kept.contains(&"ж".into()) && kept.contains(&"##ж".into()));
         assert!(!kept.contains(&"語".into()) && !kept.contains(&"[unused1]".into()));
         assert_eq!(all.coverage, 1.0);
         assert_eq!(kept.len(), characters + 5);
 
-        let few = choose(&tokenizer, &texts, characters + 3).unwrap();
+        let few = choose(&tokenizer, &texts, characters + 3, Characters::Latin).unwrap();
         let kept = names(&tokenizer, &few);
         assert!(
             ["soup", "sail", "##ing"]
                 .iter()
                 .all(|word| kept.contains(&(*word).into()))
         );
-        let fewest = choose(&tokenizer, &texts, characters + 1).unwrap();
+        let fewest = choose(&tokenizer, &texts, characters + 1, Characters::Latin).unwrap();
         assert!(names(&tokenizer, &fewest).contains(&"soup".into()));
         assert_eq!(fewest.coverage, 0.5);
-        let more = choose(&tokenizer, &texts, characters + 4).unwrap();
+        let more = choose(&tokenizer, &texts, characters + 4, Characters::Latin).unwrap();
         assert!(names(&tokenizer, &more).contains(&"the".into()));
 
-        let error = choose(&tokenizer, &texts, 9).unwrap_err();
+        let error = choose(&tokenizer, &texts, 9, Characters::Latin).unwrap_err();
         assert!(error.to_string().contains("too small"), "{error}");
+    }
+
+    #[test]
+    fn with_all_characters_nothing_becomes_unreadable() {
+        // "##а" is not there: what has it inside must stay.
+        let mut words = tiny_vocab(&["sail", "##ing", "дом", "шаг", "##аг", "[unused1]"]);
+        words.extend(["д", "##о", "##м", "ш", "##г", "ж", "##ж", "жж", "語"].map(String::from));
+        let tokenizer = Tokenizer::from_vocab(&words).unwrap();
+        let texts = [count(&tokenizer, &["sail sailing"]).unwrap()];
+        let choose = |size| choose(&tokenizer, &texts, size, Characters::All);
+        let error = choose(9).unwrap_err().to_string();
+        let fewest = error.rsplit(' ').next().unwrap().parse().unwrap();
+        let chosen = choose(fewest).unwrap();
+        let kept = names(&tokenizer, &chosen);
+        for (name, is_kept) in [
+            ("ж", true),
+            ("語", true),
+            ("шаг", true),
+            ("##аг", true),
+            ("дом", false),
+            ("жж", false),
+            ("sail", false),
+            ("[unused1]", false),
+        ] {
+            assert_eq!(kept.contains(&name.to_owned()), is_kept, "{name}");
+        }
+        assert!(names(&tokenizer, &choose(fewest + 1).unwrap()).contains(&"sail".into()));
+        let cut = tokenizer.cut(&chosen.kept).unwrap();
+        let unknown = cut.text("€", 64).unwrap().ids[1];
+        for word in words.iter().filter(|word| !word.starts_with("##")) {
+            let read = cut.text(word, 64).unwrap();
+            assert!(!read.ids.contains(&unknown), "{word}");
+        }
     }
 
     #[test]
     fn a_cut_tokenizer_reads_the_same_text_in_smaller_pieces() {
         let tokenizer = tokenizer();
         let texts = [count(&tokenizer, &["the soup"]).unwrap()];
-        let chosen = choose(&tokenizer, &texts, tiny_vocab(&[]).len() + 2).unwrap();
+        let chosen = choose(
+            &tokenizer,
+            &texts,
+            tiny_vocab(&[]).len() + 2,
+            Characters::Latin,
+        )
+        .unwrap();
         let cut = tokenizer.cut(&chosen.kept).unwrap();
         assert_eq!(cut.entries(), chosen.kept.len());
         let names = names(&tokenizer, &chosen);

@@ -197,6 +197,12 @@ impl Checkpoint {
         Ok(Some(values))
     }
 
+    /// Whether it holds a tensor of such a head.
+    pub fn has(&self, head: HeadKind) -> bool {
+        let mut names = self.tensors.keys();
+        names.any(|name| HeadKind::of(bare(name)) == Some(head))
+    }
+
     /// Says in one line what in the file was not used, heads other than `used`; `None` when
     /// that is nothing. For instance "5 tensors of the masked-language-model head".
     pub fn left_out(&self, used: &[HeadKind]) -> Option<String> {

@@ -2,6 +2,7 @@
 //!
 //! A bi-encoder is loaded with `SentenceTransformer(folder)`, a cross-encoder with
 //! `CrossEncoder(folder)`. Names of files and keys are the ones that old and new versions read.
+//! Only what is stored in eight bits is for homer alone, and says so in `config.json`.
 
 use std::path::Path;
 
@@ -16,6 +17,9 @@ use crate::nn::config::{Config, Family};
 use crate::nn::head::{head_specs, pooler_specs};
 use crate::nn::weights::{Spec, Values, Weights, encoder_specs};
 
+/// The key of `config.json` that says that the weights are stored as only homer reads them.
+const STORED: &str = "homer_weights";
+
 /// What a model folder says about how it is to be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ModelSettings {
@@ -29,7 +33,7 @@ pub struct ModelSettings {
 ///
 /// # Errors
 /// The folder cannot be written, holds something else than a model, or a value does not fit in
-/// half precision.
+/// the precision.
 pub fn save_bi_encoder(
     folder: &Path,
     weights: &Weights,
@@ -67,7 +71,7 @@ pub fn save_bi_encoder(
     tensors.extend(named(pooler_specs(config), pooler.unwrap_or_default()));
     replace_model(folder, |new| {
         write_tensors(new, "", tensors, precision)?;
-        let described = describe(config, architecture);
+        let described = describe(config, architecture, precision);
         files::write_json(&new.join("config.json"), &described)?;
         files::write_json(&new.join("modules.json"), &modules)?;
         files::write_json(&new.join("1_Pooling").join("config.json"), &pooling)?;
@@ -103,7 +107,7 @@ pub fn save_cross_encoder(
         Family::Bert => ("BertForSequenceClassification", "bert."),
         Family::DistilBert => ("DistilBertForSequenceClassification", "distilbert."),
     };
-    let mut described = describe(config, architecture);
+    let mut described = describe(config, architecture, precision);
     described["id2label"] = json!({"0": "LABEL_0"});
     described["label2id"] = json!({"LABEL_0": 0});
     let none = "torch.nn.modules.linear.Identity";
@@ -150,7 +154,7 @@ pub fn model_settings(folder: impl Into<Folder>) -> Result<ModelSettings> {
 }
 
 /// `config.json` for the architecture that is written.
-fn describe(config: &Config, architecture: &str) -> Value {
+fn describe(config: &Config, architecture: &str, precision: Precision) -> Value {
     let mut described = config.raw.clone();
     if let Some(keys) = described.as_object_mut() {
         // What said where the encoder came from, or what its former head was.
@@ -163,6 +167,7 @@ fn describe(config: &Config, architecture: &str) -> Value {
             "problem_type",
             "sentence_transformers",
             "sbert_ce_default_activation_function",
+            STORED,
         ] {
             keys.shift_remove(stale);
         }
@@ -171,6 +176,9 @@ fn describe(config: &Config, architecture: &str) -> Value {
     // What to compute in, whatever is stored: Python would take half precision from here and give
     // other numbers, more slowly.
     described["torch_dtype"] = "float32".into();
+    if precision == Precision::I8 {
+        described[STORED] = "int8".into();
+    }
     described
 }
 

@@ -6,12 +6,14 @@ use std::path::Path;
 
 use candle_core::DType;
 use candle_core::pickle::PthTensors;
+use safetensors::tensor::TensorInfo;
 use safetensors::{Dtype, SafeTensors};
 use serde_json::{Map, Value, json};
 
 use crate::error::{Error, IoContext, Remedy, Result, Setting};
 use crate::files;
 use crate::folder::Bytes;
+use crate::nn::int8::{self, Rows};
 use crate::nn::weights::Values;
 
 /// A tensor as it lies in a file.
@@ -33,7 +35,13 @@ pub enum Precision {
     F32,
     /// Two bytes a value.
     F16,
+    /// One byte a value of a matrix `NAME [rows, columns]`, and the scales of its rows in a tensor
+    /// `NAME.scale [rows]`; four bytes any other value.
+    I8,
 }
+
+/// What the name of a matrix in eight bits ends with where its scales are.
+const SCALE: &str = ".scale";
 
 /// Reads a safetensors file, mapped: values are read where they lie, when they are used.
 ///
@@ -65,6 +73,10 @@ pub fn parse_safetensors(map: &Bytes, path: &Path) -> Result<Vec<Stored>> {
         let Some(info) = metadata.info(&name) else {
             continue;
         };
+        let is_int8 = |name: &str| metadata.info(name).is_some_and(|i| i.dtype == Dtype::I8);
+        if name.strip_suffix(SCALE).is_some_and(is_int8) {
+            continue; // It is read with the tensor that it belongs to.
+        }
         // Values follow the header and the eight bytes that hold its length.
         let (start, end) = (
             header + 8 + info.data_offsets.0,
@@ -78,9 +90,13 @@ pub fn parse_safetensors(map: &Bytes, path: &Path) -> Result<Vec<Stored>> {
             Dtype::F16 => Some(in_place(map, start, end, DType::F16)),
             Dtype::BF16 => Some(in_place(map, start, end, DType::BF16)),
             Dtype::F64 => Some(convert(bytes, |b| f64::from_le_bytes(b) as f32)),
+            Dtype::I8 => {
+                let scales = metadata.info(&format!("{name}{SCALE}"));
+                let values = int8(map, header + 8, (&name, info), scales);
+                Some(values.map_err(|what| Error::model(path, what, Remedy::None))?)
+            }
             Dtype::BOOL
             | Dtype::U8
-            | Dtype::I8
             | Dtype::U16
             | Dtype::I16
             | Dtype::U32
@@ -90,7 +106,9 @@ pub fn parse_safetensors(map: &Bytes, path: &Path) -> Result<Vec<Stored>> {
             other => {
                 return Err(Error::model(
                     path,
-                    format!("{name} is stored as {other}; homer reads F64, F32, F16 and BF16"),
+                    format!(
+                        "{name} is stored as {other}; homer reads F64, F32, F16, BF16 and its own I8"
+                    ),
                     Remedy::None,
                 ));
             }
@@ -124,9 +142,48 @@ fn in_place(map: &Bytes, start: usize, end: usize, dtype: DType) -> Values {
     }
 }
 
+/// A matrix in eight bits, in a file whose data begin at byte `data`; the error is what is wrong.
+fn int8(
+    map: &Bytes,
+    data: usize,
+    (name, matrix): (&str, &TensorInfo),
+    scales: Option<&TensorInfo>,
+) -> std::result::Result<Values, String> {
+    let &[rows, columns] = matrix.shape.as_slice() else {
+        let shape = &matrix.shape;
+        return Err(format!("{name} is I8 {shape:?}; homer reads I8 matrices"));
+    };
+    let Some(scales) = scales else {
+        return Err(format!(
+            "{name} is I8, and {name}{SCALE}, which says what its rows are to be multiplied by, is missing"
+        ));
+    };
+    if scales.dtype != Dtype::F32 || scales.shape != [rows] {
+        return Err(format!(
+            "{name}{SCALE} is {} {:?} and should be F32 [{rows}]",
+            scales.dtype, scales.shape
+        ));
+    }
+    let (start, end) = scales.data_offsets;
+    let bytes = map.get(data + start..data + end).unwrap_or_default();
+    let scales: Vec<f32> = floats(bytes);
+    if !scales.iter().all(|scale| scale.is_finite()) {
+        return Err(format!("{name}{SCALE} holds what is no number"));
+    }
+    Rows::new(map, data + matrix.data_offsets.0, columns, scales)
+        .filter(|read| read.len() == rows * columns)
+        .map(Values::Int8)
+        .ok_or_else(|| format!("{name} ends past the end of the file"))
+}
+
 /// A copy of values of `N` bytes each.
 fn convert<const N: usize>(bytes: &[u8], value: impl Fn([u8; N]) -> f32) -> Values {
     Values::Owned(bytes.as_chunks().0.iter().map(|&b| value(b)).collect())
+}
+
+fn floats(bytes: &[u8]) -> Vec<f32> {
+    let values = bytes.as_chunks().0.iter();
+    values.map(|&b| f32::from_le_bytes(b)).collect()
 }
 
 /// Reads a `pytorch_model.bin`; nothing in it is executed.
@@ -189,26 +246,33 @@ pub fn read_pickle(path: &Path) -> Result<Vec<Stored>> {
 /// A tensor to be written: name, shape, values.
 pub type Named<'a> = (String, Vec<usize>, Cow<'a, [f32]>);
 
-/// Writes tensors as safetensors, in the order of their names: the same
+/// Writes tensors as safetensors, the larger types first, in the order of their names: the same
 /// tensors give the same bytes, whatever order they come in.
 ///
 /// # Errors
-/// The file cannot be written, or a value does not fit in half precision.
+/// The file cannot be written, or a value does not fit in the precision.
 pub fn write_safetensors(path: &Path, tensors: &[Named<'_>], precision: Precision) -> Result<()> {
-    let mut tensors: Vec<_> = tensors.iter().collect();
-    tensors.sort_by(|a, b| a.0.cmp(&b.0));
-    let (dtype, size) = match precision {
-        Precision::F32 => ("F32", 4),
-        Precision::F16 => ("F16", 2),
-    };
+    let mut parts = Vec::with_capacity(tensors.len());
+    for tensor in tensors {
+        let encoded = encode(tensor, precision);
+        let remedy = Remedy::choose_like(Setting::Precision, "f32");
+        parts.extend(encoded.map_err(|what| Error::model(path, what, remedy))?);
+    }
+    parts.sort_by(|a, b| (b.data.size(), &a.name).cmp(&(a.data.size(), &b.name)));
+
     let mut header = Map::new();
-    header.insert("__metadata__".into(), json!({"format": "pt"}));
+    // Python's transformers checks the format, and would take eight bits for what they are not.
+    let format = match precision {
+        Precision::F32 | Precision::F16 => "pt",
+        Precision::I8 => "homer-int8",
+    };
+    header.insert("__metadata__".into(), json!({"format": format}));
     let mut start = 0;
-    for (name, shape, values) in &tensors {
-        let end = start + values.len() * size;
+    for Part { name, shape, data } in &parts {
+        let end = start + shape.iter().product::<usize>() * data.size();
         header.insert(
             name.clone(),
-            json!({"dtype": dtype, "shape": shape, "data_offsets": [start, end]}),
+            json!({"dtype": data.dtype(), "shape": shape, "data_offsets": [start, end]}),
         );
         start = end;
     }
@@ -219,28 +283,95 @@ pub fn write_safetensors(path: &Path, tensors: &[Named<'_>], precision: Precisio
         out.write_all(&(header.len() as u64).to_le_bytes())
             .at("write", path)?;
         out.write_all(header.as_bytes()).at("write", path)?;
-        for (name, _, values) in &tensors {
-            for &value in values.iter() {
-                match precision {
-                    Precision::F32 => out.write_all(&value.to_le_bytes()),
-                    Precision::F16 => out.write_all(&half(name, value, path)?.to_le_bytes()),
-                }
-                .at("write", path)?;
-            }
+        for part in &parts {
+            part.data.write(out).at("write", path)?;
         }
         Ok(())
     })
 }
 
+/// A tensor as it is written.
+struct Part<'a> {
+    name: String,
+    shape: Vec<usize>,
+    data: Data<'a>,
+}
+
+enum Data<'a> {
+    F32(Cow<'a, [f32]>),
+    F16(Vec<half::f16>),
+    I8(Vec<i8>),
+}
+
+impl Data<'_> {
+    fn dtype(&self) -> &'static str {
+        match self {
+            Self::F32(_) => "F32",
+            Self::F16(_) => "F16",
+            Self::I8(_) => "I8",
+        }
+    }
+
+    /// Bytes a value.
+    fn size(&self) -> usize {
+        match self {
+            Self::F32(_) => 4,
+            Self::F16(_) => 2,
+            Self::I8(_) => 1,
+        }
+    }
+
+    fn write(&self, out: &mut impl Write) -> std::io::Result<()> {
+        match self {
+            Self::F32(values) => values
+                .iter()
+                .try_for_each(|value| out.write_all(&value.to_le_bytes())),
+            Self::F16(values) => values
+                .iter()
+                .try_for_each(|value| out.write_all(&value.to_le_bytes())),
+            Self::I8(values) => values
+                .iter()
+                .try_for_each(|value| out.write_all(&value.to_le_bytes())),
+        }
+    }
+}
+
+/// A tensor in the form that `precision` gives it; the error is which value does not fit.
+fn encode<'a>(
+    (name, shape, values): &'a Named<'_>,
+    precision: Precision,
+) -> std::result::Result<Vec<Part<'a>>, String> {
+    let part = |name: String, shape: &[usize], data| Part {
+        name,
+        shape: shape.to_vec(),
+        data,
+    };
+    let whole = |data| vec![part(name.clone(), shape, data)];
+    Ok(match (precision, shape.as_slice()) {
+        (Precision::F16, _) => {
+            let values = values.iter().map(|&value| half(name, value));
+            whole(Data::F16(values.collect::<std::result::Result<_, _>>()?))
+        }
+        (Precision::I8, &[rows, columns]) => {
+            if let Some(value) = values.iter().find(|value| !value.is_finite()) {
+                return Err(format!("{name} holds {value}, which eight bits cannot"));
+            }
+            let (numbers, scales) = int8::quantise(values, columns);
+            let scales = Data::F32(Cow::Owned(scales));
+            vec![
+                part(name.clone(), shape, Data::I8(numbers)),
+                part(format!("{name}{SCALE}"), &[rows], scales),
+            ]
+        }
+        (Precision::F32 | Precision::I8, _) => whole(Data::F32(Cow::Borrowed(values.as_ref()))),
+    })
+}
+
 /// `value` in half precision; one that was finite must stay so.
-fn half(name: &str, value: f32, path: &Path) -> Result<half::f16> {
+fn half(name: &str, value: f32) -> std::result::Result<half::f16, String> {
     let half = half::f16::from_f32(value);
     if value.is_finite() && !half.is_finite() {
-        return Err(Error::model(
-            path,
-            format!("{name} holds {value}, which half precision cannot"),
-            Remedy::choose_like(Setting::Precision, "f32"),
-        ));
+        return Err(format!("{name} holds {value}, which half precision cannot"));
     }
     Ok(half)
 }

@@ -3,7 +3,7 @@
 //!
 //! - [`encoder`]: the one face of both encoders. [`fast`] is written out by hand for the CPU, on
 //!   [`kernels`]; [`plain`] is in candle operations, for any device. [`head`]: what scores pairs.
-//! - [`config`], [`weights`]: a model's shape, and its values by name.
+//! - [`config`], [`weights`]: a model's shape, and its values by name; [`int8`]: matrices in a byte a value.
 //! - [`packed`]: sequences end to end, without padding, as an encoder takes them.
 //! - [`dropout`], [`optimizer`]: what training needs of them. [`device`]: where all that happens.
 
@@ -13,6 +13,7 @@ pub mod dropout;
 pub mod encoder;
 pub mod fast;
 pub mod head;
+pub mod int8;
 pub mod kernels;
 pub mod optimizer;
 pub mod packed;

@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use candle_core::DType;
 
 use super::config::{Config, Family};
+use super::int8::Rows;
 use crate::error::{Error, Result};
 use crate::folder::Bytes;
 
@@ -61,6 +62,8 @@ pub enum Values {
         /// F32, F16 or BF16.
         dtype: DType,
     },
+    /// A matrix in eight bits, in a mapped file.
+    Int8(Rows),
 }
 
 /// The tensors of an encoder, in the order of [`encoder_specs`].
@@ -78,6 +81,7 @@ impl Values {
         match self {
             Self::Owned(values) => values.len(),
             Self::Mapped { len, .. } => *len,
+            Self::Int8(rows) => rows.len(),
         }
     }
 
@@ -108,35 +112,35 @@ impl Values {
                 len,
                 dtype: DType::F32,
             } => Some(bytemuck::cast_slice(&map[*start..*start + *len * 4])),
-            Self::Mapped { .. } => None,
+            Self::Mapped { .. } | Self::Int8(_) => None,
         }
     }
 
-    /// Reads `out.len()` values from value `from` on, converting what is stored in half precision.
+    /// Reads `out.len()` values from value `from` on, converting what is stored in fewer bits.
     ///
     /// # Panics
     /// When the range is outside the tensor.
     pub fn read(&self, from: usize, out: &mut [f32]) {
         use half::slice::HalfFloatSliceExt;
-        if let Some(values) = self.as_f32() {
-            out.copy_from_slice(&values[from..from + out.len()]);
-            return;
-        }
-        if let Self::Mapped {
-            map,
-            start,
-            len,
-            dtype,
-        } = self
-        {
-            assert!(from + out.len() <= *len, "read past the end of a tensor");
-            let first = *start + from * 2;
-            let bytes = &map[first..first + out.len() * 2];
-            match dtype {
-                DType::BF16 => {
-                    bytemuck::cast_slice::<u8, half::bf16>(bytes).convert_to_f32_slice(out)
+        match self {
+            Self::Owned(values) => out.copy_from_slice(&values[from..from + out.len()]),
+            Self::Int8(rows) => rows.read(from, out),
+            Self::Mapped {
+                map,
+                start,
+                len,
+                dtype,
+            } => {
+                assert!(from + out.len() <= *len, "read past the end of a tensor");
+                let size = dtype.size_in_bytes();
+                let bytes = &map[*start + from * size..][..out.len() * size];
+                match dtype {
+                    DType::F32 => out.copy_from_slice(bytemuck::cast_slice(bytes)),
+                    DType::BF16 => {
+                        bytemuck::cast_slice::<u8, half::bf16>(bytes).convert_to_f32_slice(out)
+                    }
+                    _ => bytemuck::cast_slice::<u8, half::f16>(bytes).convert_to_f32_slice(out),
                 }
-                _ => bytemuck::cast_slice::<u8, half::f16>(bytes).convert_to_f32_slice(out),
             }
         }
     }

@@ -3,8 +3,8 @@
 //! next ones need.
 //!
 //! - [`prepare`](mod@prepare), [`train_bi`](mod@train_bi), [`train_cross`](mod@train_cross),
-//!   [`build_index`](mod@build_index), [`evaluate`](mod@evaluate), [`status`](mod@status); [`persona`]
-//!   opens what answers.
+//!   [`build_index`](mod@build_index), [`evaluate`](mod@evaluate), [`status`](mod@status),
+//!   [`shrink`](mod@shrink); [`persona`] opens what answers.
 //! - [`second_stage`]: what decides in a persona; [`verdict`]: whether that is its own cross-encoder. [`input`], [`test_set`]: what to prepare and to test
 //!   on. [`lineup`], [`record`]: what is tested, and where the figures are kept.
 //! - [`judge`](mod@judge) makes what a reader grades, [`grading`] and [`sheet`] grade it,
@@ -26,6 +26,7 @@ pub mod record;
 mod repertoire;
 pub mod second_stage;
 pub mod sheet;
+pub mod shrink;
 pub mod status;
 pub mod test_set;
 pub mod train_bi;
@@ -47,6 +48,7 @@ pub use evaluate_judged::evaluate_judged;
 pub use judge::judge;
 pub use layout::Project;
 pub use prepare::prepare;
+pub use shrink::shrink;
 pub use status::status;
 pub use train_bi::train_bi;
 pub use train_cross::train_cross;

@@ -46,6 +46,7 @@ pub struct Common {
 enum StoredPrecision {
     F32,
     F16,
+    I8,
 }
 
 /// Settings of `train-bi`.

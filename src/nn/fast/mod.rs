@@ -49,14 +49,14 @@ pub struct FastEncoder {
 }
 impl FastEncoder {
     /// An encoder with these weights. What is mapped from a file as f32 is used where it lies;
-    /// half precision is converted, but for the embedding tables, which are converted by the row.
+    /// what is in fewer bits is converted, but for the embedding tables, which are converted by the
+    /// row.
     pub fn new(mut weights: Weights) -> Self {
         let layout = Layout::of(&weights.config);
-        for values in &mut weights.values[layout.norm..] {
-            if values.as_f32().is_none() {
-                *values = Values::Owned(values.to_f32().into_owned());
-            }
-        }
+        let behind = weights.values[layout.norm..].par_iter_mut();
+        behind
+            .filter(|values| values.as_f32().is_none())
+            .for_each(|values| *values = Values::Owned(values.to_f32().into_owned()));
         Self {
             layout,
             weights,

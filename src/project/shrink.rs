@@ -1,0 +1,31 @@
+//! A model made smaller by what is said in a project, or elsewhere.
+
+use std::path::{Path, PathBuf};
+
+use super::Project;
+use crate::corpus::dataset::Dataset;
+use crate::distill::shrink::{self, Options, Report};
+use crate::distill::texts;
+use crate::error::Result;
+use crate::nn::device::Compute;
+
+/// Makes the model of a folder smaller, see [`shrink::shrink`], by the texts of `files`, or where
+/// none is named by the exchanges of the project.
+///
+/// # Errors
+/// A file cannot be read, or there are no exchanges; as [`shrink::shrink`].
+pub fn shrink(
+    project: &Project,
+    model: &Path,
+    out: &Path,
+    files: &[PathBuf],
+    options: &Options,
+) -> Result<Report> {
+    let scenes = if files.is_empty() {
+        texts::exchanged(&Dataset::load(&project.exchanges())?.exchanges())
+    } else {
+        let files = files.iter().map(|path| texts::read(path));
+        files.collect::<Result<Vec<_>>>()?.concat()
+    };
+    shrink::shrink(model, out, &scenes, options, &Compute::Fast)
+}
