@@ -1,4 +1,4 @@
-//! What comes with homer, in the program itself: a small encoder, a persona, a sample script.
+//! What comes with homer, in the program itself: a small encoder, a reranker, a persona, a sample script.
 //!
 //! They are the files of `data/`, byte for byte: read from here as a user's own are read from disk,
 //! and paged in only as far as they are used.
@@ -45,9 +45,19 @@ pub fn encoder() -> Folder {
     )
 }
 
-/// The model folder of the general reranker, with its weights; none where a build leaves it out.
-pub fn reranker() -> Option<Folder> {
-    None
+/// The model folder of the general reranker, with its weights.
+pub fn reranker() -> Folder {
+    embed!(
+        "built-in reranker",
+        "reranker",
+        [
+            "config.json",
+            "model.safetensors",
+            "ranker.json",
+            "tokenizer.json",
+            "tokenizer_config.json",
+        ]
+    )
 }
 
 /// The persona's index.

@@ -61,8 +61,8 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<()> {
     );
     eprintln!(
         "{} of {} of weights; {} is {} in all",
-        HumanBytes(size(&args.out)?),
-        HumanBytes(size(&args.model)?),
+        HumanBytes(size(&args.out.as_path().into())?),
+        HumanBytes(size(&args.model.as_path().into())?),
         args.out.display(),
         HumanBytes(whole(&args.out)?)
     );

@@ -8,7 +8,7 @@ use super::{Project, second_stage};
 use crate::chat::persona::{Candidate, Persona, SecondStage};
 use crate::chat::{Answer, Choice};
 use crate::dialogue::{Grade, Judged, Query, read_judged};
-use crate::error::{Error, Remedy, Result, Step};
+use crate::error::{Error, Result};
 use crate::eval::judged::{Order, Report, Set};
 use crate::eval::judged_systems::{Scored, Scores, first_stage, ranked, replies, systems};
 use crate::files;
@@ -97,7 +97,7 @@ fn read(files: &[PathBuf]) -> Result<Vec<Set>> {
 /// The models; `None` where there is none.
 struct Bench {
     encoder: BiEncoder,
-    second: Option<SecondStage>,
+    second: SecondStage,
     persona: Option<(Persona, Repertoire)>,
 }
 
@@ -106,13 +106,9 @@ impl Bench {
     fn open(project: &Project, compute: &Compute, watch: &mut dyn Watch) -> Result<Self> {
         let encoder = BiEncoder::load(project.retriever()?.folder, compute)?;
         let second = match weights_file(&project.cross_encoder_model()) {
-            Some(_) => Some(second_stage::trained(project, compute)?),
+            Some(_) => second_stage::trained(project, compute)?,
             None => second_stage::general(compute)?,
         };
-        if second.is_none() {
-            let what = "there is no cross-encoder, and its rows are left out";
-            watch.advise(what, &Remedy::Make(Step::TrainCross));
-        }
         let persona = match Persona::find(project, compute, true) {
             Ok(persona) => {
                 let repertoire = Repertoire::of(&persona)?;
@@ -138,7 +134,7 @@ impl Bench {
         let own = persona.filter(|(_, repertoire)| owns(repertoire, set));
         watch.stage(&set.name, set.messages.len() as u64, Unit::Parts);
         let mut scored = Scored {
-            ranker: self.second.as_ref().map(|second| second.ranker.clone()),
+            ranker: Some(self.second.ranker.clone()),
             ..Scored::default()
         };
         scored.bi = Some(cosines(&self.encoder, set)?);
@@ -152,9 +148,7 @@ impl Bench {
         for (message, judged) in set.messages.iter().enumerate() {
             watch.go_on()?;
             let query = query(judged);
-            if let Some(second) = &self.second {
-                cross.push(second.cross.rerank(query, &replies(judged))?);
-            }
+            cross.push(self.second.cross.rerank(query, &replies(judged))?);
             if let Some((persona, _)) = persona {
                 ask.push(decided(persona, judged, &first[message])?);
             }
@@ -165,7 +159,7 @@ impl Bench {
             }
             watch.advance(message as u64 + 1);
         }
-        scored.cross = self.second.is_some().then_some(cross);
+        scored.cross = Some(cross);
         scored.ask = persona.is_some().then_some(ask);
         scored.answers = own.is_some().then_some(answers);
         Ok(scored)

@@ -38,7 +38,7 @@ pub fn find(project: &Project, bi_encoder: &str, compute: &Compute) -> Result<Fo
         });
     }
     Ok(Found {
-        stage: general(compute)?,
+        stage: Some(general(compute)?),
         own: false,
         unjudged: own && !verdict.is_judged(bi_encoder),
     })
@@ -51,25 +51,23 @@ pub fn find(project: &Project, bi_encoder: &str, compute: &Compute) -> Result<Fo
 pub fn built_in(compute: &Compute, rerank: bool) -> Result<Found> {
     Ok(Found {
         stage: match rerank {
-            true => general(compute)?,
+            true => Some(general(compute)?),
             false => None,
         },
         ..Found::default()
     })
 }
 
-/// The general reranker, if it is there.
+/// The general reranker.
 ///
 /// # Errors
-/// It is damaged.
-pub fn general(compute: &Compute) -> Result<Option<SecondStage>> {
-    let Some(folder) = builtin::reranker() else {
-        return Ok(None);
-    };
-    Ok(Some(SecondStage {
+/// The device refuses it.
+pub fn general(compute: &Compute) -> Result<SecondStage> {
+    let folder = builtin::reranker();
+    Ok(SecondStage {
         cross: Box::new(CrossEncoder::load(&folder, compute)?),
         ranker: LinearRanker::read(&folder)?,
-    }))
+    })
 }
 
 /// The project's own cross-encoder, whether it is of use or not, with its own weights where it learned from
@@ -80,13 +78,12 @@ pub fn general(compute: &Compute) -> Result<Option<SecondStage>> {
 pub fn trained(project: &Project, compute: &Compute) -> Result<SecondStage> {
     let model = project.cross_encoder_model();
     let own = Folder::from(&model);
-    let weighed = Some(own.clone()).filter(|folder| folder.has(RANKER));
-    let ranker = match weighed.or_else(builtin::reranker) {
-        Some(folder) => LinearRanker::read(&folder)?,
-        None => LinearRanker::default(),
+    let weighed = match own.has(RANKER) {
+        true => own.clone(),
+        false => builtin::reranker(),
     };
     Ok(SecondStage {
         cross: Box::new(CrossEncoder::load(&own, compute)?),
-        ranker,
+        ranker: LinearRanker::read(&weighed)?,
     })
 }

@@ -60,10 +60,7 @@ pub fn train_cross(
     let encoder = match (training.kept(), &settings.encoder) {
         (Some(model), _) => model.into(),
         (None, Some(name)) => hub::resolve(name, watch)?,
-        (None, None) => match builtin::reranker() {
-            Some(general) => general,
-            None => project.retriever()?.folder,
-        },
+        (None, None) => builtin::reranker(),
     };
     watch.note(&format!(
         "training a cross-encoder from {} on {} exchanges of {}, in {}",

@@ -69,8 +69,8 @@ impl CrossVerdict {
 /// Validation queries, at most: each is read with all its candidates.
 const QUERIES: usize = 200;
 
-/// Judges the project's cross-encoder on validation exchanges, beside what would decide without
-/// it: the general reranker, or the bi-encoder alone. The verdict is written beside it.
+/// Judges the project's cross-encoder on validation exchanges, beside the general reranker, which decides
+/// without it. The verdict is written beside it.
 ///
 /// # Errors
 /// A model is missing or fails, the verdict cannot be written, or `watch` stops it.
@@ -85,12 +85,12 @@ pub fn judge(
     let retriever = project.retriever()?;
     let bi_encoder = BiEncoder::load(&retriever.folder, compute)?;
     let first: Arc<dyn Ranker> = Arc::new(BiRanker::embed(&bi_encoder, &cases, Input::Context)?);
-    let staged = |second: Option<SecondStage>| {
-        let (cross, ranker) = second.map(|one| (one.cross, one.ranker)).unzip();
-        Staged::new(&Stages::new(cases.clone(), first.clone(), cross), ranker)
+    let staged = |SecondStage { cross, ranker }| {
+        let stages = Stages::new(cases.clone(), first.clone(), Some(cross));
+        Staged::new(&stages, Some(ranker))
     };
     let before = staged(second_stage::general(compute)?);
-    let after = staged(Some(second_stage::trained(project, compute)?));
+    let after = staged(second_stage::trained(project, compute)?);
     watch.stage("reranking", cases.cases.len() as u64, Unit::Parts);
     let found = contest(&cases, &before, &after, seed, |done| {
         watch.advance(done as u64);
