@@ -192,7 +192,7 @@ fn the_sample_script_is_prepared_where_there_is_no_other() {
         0,
     );
     assert!(
-        said.contains("the sample script") && said.contains("bin/data/sample_script.csv"),
+        said.contains("the sample script, ") && said.contains("bin/data/sample_script.csv"),
         "{said}"
     );
     assert!(place.path("work/data/exchanges/train.jsonl").is_file());

@@ -7,7 +7,7 @@ use clap::ValueEnum;
 use clap::builder::RangedU64ValueParser;
 use encoding_rs::Encoding;
 
-use homer::builtin::{Builtin, SAMPLE_SCRIPT};
+use homer::builtin::Builtin;
 use homer::corpus::columns::Named;
 use homer::corpus::prepare::{Options, list_characters};
 use homer::corpus::{read, report, split};
@@ -150,9 +150,6 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<()> {
         }),
         seed: args.seed,
     };
-    if options.input.ends_with(SAMPLE_SCRIPT) {
-        eprintln!("this is the sample script");
-    }
     let mut out = std::io::stdout().lock();
     if args.list_characters {
         let speakers = list_characters(&options)?;
