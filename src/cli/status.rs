@@ -30,7 +30,7 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<()> {
         all["next"] = next.into();
         writeln!(out, "{}", serde_json::to_string_pretty(&all)?)?;
     } else {
-        write!(out, "{}next: {next}\n", table(&status))?;
+        writeln!(out, "{}next: {next}", table(&status))?;
     }
     Ok(())
 }
