@@ -7,7 +7,6 @@ use clap::ValueEnum;
 use clap::builder::{PossibleValuesParser, RangedU64ValueParser, TypedValueParser};
 use encoding_rs::Encoding;
 
-use homer::builtin::SAMPLE_SCRIPT;
 use homer::corpus::columns::Named;
 use homer::corpus::document;
 use homer::corpus::formats::Format;
@@ -199,13 +198,6 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<()> {
         }),
         seed: args.seed,
     };
-    if options
-        .inputs
-        .iter()
-        .any(|input| input.ends_with(SAMPLE_SCRIPT))
-    {
-        eprintln!("this is the sample script");
-    }
     let mut out = std::io::stdout().lock();
     if args.list_characters {
         let speakers = list_characters(&options)?;

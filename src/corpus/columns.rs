@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::document::data;
+use super::headers::{CONTEXT, LABEL, QUERY, REPLY, SPEAKER, TEXT, is_scene, plain, same};
 use super::profile::{Profile, SAMPLE};
 use super::read::Source;
 use crate::error::{Error, Remedy, Result, Setting};
@@ -56,89 +57,6 @@ pub enum Columns {
         label: Option<String>,
     },
 }
-
-// Of several that are there, the first in the list is taken: the specific before the general. Case, and
-// how words are joined, do not count.
-const SPEAKER: &[&str] = &[
-    "raw_character_text",
-    "speaker",
-    "character",
-    "character_name",
-    "speaker_name",
-    "char",
-    "player",
-    "actor",
-    "role",
-    "author",
-    "sender",
-    "from",
-    "user",
-    "username",
-    "name",
-    "person",
-    "who",
-];
-const TEXT: &[&str] = &[
-    "spoken_words",
-    "character_words",
-    "dialogue",
-    "dialog",
-    "dialouge",
-    "dialogues",
-    "line_text",
-    "spoken_text",
-    "player_line",
-    "utterance",
-    "speech",
-    "line",
-    "lines",
-    "text",
-    "sentence",
-    "quote",
-    "words",
-    "message",
-    "content",
-    "body",
-    "transcript",
-];
-const QUERY: &[&str] = &["query", "question", "prompt", "instruction", "input", "q"];
-const REPLY: &[&str] = &[
-    "reply",
-    "answer",
-    "response",
-    "output",
-    "completion",
-    "target",
-    "a",
-];
-const CONTEXT: &[&str] = &["context", "history"];
-const LABEL: &[&str] = &["label"];
-
-/// What a part of a script is called, alone or with one of [`NUMBERED`] behind.
-const SCENES: &[&str] = &[
-    "season",
-    "series",
-    "episode",
-    "chapter",
-    "act",
-    "scene",
-    "conversation",
-    "conv",
-    "dialogue",
-    "dialog",
-    "movie",
-    "film",
-    "play",
-    "book",
-    "story",
-    "session",
-    "thread",
-    "channel",
-    "chat",
-];
-const NUMBERED: &[&str] = &[
-    "", "id", "no", "num", "nr", "number", "index", "name", "title", "count",
-];
 
 /// The columns, and which of them were recognised by what is in them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -471,28 +389,6 @@ pub(super) fn place(source: &Source, name: &str) -> Result<usize> {
     position.ok_or_else(|| no_such(source, name))
 }
 
-/// Whether columns are called so.
-pub(super) fn knows(name: &str) -> bool {
-    let lists = [SPEAKER, TEXT, QUERY, REPLY, CONTEXT, LABEL];
-    let wanted = plain(name);
-    // One letter is a name only beside another.
-    let listed = lists.iter().flat_map(|list| list.iter());
-    listed
-        .filter(|name| name.len() > 1)
-        .any(|known| plain(known) == wanted)
-        || (is_scene(name) && !name.trim().is_empty())
-}
-
-/// `EpisodeNo`, `season no.`, `dialogue_id`; what is said stands in `dialogue` alone.
-fn is_scene(name: &str) -> bool {
-    let name = plain(name);
-    SCENES.iter().any(|part| {
-        let speech = TEXT.contains(part);
-        let behind = name.strip_prefix(part);
-        behind.is_some_and(|behind| NUMBERED.contains(&behind) && !(speech && behind.is_empty()))
-    })
-}
-
 /// The column that the user means: as written, else in any case, else by its number.
 fn exact(source: &Source, name: &str) -> Result<usize> {
     let header = source.header();
@@ -505,19 +401,6 @@ fn exact(source: &Source, name: &str) -> Result<usize> {
     };
     let found = written.or_else(|| same(header, name)).or_else(number);
     found.ok_or_else(|| no_such(source, name))
-}
-
-/// Case, and how words are joined, do not count: `Line Text` is `line_text`.
-fn same(header: &[String], name: &str) -> Option<usize> {
-    let wanted = plain(name);
-    header
-        .iter()
-        .position(|column| !column.is_empty() && plain(column) == wanted)
-}
-
-fn plain(name: &str) -> String {
-    let letters = name.chars().filter(|c| c.is_alphanumeric());
-    letters.flat_map(char::to_lowercase).collect()
 }
 
 fn no_such(source: &Source, name: &str) -> Error {

@@ -1,23 +1,19 @@
 //! From a table to rows: delimiter, header, and the row numbers that messages name.
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use csv::StringRecord;
 use encoding_rs::Encoding;
 
-use super::columns::knows;
-use super::document::Document;
-use super::document::data;
+use super::document::{Document, data};
+use super::headers::knows;
 use super::records::{Records, detect_delimiter};
+use super::swallowing::Swallowing;
 use crate::error::{Error, Result};
 
 /// A row in so many may not fit the header, and is passed over: more, and the file is another one than
 /// was thought.
 const BROKEN: usize = 100;
-
-/// Cells longer than this are no names.
-const SHORT: usize = 40;
 
 /// A table, its header read.
 #[derive(Debug)]
@@ -285,7 +281,7 @@ impl Source {
                         "close it, or double it (\"\") where it belongs to the text",
                     ));
                 }
-                swallowing.look(&row, records.raw(), self.delimiter());
+                swallowing.look(row.number, cells, records.raw(), self.delimiter());
             }
             Ok(())
         })?;
@@ -336,77 +332,6 @@ impl Source {
             ),
         )
     }
-}
-
-/// Looks for cells that hold whole rows, because a quotation mark was opened and not closed: every line
-/// in them has as many cells as the header, and short cells that other rows have in the same column.
-struct Swallowing {
-    width: usize,
-    /// How often a short cell stands in a column.
-    known: HashMap<(usize, String), usize>,
-    /// Of suspicious records, the row and its lines' cells.
-    suspects: Vec<(u64, Vec<StringRecord>)>,
-}
-
-/// Names that are remembered.
-const KNOWN: usize = 100_000;
-
-impl Swallowing {
-    fn new(width: usize) -> Self {
-        Self {
-            width,
-            known: HashMap::new(),
-            suspects: Vec::new(),
-        }
-    }
-
-    fn look(&mut self, row: &Row<'_>, raw: &str, delimiter: u8) {
-        if !raw.contains('\n') {
-            self.learn(row.cells);
-            return;
-        }
-        let lines = raw.lines().skip(1).filter(|line| !line.trim().is_empty());
-        let cells: Vec<StringRecord> = lines.map(|line| cells(line, delimiter)).collect();
-        if self.width > 1 && !cells.is_empty() && cells.iter().all(|row| row.len() == self.width) {
-            cells.iter().for_each(|row| self.learn(row));
-            self.suspects.push((row.number, cells));
-        }
-    }
-
-    fn learn(&mut self, row: &StringRecord) {
-        for (column, cell) in row.iter().enumerate() {
-            let name = cell.trim();
-            if !name.is_empty() && name.len() <= SHORT && self.known.len() < KNOWN {
-                *self.known.entry((column, name.to_owned())).or_default() += 1;
-            }
-        }
-    }
-
-    /// The row where the first such cell begins, and how many lines it holds.
-    fn found(self) -> Option<(u64, usize)> {
-        let again = |row: &StringRecord| {
-            row.iter().enumerate().any(|(column, cell)| {
-                let name = (column, cell.trim().to_owned());
-                self.known.get(&name).is_some_and(|times| *times > 1)
-            })
-        };
-        let mut suspects = self.suspects.iter();
-        let found = suspects.find(|(_, rows)| rows.iter().all(again));
-        found.map(|(number, rows)| (*number, rows.len()))
-    }
-}
-
-/// The cells of one line.
-fn cells(line: &str, delimiter: u8) -> StringRecord {
-    let mut record = StringRecord::new();
-    let mut reader = csv::ReaderBuilder::new()
-        .delimiter(delimiter)
-        .has_headers(false)
-        .flexible(true)
-        .from_reader(line.as_bytes());
-    // What cannot be read has no cells.
-    let _ = reader.read_record(&mut record);
-    record
 }
 
 #[cfg(test)]

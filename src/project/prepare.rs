@@ -2,7 +2,7 @@
 
 use super::Project;
 use super::legible::note_illegible;
-use crate::builtin;
+use crate::builtin::{self, SAMPLE_SCRIPT};
 use crate::corpus::document::STDIN;
 use crate::corpus::prepare::{self, Options};
 use crate::corpus::report::Report;
@@ -22,7 +22,9 @@ pub fn prepare(project: &Project, options: &Options, watch: &mut dyn Watch) -> R
         } else {
             &name
         };
-        watch.note(&format!("reading {}", printable(name)));
+        let sample = input.ends_with(SAMPLE_SCRIPT);
+        let kind = if sample { "the sample script, " } else { "" };
+        watch.note(&format!("reading {kind}{}", printable(name)));
     }
     let report = prepare::prepare(options, &project.exchanges())?;
     let replies: Vec<&str> = report.sample.iter().map(String::as_str).collect();

@@ -322,6 +322,11 @@ fn everybodys_answers_are_exchanges() {
     );
     let dataset = Dataset::load(&home.path("data/exchanges")).unwrap();
     assert!(dataset.settings.everyone);
+    let pairs = Home::with("p.csv", "query,reply,label\nTea?,Yes.,1\nMilk?,No.,0\n");
+    pairs.prepare(&["p.csv"]).success();
+    assert_eq!(pairs.said().len(), 1);
+    pairs.prepare(&["p.csv", "--everyone"]).success();
+    assert_eq!(pairs.said().len(), 2);
     assert_eq!(dataset.pool.len(), 5);
     home.prepare(&["a.csv", "--everyone", "--character", "Ada"])
         .code(2);

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::{Format, discord, is_list, screenplay, script_text, subtitles, whatsapp};
-use crate::corpus::columns::knows;
+use crate::corpus::headers::knows;
 use crate::corpus::records::looks_like_a_table;
 
 /// Of a large file, its start says enough.
@@ -81,11 +81,19 @@ fn json(path: &Path, head: &str) -> Option<Format> {
         return None;
     }
     let has = |key: &str| head.contains(&format!("\"{key}\""));
-    let format = if has("from_id") || has("date_unixtime") || (has("chats") && has("list")) {
+    let telegram = [
+        "from_id",
+        "date_unixtime",
+        "personal_information",
+        "frequent_contacts",
+    ];
+    let turns = (has("role") && has("content")) || (has("from") && has("value"));
+    let conversations = ["messages", "conversations", "conversation", "dialogue"];
+    let format = if telegram.into_iter().any(has) || (has("chats") && has("list")) {
         Format::Telegram
     } else if has("guild") && has("channel") {
         Format::Discord
-    } else if (has("role") && has("content")) || (has("from") && has("value")) {
+    } else if turns && conversations.into_iter().any(has) {
         Format::Assistant
     } else if is_slack(&has) || (is_list(path) && has("id")) {
         Format::Slack
@@ -109,7 +117,7 @@ fn yaml(head: &str) -> Option<Format> {
             rest.is_some_and(|rest| rest.trim_end().starts_with(':') && rest.trim().len() == 1)
         })
     };
-    if key("conversations") && head.contains("\n- -") {
+    if key("conversations") && head.contains("- - ") {
         return Some(Format::ChatterBot);
     }
     let rasa = ["nlu", "responses", "stories", "rules", "intents"];
@@ -139,6 +147,11 @@ mod tests {
                 "{\"name\": \"x\", \"messages\": [{\"id\": 1, \"from_id\": \"user1\"}]}",
                 Format::Telegram,
             ),
+            (
+                "{\"about\": \"x\", \"personal_information\": {\"user_id\": 1}",
+                Format::Telegram,
+            ),
+            ("[{\"role\": \"Ada\", \"content\": \"Tea?\"}]", Format::Json),
             (
                 "{\"guild\": {}, \"channel\": {}, \"messages\": []}",
                 Format::Discord,
