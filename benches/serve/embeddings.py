@@ -35,12 +35,22 @@ def homer(batch):
 tokenizer = Tokenizer.from_file(f"{model}/tokenizer.json")
 tokenizer.enable_padding()
 tokenizer.enable_truncation(128)
-network = AutoModel.from_pretrained(model).eval()
+
+
+class Network(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.encoder = AutoModel.from_pretrained(model, attn_implementation="eager").eval()
+
+    def forward(self, ids, mask, types):
+        return self.encoder(input_ids=ids, attention_mask=mask, token_type_ids=types).last_hidden_state
+
+
 names = ["input_ids", "attention_mask", "token_type_ids"]
 path = os.path.join(tempfile.mkdtemp(), "model.onnx")
 axes = {name: {0: "batch", 1: "length"} for name in names}
 example = tuple(torch.ones(2, 8, dtype=torch.long) for _ in names)
-torch.onnx.export(network, example, path, input_names=names, output_names=["states"], dynamic_axes=axes, dynamo=False)
+torch.onnx.export(Network(), example, path, input_names=names, output_names=["states"], dynamic_axes=axes, dynamo=False)
 session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
 
 

@@ -17,7 +17,8 @@ ask() { wrk -t2 -c"${2:-50}" -d"${3:-10s}" -s ask.lua "$1/v1/chat/completions" |
 server=$!
 wait_for http://127.0.0.1:18080/health
 if [ -n "${FLASK:-1}" ]; then
-    "$(dirname "$PYTHON")/gunicorn" -w 2 -b 127.0.0.1:18081 --keep-alive 60 -k gthread --threads 1 flask_app:app 2>"$work/flask" &
+    # These make an old OpenBLAS safe and a current numpy slow.
+    env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE "$(dirname "$PYTHON")/gunicorn" -w 2 -b 127.0.0.1:18081 --keep-alive 60 -k gthread --threads 1 flask_app:app 2>"$work/flask" &
     for _ in $(seq 300); do
         curl -sf -o /dev/null -H 'Content-Type: application/json' -d '{"messages": [{"content": "Hm."}]}' \
             http://127.0.0.1:18081/v1/chat/completions && break

@@ -6,7 +6,7 @@ use rand_chacha::ChaCha8Rng;
 use super::persona::Candidate;
 
 /// Sampling looks at no more than this many of the best.
-const SAMPLED: usize = 10;
+pub const SAMPLED: usize = 10;
 
 /// How an answer is chosen.
 #[derive(Debug, Clone, PartialEq)]

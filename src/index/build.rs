@@ -196,6 +196,10 @@ mod tests {
                 assert!((stored.to_f32() - given).abs() < 1e-3);
             }
         }
+        let some = [6, 0, BATCH + 6];
+        let entries = index.entries(&some).unwrap();
+        assert_eq!(entries, some.map(|row| index.entry(row).unwrap()));
+        assert_eq!(index.entries(&[]).unwrap(), []);
         let origin = index.entry(6).unwrap().origin.unwrap();
         assert_eq!(origin.query.text, "query 3");
         assert_eq!(origin.context, ["Ada: before 3"]);

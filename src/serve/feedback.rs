@@ -9,10 +9,10 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 
-use super::App;
 use super::extract::Body;
 use super::fault::Fault;
 use super::openai::messages::{check_length, is_blank};
+use super::{App, chain};
 use crate::error::{Error, IoContext, Result};
 
 /// Turns of context.
@@ -84,7 +84,7 @@ pub async fn keep(
     match written.await {
         Ok(Ok(())) => Ok(StatusCode::NO_CONTENT),
         Ok(Err(error)) => {
-            tracing::error!("feedback is not kept: {:#}", anyhow::Error::new(error));
+            tracing::error!("feedback is not kept: {}", chain(&error));
             Err(Fault::internal())
         }
         Err(_) => Err(Fault::internal()),

@@ -48,9 +48,9 @@ pub struct QueueMetrics {
     pub batch: Histogram,
 }
 
-impl Metrics {
+impl Default for Metrics {
     /// All at zero.
-    pub fn new() -> Self {
+    fn default() -> Self {
         let mut registry = Registry::with_prefix("homer");
         let requests = Family::default();
         registry.register(
@@ -92,7 +92,9 @@ impl Metrics {
             connections,
         }
     }
+}
 
+impl Metrics {
     /// The counters of the queue of that name.
     pub fn queue(&self, queue: &'static str) -> QueueMetrics {
         QueueMetrics {

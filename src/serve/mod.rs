@@ -98,7 +98,7 @@ impl App {
                 return Err(Error::setting(what, "give one of them another name"));
             }
         }
-        let metrics = Metrics::new();
+        let metrics = Metrics::default();
         let Limits {
             waiting, patience, ..
         } = limits;
@@ -153,4 +153,10 @@ impl App {
     fn seed(&self) -> u64 {
         self.drawn.fetch_add(1, Ordering::Relaxed)
     }
+}
+
+/// An error with its causes, on one line of the log.
+fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }

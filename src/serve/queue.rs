@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
+use super::chain;
 use super::fault::Fault;
 use super::metrics::QueueMetrics;
 use crate::error::{IoContext, Result};
@@ -79,7 +80,7 @@ impl<Q: Send + 'static, A: Send + 'static> Queue<Q, A> {
         match tokio::time::timeout(self.patience, answered).await {
             Ok(Ok(Ok(answer))) => Ok(answer),
             Ok(Ok(Err(error))) => {
-                tracing::error!("{:#}", anyhow::Error::new(error));
+                tracing::error!("{}", chain(&error));
                 Err(Fault::internal())
             }
             Ok(Err(_)) => Err(Fault::internal()),
@@ -147,7 +148,7 @@ mod tests {
             assert!(questions != [13], "unlucky");
             questions.iter().map(|q| Ok(q * 2)).collect()
         };
-        let metrics = Metrics::new().queue("test");
+        let metrics = Metrics::default().queue("test");
         let queue = Queue::start("test", room, 8, patience, metrics, work).unwrap();
         Bench {
             queue: Arc::new(queue),

@@ -96,7 +96,7 @@ pub async fn rerank(
         None => documents.len(),
     };
     let texts = documents.iter().chain([&query]).map(String::as_str);
-    let usage = Usage::of(texts, None);
+    let usage = Usage::of(texts);
     let scores = relevance(&app, host, &query, &documents).await?;
     let mut order: Vec<(usize, f32)> = scores.into_iter().enumerate().collect();
     order.sort_by(|(_, a), (_, b)| b.total_cmp(a));

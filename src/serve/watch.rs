@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::App;
+use super::{App, chain};
 
 /// How often the files of the personas are looked at.
 const INTERVAL: Duration = Duration::from_secs(2);
@@ -36,9 +36,9 @@ fn refresh(app: &App) {
             Ok(true) => tracing::warn!("{} was built anew and is taken over", host.name()),
             Ok(false) => {}
             Err(error) => tracing::warn!(
-                "{} changed and cannot be read, so the one before goes on: {:#}",
+                "{} changed and cannot be read, so the one before goes on: {}",
                 host.name(),
-                anyhow::Error::new(error)
+                chain(&error)
             ),
         }
     }

@@ -64,8 +64,17 @@ export class Visitor {
   static async at(context, url) {
     const page = await context.newPage();
     await page.goto(url);
-    await page.locator("#invitation", { hasText: "Say something to" }).waitFor({ state: "attached" });
-    return new Visitor(page);
+    const visitor = new Visitor(page);
+    await visitor.ready();
+    return visitor;
+  }
+
+  /** Waits until the page knows who speaks. */
+  ready() { return this.page.locator("#invitation", { hasText: "Say something to" }).waitFor({ state: "attached" }); }
+
+  async reload() {
+    await this.page.reload();
+    await this.ready();
   }
 
   /** Says something and waits for the answer. */

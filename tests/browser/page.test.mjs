@@ -62,7 +62,7 @@ test("two tabs have a conversation each, and a reload keeps it", () => visit(asy
   assert.deepEqual(messages.map((message) => message.content),
     ["What is the time?", (await right.replies())[0], "Who are you?"]);
   const before = await left.replies();
-  await left.page.reload();
+  await left.reload();
   await left.answered(1);
   assert.deepEqual(await left.replies(), before);
   assert.deepEqual(await left.questions(), ["Where is my hat?", "Are you hungry?"]);
@@ -81,7 +81,7 @@ test("one sees that somebody thinks, and a reload in between loses no question",
   await thinking.waitFor({ state: "visible" });
   assert.match(await thinking.textContent(), /is thinking/);
   assert.equal(await visitor.page.locator("#log").getAttribute("aria-busy"), "true");
-  await visitor.page.reload();
+  await visitor.reload();
   answer();
   await visitor.answered(0);
   assert.deepEqual(await visitor.questions(), ["What is the time?"]);
@@ -101,7 +101,7 @@ test("why shows the candidates, their scores and what they were said to", () => 
   assert.match(first, /Too late, as always\./);
   assert.match(first, /cosine 0\.\d{3}/);
   assert.match(first, /said to Ada: “What is the time\?”/);
-  await visitor.page.reload();
+  await visitor.reload();
   await visitor.button("Why this?").click();
   assert.equal(await shown.count(), EXCHANGES.length);
 }));
@@ -132,7 +132,7 @@ test("thumbs are kept with what they are about", () => visit(async (context, url
   await up.click();
   await visitor.page.waitForFunction(() => document.querySelectorAll(".up")[1].ariaPressed === "true");
   assert.equal(await visitor.button("Bad answer").getAttribute("aria-pressed"), "false");
-  await visitor.page.reload();
+  await visitor.reload();
   assert.equal(await up.getAttribute("aria-pressed"), "true");
   assert.equal(kept().at(-1).verdict, "up");
 }));
@@ -168,7 +168,7 @@ test("a conversation is saved as text and as JSON, and begun anew without being 
   assert.equal(await visitor.turns().count(), 0);
   await visitor.page.getByRole("button", { name: "Bring the old one back" }).click();
   assert.deepEqual(await visitor.questions(), ["What is the time?"]);
-  await visitor.page.reload();
+  await visitor.reload();
   assert.deepEqual(await visitor.questions(), ["What is the time?"]);
 }));
 
@@ -178,7 +178,7 @@ test("each persona of several has a conversation of its own", () => visit(async 
   await visitor.page.getByLabel("Talk with").selectOption("rufus");
   assert.equal(await visitor.page.locator("h1").textContent(), CHARACTER);
   await visitor.says("What is the time?");
-  await visitor.page.reload();
+  await visitor.reload();
   assert.deepEqual(await visitor.questions(), ["What is the time?"]);
   await visitor.page.getByLabel("Talk with").selectOption("homer");
   assert.deepEqual(await visitor.questions(), ["Hello!"]);

@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use super::messages::{Message, understand};
 use super::{Usage, now};
 use crate::chat::Choice;
+use crate::chat::decide::SAMPLED;
 use crate::chat::persona::Candidate;
 use crate::serve::App;
 use crate::serve::extract::{Body, whole};
@@ -81,17 +82,19 @@ pub async fn complete(
             return Err(Fault::invalid(format!("n is from 1 to {MOST_ANSWERS}")).of("n"));
         }
     };
-    let choice = choice(&app, &request, answers)?;
+    let persona = host.persona();
+    let mut choice = choice(&app, &request)?;
+    if persona.reranker().is_none() && request.explain != Some(true) {
+        // Nobody looks at the others.
+        choice.top_k = choice.top_k.min(SAMPLED);
+    }
+    choice.top_k = choice.top_k.max(answers);
     let talk = understand(request.messages)?;
-    let read: Vec<String> = talk
-        .context
-        .iter()
-        .chain([&talk.question])
-        .cloned()
-        .collect();
+    let read = talk.context.iter().chain([&talk.question]);
+    let usage = Usage::of(read.map(String::as_str));
     tracing::trace!(target: "homer::talk", persona = host.name(), asked = ?talk.question);
     let question = Question {
-        persona: host.persona(),
+        persona,
         context: talk.context,
         text: talk.question,
         said: talk.said,
@@ -99,7 +102,7 @@ pub async fn complete(
         answers,
     };
     let told = app.talk.ask(question).await?;
-    let completion = Completion::new(host.name(), &read, &told, request.explain == Some(true));
+    let completion = Completion::new(host.name(), usage, &told, request.explain == Some(true));
     tracing::trace!(target: "homer::talk", persona = host.name(), told = ?completion.replies);
     if request.stream != Some(true) {
         return Ok(Json(completion.whole()).into_response());
@@ -111,7 +114,7 @@ pub async fn complete(
 }
 
 /// What the request says of how the answer is chosen; where it says nothing, the server's way.
-fn choice(app: &App, request: &Request, answers: usize) -> Result<Choice, Fault> {
+fn choice(app: &App, request: &Request) -> Result<Choice, Fault> {
     let default = f64::from(app.choice.temperature);
     let temperature = request.temperature.unwrap_or(default);
     if request.temperature.is_some() && !(0.0..=2.0).contains(&temperature) {
@@ -121,7 +124,6 @@ fn choice(app: &App, request: &Request, answers: usize) -> Result<Choice, Fault>
         temperature: temperature as f32,
         // Any whole number is a seed.
         seed: request.seed.map_or_else(|| app.seed(), |seed| seed as u64),
-        top_k: app.choice.top_k.max(answers),
         ..app.choice.clone()
     })
 }
@@ -138,7 +140,7 @@ struct Completion<'a> {
 }
 
 impl<'a> Completion<'a> {
-    fn new(model: &'a str, read: &[String], told: &'a Told, explain: bool) -> Self {
+    fn new(model: &'a str, read: Usage, told: &'a Told, explain: bool) -> Self {
         let chosen = told.chosen.iter().filter_map(|&i| told.candidates.get(i));
         let mut replies: Vec<&str> = chosen.map(|candidate| candidate.reply.as_str()).collect();
         // Where no line is good enough, the character says nothing.
@@ -149,7 +151,7 @@ impl<'a> Completion<'a> {
             id: format!("chatcmpl-{:016x}", rand::random::<u64>()),
             created: now(),
             model,
-            usage: Usage::of(read.iter().map(String::as_str), Some(&replies)),
+            usage: read.and(replies.iter().copied()),
             told,
             replies,
             explain,

@@ -84,7 +84,7 @@ pub async fn embed(
     for text in &texts {
         check_length(text).map_err(|fault| fault.of("input"))?;
     }
-    let usage = Usage::of(texts.iter().map(String::as_str), None);
+    let usage = Usage::of(texts.iter().map(String::as_str));
     let persona = host.persona();
     let vectors = app.embed.ask(Texts { persona, texts }).await?;
     let width = vectors.first().map_or(0, Vec::len);

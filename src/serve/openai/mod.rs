@@ -24,17 +24,30 @@ pub struct Usage {
 }
 
 impl Usage {
-    /// That of texts that were read and, for a chat, of those that were said.
-    pub fn of<'a>(read: impl IntoIterator<Item = &'a str>, said: Option<&[&str]>) -> Self {
-        let words = |text: &str| text.split_whitespace().count();
-        let prompt_tokens = read.into_iter().map(words).sum();
-        let completion_tokens = said.map(|said| said.iter().map(|text| words(text)).sum());
+    /// That of texts that were read.
+    pub fn of<'a>(read: impl IntoIterator<Item = &'a str>) -> Self {
+        let prompt_tokens = words(read);
         Self {
             prompt_tokens,
-            completion_tokens,
-            total_tokens: prompt_tokens + completion_tokens.unwrap_or(0),
+            completion_tokens: None,
+            total_tokens: prompt_tokens,
         }
     }
+
+    /// And of those that were said.
+    pub fn and<'a>(self, said: impl IntoIterator<Item = &'a str>) -> Self {
+        let said = words(said);
+        Self {
+            completion_tokens: Some(said),
+            total_tokens: self.prompt_tokens + said,
+            ..self
+        }
+    }
+}
+
+fn words<'a>(texts: impl IntoIterator<Item = &'a str>) -> usize {
+    let words = |text: &str| text.split_whitespace().count();
+    texts.into_iter().map(words).sum()
 }
 
 /// Seconds since 1970.
