@@ -4,7 +4,7 @@
 # wordnet-base).
 #
 #   data/make_builtin.sh path/to/all-MiniLM-L6-v2 path/to/wordnet    both
-#   data/make_builtin.sh                  the persona alone, with the encoder that is here
+#   data/make_builtin.sh                  the persona's index alone, with the encoder that is here
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -20,27 +20,19 @@ if [ $# -eq 2 ]; then
         awk 'NF > 1 && !seen[$0]++ { print; print "" }' > "$work/wordnet.txt"
     "$homer" distill data/sample_script.csv "$work/wordnet.txt" --encoder "$1" --out "$work/encoder" \
         --layers 3 --intermediate 1024 --vocabulary 9500 --epochs 5
+    "$homer" -C "$work" shrink "$work/encoder" --out "$work/small" --texts data/sample_script.csv
     mkdir -p data/encoder
-    cp -r "$work/encoder/." data/encoder/
+    cp -r "$work/small/." data/encoder/
 elif [ $# -ne 0 ]; then
     echo "give all-MiniLM-L6-v2 and WordNet's folder, or nothing" >&2
     exit 2
 fi
 
 "$homer" -C "$work" prepare data/sample_script.csv
-"$homer" -C "$work" train-bi --encoder built-in --precision f16
-"$homer" -C "$work" train-cross --precision f16
+# The program that was built still holds the encoder that was there before.
+mkdir -p "$work/runs/bi-encoder"
+cp -r data/encoder "$work/runs/bi-encoder/model"
 "$homer" -C "$work" build-index
-"$homer" -C "$work" eval
-
-# Only what answering needs; the cross-encoder only where reranking helps.
-runs=data/persona/runs
-rm -rf "$runs"
-mkdir -p "$runs/bi-encoder" data/pictures
-cp -r "$work/runs/bi-encoder/model" "$runs/bi-encoder/model"
-cp -r "$work/runs/index" "$runs/index"
-if grep -q '"rerank": true' "$work/runs/cross-encoder/reranking.json"; then
-    mkdir -p "$runs/cross-encoder"
-    cp -r "$work/runs/cross-encoder/model" "$work/runs/cross-encoder/reranking.json" "$runs/cross-encoder/"
-fi
-cp "$work/runs/bi-encoder/loss.png" "$work/runs/eval.png" data/pictures/
+rm -rf data/persona
+mkdir -p data/persona
+cp -r "$work/runs/index" data/persona/index

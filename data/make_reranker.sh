@@ -1,0 +1,54 @@
+#!/usr/bin/env bash
+# Makes the general reranker in data/reranker again, from all-MiniLM-L6-v2, the judgments beside this
+# file, and the public dialogue that they and the exchanges are from (SOURCE.csv.xz with the columns
+# scene, speaker, text; see reranker_data.py for which).
+#
+#   data/make_reranker.sh path/to/all-MiniLM-L6-v2 path/to/dialogue
+#
+# It takes some two hours on two cores; a step that was stopped goes on where it was.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+if [ $# -ne 2 ]; then
+    echo "give all-MiniLM-L6-v2 and the folder with the dialogue" >&2
+    exit 2
+fi
+cargo build --release
+homer="${CARGO_TARGET_DIR:-$PWD/target}/release/homer"
+work="${HOMER_WORK:-$(mktemp -d)}"
+echo "working in $work (name it in HOMER_WORK to go on with it)" >&2
+
+[ -f "$work/judged.jsonl" ] ||
+    python3 data/reranker_data.py "$2" data/judged/general.tsv "$work"
+
+# Runs a training, goes on with one that was stopped, or leaves one that is finished.
+train() {
+    if [ -f "$1/runs/cross-encoder/done.json" ]; then
+        return
+    elif [ -d "$1/runs/cross-encoder/checkpoint" ]; then
+        "$homer" -C "$1" train-cross --resume
+    else
+        "$homer" -C "$@"
+    fi
+}
+
+# 1. To tell the next turn of dialogue from others.
+mkdir -p "$work/turns/data" "$work/answers/data"
+for stage in turns answers; do
+    ln -sfn "$work/data/exchanges" "$work/$stage/data/exchanges"
+done
+train "$work/turns" train-cross --encoder "$1" --negatives 2 --batch-size 24 --max-length 48 \
+    --lr 1e-4 --steps @STEPS1@ --evaluate-every 300 --patience 20 --warmup 0.05
+
+# 2. To tell good answers from others, as readers graded them.
+train "$work/answers" train-cross --encoder "$work/turns/runs/cross-encoder/model" \
+    --judged "$work/judged.jsonl" --negatives 2 --batch-size @BATCH2@ --lr @LR2@ --steps @STEPS2@ \
+    --evaluate-every @EVERY2@ --patience 20 --warmup 0.1
+
+# 3. Fewer tokens and eight bits; the weights of what else a reader minds were fitted beside the model.
+rm -rf "$work/reranker"
+"$homer" -C "$work/answers" shrink runs/cross-encoder/model --vocabulary 20000 --precision i8 \
+    --out "$work/reranker"
+cp "$work/answers/runs/cross-encoder/model/ranker.json" "$work/reranker/"
+rm -rf data/reranker
+cp -r "$work/reranker" data/reranker

@@ -1,0 +1,142 @@
+#!/usr/bin/env python3
+"""What the general reranker learns from, out of public dialogue whose owners publish it freely.
+
+    reranker_data.py DIALOGUE JUDGMENTS OUT
+
+DIALOGUE holds SOURCE.csv.xz with the columns scene, speaker, text. JUDGMENTS (judged/general.tsv)
+holds messages with the graded replies, each named by the first ten hexadecimal digits of the
+SHA-256 of its text (the lines themselves are not ours to give), with its grade and the score by
+which it was found. Writes OUT/data/exchanges, as
+`homer prepare` would, and OUT/judged.jsonl.
+"""
+
+import csv
+import hashlib
+import json
+import lzma
+import random
+import sys
+from pathlib import Path
+
+# Critical Role (CC BY-SA 4.0) would be two thirds of all; a share of its sessions is taken.
+SOURCES = {"critical_role": 110, "chitchat_byu": None, "topical_chat": None, "plays_modern": None}
+# Words of a query and of a reply; what people type is short.
+QUERY, REPLY, CONTEXT = range(2, 21), range(2, 23), range(0, 15)
+# Turns after which a long session is divided, so that "the same scene" means what stands near.
+STRETCH = 60
+# Scenes held out for validation, and for nothing else but to be a test part.
+VALID, TEST = 60, 10
+
+
+def turns(path):
+    """(scene, speaker, text), neighbouring rows of one speaker joined."""
+    current = None
+    with lzma.open(path, "rt", encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            scene, speaker, text = row["scene"], row["speaker"], row["text"]
+            if current and current[:2] == [scene, speaker]:
+                current[2] += " " + text
+            else:
+                if current:
+                    yield tuple(current)
+                current = [scene, speaker, text]
+    if current:
+        yield tuple(current)
+
+
+def by_scene(path):
+    scenes = {}
+    for scene, speaker, text in turns(path):
+        scenes.setdefault(scene, []).append((speaker, text))
+    return scenes
+
+
+def exchanges(dialogue, draw):
+    """Every turn that answers somebody else's."""
+    found, scene = [], 0
+    for source, most in SOURCES.items():
+        scenes = by_scene(dialogue / f"{source}.csv.xz")
+        names = list(scenes)
+        if most and len(names) > most:
+            kept = set(draw.sample(names, most))
+            names = [name for name in names if name in kept]
+        for name in names:
+            spoken = scenes[name]
+            for i in range(1, len(spoken)):
+                if i % STRETCH == 0:
+                    scene += 1
+                (asker, query), (speaker, reply) = spoken[i - 1], spoken[i]
+                if asker == speaker or len(query) < 2 or len(reply) < 2:
+                    continue
+                before = [spoken[i - 2]] if i > 1 else []
+                found.append((scene, before, (asker, query), reply))
+            scene += 1
+    return found
+
+
+def turn(speaker, text):
+    return {"speaker": speaker, "text": text}
+
+
+def words(text):
+    return len(text.split())
+
+
+def write_exchanges(found, out, draw):
+    scenes = sorted({one[0] for one in found})
+    draw.shuffle(scenes)
+    valid, test = set(scenes[:VALID]), set(scenes[VALID : VALID + TEST])
+    out.mkdir(parents=True, exist_ok=True)
+    files = {part: open(out / f"{part}.jsonl", "w") for part in ("train", "valid", "test")}
+    pool = open(out / "pool.jsonl", "w")
+    for number, (scene, before, query, reply) in enumerate(found):
+        part = "valid" if scene in valid else "test" if scene in test else "train"
+        if part == "test":
+            row = {"text": reply, "exchanges": [number]}
+            pool.write(json.dumps(row, ensure_ascii=False) + "\n")
+        if words(query[1]) not in QUERY or words(reply) not in REPLY:
+            continue
+        context = [turn(*one) for one in before if words(one[1]) in CONTEXT]
+        row = {
+            "id": number, "scene": scene, "context": context, "query": turn(*query), "reply": reply,
+            "close_replies": [], "good_replies": [], "bad_replies": [],
+        }
+        files[part].write(json.dumps(row, ensure_ascii=False) + "\n")
+    settings = {"source": ", ".join(SOURCES), "character": "everyone", "seed": 42}
+    (out / "settings.json").write_text(json.dumps(settings))
+    for file in (pool, *files.values()):
+        file.close()
+
+
+def write_judged(judgments, dialogue, out):
+    def name(text):
+        return hashlib.sha256(text.encode()).hexdigest()[:10]
+
+    texts = {}
+    for source in SOURCES:
+        texts.update((name(text), text) for _, _, text in turns(dialogue / f"{source}.csv.xz"))
+    with open(judgments) as rows, open(out, "w") as file:
+        next(rows)
+        for row in rows:
+            message, grades = row.rstrip("\n").split("\t")
+            pairs = [one.split(":") for one in grades.split()]
+            candidates = [
+                {"reply": texts[text], "score": float(score), "grade": int(grade)}
+                for text, grade, score in pairs
+            ]
+            judged = {"message": message, "candidates": candidates}
+            file.write(json.dumps(judged, ensure_ascii=False) + "\n")
+
+
+def main():
+    if len(sys.argv) != 4:
+        sys.exit(__doc__)
+    dialogue, judgments, out = map(Path, sys.argv[1:])
+    draw = random.Random(3)
+    found = exchanges(dialogue, draw)
+    write_exchanges(found, out / "data" / "exchanges", draw)
+    write_judged(judgments, dialogue, out / "judged.jsonl")
+
+
+if __name__ == "__main__":
+    main()
