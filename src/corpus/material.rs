@@ -279,8 +279,8 @@ impl Material {
                 excerpt(reply, 60)
             ));
         }
-        if let Shape::Script { script, .. } = &self.shape {
-            if script.scenes() == 1 && script.lines() > 100 {
+        if let Shape::Script { script, .. } = &self.shape
+            && script.scenes() == 1 && script.lines() > 100 {
                 notes.push(
                     "it is all one scene: who speaks after a break is taken to answer what was said \
                      before it. If there are breaks, name the columns that change with them, or \
@@ -288,7 +288,6 @@ impl Material {
                         .into(),
                 );
             }
-        }
         if valid == 0 || test == 0 {
             notes.push(self.too_few(valid, test));
         }

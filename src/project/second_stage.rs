@@ -44,20 +44,6 @@ pub fn find(project: &Project, bi_encoder: &str, compute: &Compute) -> Result<Fo
     })
 }
 
-/// The second stage of the built-in persona; without `rerank`, none.
-///
-/// # Errors
-/// The device refuses it.
-pub fn built_in(compute: &Compute, rerank: bool) -> Result<Found> {
-    Ok(Found {
-        stage: match rerank {
-            true => Some(general(compute)?),
-            false => None,
-        },
-        ..Found::default()
-    })
-}
-
 /// The general reranker.
 ///
 /// # Errors

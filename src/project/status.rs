@@ -146,7 +146,7 @@ fn model(run: &Path, prepared: Option<&str>) -> Option<ModelStatus> {
 }
 
 fn index(project: &Project, bi_encoder: Option<&str>) -> Option<IndexStatus> {
-    let manifest = Manifest::read(&project.index()).ok()?;
+    let manifest = Manifest::read(project.index()).ok()?;
     let pool = fingerprint::of_file(&project.pool()).ok();
     Some(IndexStatus {
         age: age(&project.index())?,

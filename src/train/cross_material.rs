@@ -63,7 +63,7 @@ impl Exchanges {
     }
 
     /// How many there are.
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.queries.len()
     }
 

@@ -73,7 +73,7 @@ impl<M: Trainee> CrossTask<M> {
         let mut groups = cross_material::judged(valid.judged, &tokenizer, max)?;
         if groups.len() < FEWEST_JUDGED {
             let others = Exchanges::new(valid.exchanges, &tokenizer)?;
-            for i in 0..others.len() {
+            for i in 0..others.count() {
                 let seed = derive(options.seed, Stream::Validation, i as u64);
                 groups.push(others.group(i, VALIDATION_NEGATIVES, seed, &tokenizer, max)?);
             }
@@ -94,7 +94,7 @@ impl<M: Trainee> CrossTask<M> {
         let exchange = match self.judged.len() {
             0 => i,
             _ if i.is_multiple_of(2) => return Ok(self.judged[i / 2].clone()),
-            _ => (seed % self.exchanges.len() as u64) as usize,
+            _ => (seed % self.exchanges.count() as u64) as usize,
         };
         let CrossTaskSettings {
             negatives,
@@ -123,7 +123,7 @@ impl<M: Trainee> Task for CrossTask<M> {
 
     fn examples(&self) -> usize {
         match self.judged.len() {
-            0 => self.exchanges.len(),
+            0 => self.exchanges.count(),
             judged => 2 * judged,
         }
     }

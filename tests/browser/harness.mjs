@@ -38,7 +38,7 @@ export async function persona(character, exchanges) {
 
 /** A server on a free port; `close` ends it. */
 export async function serve(args, env = {}) {
-  const child = spawn(homer, ["serve", "--listen", "127.0.0.1:0", ...args], {
+  const child = spawn(homer, ["serve", "--listen", "127.0.0.1:0", "--no-rerank", ...args], {
     env: { ...process.env, ...env }, stdio: ["ignore", "ignore", "pipe"],
   });
   let said = "";

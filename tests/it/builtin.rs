@@ -85,6 +85,7 @@ fn what_is_in_the_program_is_what_lies_in_data() {
     let persona = data.join("persona");
     for (embedded, folder) in [
         (builtin::encoder(), data.join("encoder")),
+        (builtin::reranker(), data.join("reranker")),
         (builtin::persona_index(), persona.join("index")),
     ] {
         let Folder::Embedded { files, .. } = embedded else {
@@ -108,7 +109,7 @@ fn what_is_in_the_program_is_what_lies_in_data() {
 
 #[test]
 fn the_built_in_persona_is_there_for_the_library_too() {
-    let persona = Persona::built_in(&Compute::Fast, false).unwrap();
+    let persona = Persona::built_in(&Compute::Fast).unwrap();
     let query = Query {
         context: &[],
         text: "Hello!",
@@ -156,5 +157,5 @@ fn training_starts_from_the_built_in_encoder() {
     );
     let settings: Value = home.json("runs/bi-encoder/settings.json");
     assert_eq!(settings["settings"]["encoder"], "built-in");
-    BiEncoder::load(&home.path("runs/bi-encoder/model"), &Compute::Fast).unwrap();
+    BiEncoder::load(home.path("runs/bi-encoder/model"), &Compute::Fast).unwrap();
 }

@@ -164,8 +164,8 @@ fn a_head_is_there_whole_or_not_at_all() {
         (Family::Bert, "bert_pairs"),
         (Family::DistilBert, "distilbert_pairs"),
     ] {
-        let config = Config::read(&fixture(name)).unwrap();
-        let checkpoint = Checkpoint::open(&fixture(name)).unwrap();
+        let config = Config::read(fixture(name)).unwrap();
+        let checkpoint = Checkpoint::open(fixture(name)).unwrap();
         assert_eq!(config.family, family);
         checkpoint.encoder(&config).unwrap();
         let head = checkpoint.named(&head_specs(&config)).unwrap().unwrap();
@@ -197,9 +197,9 @@ fn a_head_is_there_whole_or_not_at_all() {
 
 #[test]
 fn pytorchs_own_file_holds_the_same() {
-    let config = Config::read(&fixture("bert")).unwrap();
-    let bin = Checkpoint::open(&fixture("bert_bin")).unwrap();
-    let safe = Checkpoint::open(&fixture("bert")).unwrap();
+    let config = Config::read(fixture("bert")).unwrap();
+    let bin = Checkpoint::open(fixture("bert_bin")).unwrap();
+    let safe = Checkpoint::open(fixture("bert")).unwrap();
     let weights = |checkpoint: &Checkpoint| checkpoint.encoder(&config).unwrap();
     for (a, b) in weights(&bin).values.iter().zip(&weights(&safe).values) {
         assert_eq!(a.to_f32(), b.to_f32());

@@ -173,7 +173,7 @@ fn nobody() -> String {
 }
 
 fn assert_usable(folder: &Path) {
-    let config = Config::read(&folder).unwrap();
+    let config = Config::read(folder).unwrap();
     Checkpoint::open(folder).unwrap().encoder(&config).unwrap();
     Tokenizer::load(folder).unwrap();
 }

@@ -71,7 +71,7 @@ impl Model {
 }
 
 fn read_weights(folder: &Path) -> Result<Weights, String> {
-    let config = Config::read(&folder.join("config.json")).unwrap();
+    let config = Config::read(folder).unwrap();
     let opened = Checkpoint::open(folder).map_err(|error| error.to_string())?;
     opened.encoder(&config).map_err(|error| error.to_string())
 }
@@ -297,7 +297,7 @@ fn a_bi_encoder_keeps_what_the_texts_use() {
     assert_eq!(config["homer_weights"], "int8");
     assert!(path("small/modules.json").exists());
 
-    let model = BiEncoder::load(&path("small"), &Compute::Fast).unwrap();
+    let model = BiEncoder::load(path("small"), &Compute::Fast).unwrap();
     assert!(model.pooler.is_some());
     let rare = model.tokenizer.text("zeppelin", 40).unwrap();
     assert_eq!(rare.len(), 2 + "zeppelin".len());

@@ -104,9 +104,10 @@ pub struct Server {
 }
 
 impl Server {
-    /// Of the persona in a folder, on a free port of this machine.
+    /// Of the persona in a folder, on a free port of this machine; the bi-encoder answers alone.
     pub fn of(folder: &Folder) -> Self {
-        Self::start(folder.path(), &["--listen", "127.0.0.1:0"], &[])
+        let args = ["--listen", "127.0.0.1:0", "--no-rerank"];
+        Self::start(folder.path(), &args, &[])
     }
 
     /// Waits until it listens.

@@ -233,7 +233,7 @@ fn embeddings_are_the_bi_encoders_as_numbers_and_as_bytes() {
     let folder = Folder::persona("Rufus");
     let server = Server::of(&folder);
     let client = server.client();
-    let encoder = BiEncoder::load(&folder.path().join("runs/bi-encoder/model"), &Compute::Fast);
+    let encoder = BiEncoder::load(folder.path().join("runs/bi-encoder/model"), &Compute::Fast);
     let texts = ["A boat.", "", "Pie! And a very long hat."];
     let expected = encoder.unwrap().embed_replies(&texts).unwrap();
     let got = client

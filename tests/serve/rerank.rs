@@ -38,7 +38,7 @@ fn without_a_second_stage_documents_are_ordered_by_their_cosine() {
     let server = Server::of(&folder);
     let client = server.client();
     let encoder =
-        BiEncoder::load(&folder.path().join("runs/bi-encoder/model"), &Compute::Fast).unwrap();
+        BiEncoder::load(folder.path().join("runs/bi-encoder/model"), &Compute::Fast).unwrap();
     let query = encoder.embed_replies(&["A hat?"]).unwrap();
     let documents = encoder.embed_replies(&DOCUMENTS).unwrap();
     let cosine = |i| {
@@ -81,7 +81,7 @@ fn without_a_second_stage_documents_are_ordered_by_their_cosine() {
 fn the_second_stage_scores_them_where_there_is_one() {
     let folder = Folder::persona("Rufus");
     let cross = train_cross(&folder);
-    let server = Server::of(&folder);
+    let server = Server::start(folder.path(), &["--listen", "127.0.0.1:0"], &[]);
     let query = Query {
         context: &[],
         text: "A hat?",
@@ -98,7 +98,7 @@ fn the_second_stage_scores_them_where_there_is_one() {
 /// Writes what `train-cross` would, and gives the model.
 fn train_cross(folder: &Folder) -> CrossEncoder {
     let body =
-        BiEncoder::load(&folder.path().join("runs/bi-encoder/model"), &Compute::Fast).unwrap();
+        BiEncoder::load(folder.path().join("runs/bi-encoder/model"), &Compute::Fast).unwrap();
     let config = body.encoder.config().clone();
     let head = Head::fresh(&config, None, 5);
     let cross = CrossEncoder {

@@ -182,7 +182,7 @@ fn hour(hour: i64, found: &Captures<'_>) -> i64 {
     let afternoon = after.starts_with('p')
         || ["ös", "م", "μμ", "অপরাহ্ণ", "अपराह्न"].contains(&after.as_str())
         || ["下午", "晚上", "오후", "午後", "中午"].contains(&text("before"));
-    let morning = !afternoon && !(after.is_empty() && text("before").is_empty());
+    let morning = !(afternoon || after.is_empty() && text("before").is_empty());
     match hour {
         12 if morning => 0,
         1..12 if afternoon => hour + 12,
@@ -206,17 +206,17 @@ fn is_notice(text: &str) -> bool {
 /// Which figure is what.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Order {
-    DayFirst,
-    MonthFirst,
-    YearFirst,
+    DayMonthYear,
+    MonthDayYear,
+    YearMonthDay,
 }
 
 impl Order {
     fn time(self, &[a, b, c, h, m, s]: &[i64; 6]) -> Option<i64> {
         let (year, month, day) = match self {
-            Self::DayFirst => (c, b, a),
-            Self::MonthFirst => (c, a, b),
-            Self::YearFirst => (a, b, c),
+            Self::DayMonthYear => (c, b, a),
+            Self::MonthDayYear => (c, a, b),
+            Self::YearMonthDay => (a, b, c),
         };
         let year = if year < 100 { year + 2000 } else { year };
         seconds(year, month, day, [h, m, s])
@@ -240,11 +240,11 @@ fn order(dates: &[[i64; 6]]) -> Order {
         wrong
     };
     // Of equals, the first: most of the world puts the day first.
-    let orders = [Order::DayFirst, Order::MonthFirst, Order::YearFirst];
+    let orders = [Order::DayMonthYear, Order::MonthDayYear, Order::YearMonthDay];
     orders
         .into_iter()
         .min_by_key(wrong)
-        .unwrap_or(Order::DayFirst)
+        .unwrap_or(Order::DayMonthYear)
 }
 
 #[cfg(test)]

@@ -12,9 +12,13 @@ fn the_answer_is_the_reply_whose_vector_is_nearest() {
     let home = persona();
     // Without context a query is embedded as a reply is, so a reply's own text finds it.
     for i in [0, 17, 59] {
-        assert_eq!(home.says(&["ask", &question(i)]), format!("{}\n", reply(i)));
+        assert_eq!(
+            home.says(&["ask", "--no-rerank", &question(i)]),
+            format!("{}\n", reply(i))
+        );
     }
-    let line: Value = serde_json::from_str(&home.says(&["ask", "--json", &question(17)])).unwrap();
+    let line: Value =
+        serde_json::from_str(&home.says(&["ask", "--no-rerank", "--json", &question(17)])).unwrap();
     assert_eq!(line["question"], question(17));
     assert_eq!(line["answer"], reply(17));
     assert!((line["chosen"]["retrieval"].as_f64().unwrap() - 1.0).abs() < 1e-2);
@@ -36,9 +40,10 @@ fn context_is_part_of_the_question() {
         let line: Value = serde_json::from_str(&home.says(args)).unwrap();
         line["chosen"]["retrieval"].as_f64().unwrap()
     };
-    let alone = score(&["ask", "--json", "The hat?"]);
+    let alone = score(&["ask", "--no-rerank", "--json", "The hat?"]);
     let ab = [
         "ask",
+        "--no-rerank",
         "--json",
         "The hat?",
         "--context",
@@ -48,6 +53,7 @@ fn context_is_part_of_the_question() {
     ];
     let ba = [
         "ask",
+        "--no-rerank",
         "--json",
         "The hat?",
         "--context",
@@ -66,7 +72,7 @@ fn context_is_part_of_the_question() {
 #[test]
 fn explain_shows_the_best_candidates_and_their_exchanges() {
     let home = persona();
-    let shown = home.says(&["ask", "--explain", &question(4)]);
+    let shown = home.says(&["ask", "--no-rerank", "--explain", &question(4)]);
     let lines: Vec<&str> = shown.lines().collect();
     assert_eq!(lines[0], reply(4));
     assert_eq!(lines.len(), 14, "{shown}");
@@ -75,7 +81,15 @@ fn explain_shows_the_best_candidates_and_their_exchanges() {
     assert!(lines[4].starts_with("* 1"), "{shown}");
     assert!(lines[4].contains("#4 Ada: What about number 4?"), "{shown}");
 
-    let args = ["ask", "--explain", "--json", "--top-k", "5", "A hat?"];
+    let args = [
+        "ask",
+        "--no-rerank",
+        "--explain",
+        "--json",
+        "--top-k",
+        "5",
+        "A hat?",
+    ];
     let line: Value = serde_json::from_str(&home.says(&args)).unwrap();
     let candidates = line["candidates"].as_array().unwrap();
     let scores: Vec<f64> = candidates
@@ -91,7 +105,10 @@ fn questions_come_from_standard_input_and_from_files() {
     let home = persona();
     let answer = format!("{}\n", reply(8));
     assert_eq!(
-        home.replies(&["ask", "-"], &format!("  {}\n", question(8))),
+        home.replies(
+            &["ask", "--no-rerank", "-"],
+            &format!("  {}\n", question(8))
+        ),
         answer
     );
 
@@ -100,10 +117,16 @@ fn questions_come_from_standard_input_and_from_files() {
     let questions = format!("\u{feff}{}\r\n\n{}", question(8), question(3));
     fs::write(&file, &questions).unwrap();
     let answers = format!("{}\n\n{}\n", reply(8), reply(3));
-    assert_eq!(home.says(&["ask", "--file", file_name]), answers);
-    assert_eq!(home.replies(&["ask", "--file", "-"], &questions), answers);
+    assert_eq!(
+        home.says(&["ask", "--no-rerank", "--file", file_name]),
+        answers
+    );
+    assert_eq!(
+        home.replies(&["ask", "--no-rerank", "--file", "-"], &questions),
+        answers
+    );
 
-    let json = home.says(&["ask", "--file", file_name, "--json"]);
+    let json = home.says(&["ask", "--no-rerank", "--file", file_name, "--json"]);
     let lines: Vec<Value> = json
         .lines()
         .map(|line| serde_json::from_str(line).unwrap())
@@ -113,14 +136,24 @@ fn questions_come_from_standard_input_and_from_files() {
     assert_eq!(lines[2]["answer"], reply(3));
 
     fs::write(&file, b"Fine.\nBad: \xff\n").unwrap();
-    let error = home.fails(&["ask", "--file", file_name], 1);
+    let error = home.fails(&["ask", "--no-rerank", "--file", file_name], 1);
     assert!(error.contains("line 2: not UTF-8"), "{error}");
 }
 
 #[test]
 fn a_seed_decides_what_is_drawn() {
     let home = persona();
-    let drawn = |seed: &str| home.says(&["ask", "A hat?", "--temperature", "2", "--seed", seed]);
+    let drawn = |seed: &str| {
+        home.says(&[
+            "ask",
+            "--no-rerank",
+            "A hat?",
+            "--temperature",
+            "2",
+            "--seed",
+            seed,
+        ])
+    };
     let all: Vec<String> = ["1", "2", "3", "4", "5", "6"].map(drawn).into();
     assert_eq!(drawn("3"), all[2]);
     assert!(all.iter().any(|answer| *answer != all[0]), "{all:?}");
@@ -129,12 +162,25 @@ fn a_seed_decides_what_is_drawn() {
 #[test]
 fn under_the_least_score_there_is_no_answer() {
     let home = persona();
-    let strict = ["ask", "Quite another thing?", "--min-score", "1"];
+    let strict = [
+        "ask",
+        "--no-rerank",
+        "Quite another thing?",
+        "--min-score",
+        "1",
+    ];
     // No words are put into the character's mouth.
     let outcome = home.homer(&strict).success();
     assert_eq!(stdout(&outcome), "\n");
     assert!(stderr(&outcome).contains("--min-score"));
-    let json = home.says(&["ask", "Quite another thing?", "--min-score", "1", "--json"]);
+    let json = home.says(&[
+        "ask",
+        "--no-rerank",
+        "Quite another thing?",
+        "--min-score",
+        "1",
+        "--json",
+    ]);
     let line: Value = serde_json::from_str(&json).unwrap();
     assert_eq!(
         (&line["answer"], &line["chosen"]),
@@ -142,7 +188,7 @@ fn under_the_least_score_there_is_no_answer() {
     );
     // Validation was large enough to calibrate on, and a perfect match passes any threshold.
     assert_eq!(
-        home.says(&["ask", &question(2), "--min-score", "auto"]),
+        home.says(&["ask", "--no-rerank", &question(2), "--min-score", "auto"]),
         format!("{}\n", reply(2))
     );
 
@@ -150,6 +196,6 @@ fn under_the_least_score_there_is_no_answer() {
     prepare(&small, 5);
     train(&small, 1);
     index(&small);
-    let error = small.fails(&["ask", "Well?", "--min-score", "auto"], 1);
+    let error = small.fails(&["ask", "--no-rerank", "Well?", "--min-score", "auto"], 1);
     assert!(error.contains("too few validation exchanges"), "{error}");
 }

@@ -11,14 +11,14 @@ use crate::home::{stderr, stdout};
 fn an_index_of_another_bi_encoder_is_refused_until_it_is_built_again() {
     let home = persona();
     train(&home, 2);
-    let error = home.fails(&["ask", "Well?"], 1);
+    let error = home.fails(&["ask", "--no-rerank", "Well?"], 1);
     assert!(
         error.contains("another bi-encoder") && error.contains(" build-index`"),
         "{error}"
     );
     index(&home);
     assert_eq!(
-        home.says(&["ask", &question(30)]),
+        home.says(&["ask", "--no-rerank", &question(30)]),
         format!("{}\n", reply(30))
     );
 }
@@ -27,7 +27,7 @@ fn an_index_of_another_bi_encoder_is_refused_until_it_is_built_again() {
 fn dialogue_that_is_newer_than_the_index_is_said_and_no_obstacle() {
     let home = persona();
     prepare(&home, REPLIES - 1);
-    let outcome = home.homer(&["ask", &question(1)]).success();
+    let outcome = home.homer(&["ask", "--no-rerank", &question(1)]).success();
     let said = stderr(&outcome);
     assert!(
         said.contains("prepared anew") && said.contains("Rufus") && said.contains("build-index"),
@@ -44,7 +44,7 @@ fn a_damaged_index_is_an_error_that_says_what_to_do() {
         let file = home.path("runs/index").join(name);
         let bytes = fs::read(&file).unwrap();
         fs::write(&file, &bytes[..bytes.len() / 2]).unwrap();
-        let error = home.fails(&["ask", "Well?"], 1);
+        let error = home.fails(&["ask", "--no-rerank", "Well?"], 1);
         assert!(
             error.contains(name) && error.contains(" build-index`"),
             "{error}"

@@ -17,6 +17,7 @@ use homer::model::cross_encoder::CrossEncoder;
 use homer::nn::config::Family;
 use homer::nn::device::Compute;
 use homer::nn::head::Head;
+use homer::ranker::LinearRanker;
 
 use crate::home::Home;
 
@@ -94,7 +95,7 @@ fn train(home: &Home, seed: u64) {
 
 /// Writes what `train-cross` would, and gives the model.
 fn train_cross(home: &Home, seed: u64) -> CrossEncoder {
-    let body = BiEncoder::load(&home.path("runs/bi-encoder/model"), &Compute::Fast).unwrap();
+    let body = BiEncoder::load(home.path("runs/bi-encoder/model"), &Compute::Fast).unwrap();
     let config = body.encoder.config().clone();
     let head = Head::fresh(&config, None, seed);
     let cross = CrossEncoder {
@@ -106,6 +107,7 @@ fn train_cross(home: &Home, seed: u64) -> CrossEncoder {
     let model = home.path("runs/cross-encoder/model");
     fs::create_dir_all(&model).unwrap();
     cross.save(&model, Precision::F32).unwrap();
+    LinearRanker::default().write(&model).unwrap();
     home.write("runs/cross-encoder/reranking.json", "{\"rerank\": true}");
     cross
 }

@@ -14,7 +14,7 @@ fn the_repl_answers_a_line_with_a_line_and_never_repeats_itself() {
         question(5)
     );
     let outcome = home
-        .command(&["repl"])
+        .command(&["repl", "--no-rerank"])
         .write_stdin(input)
         .assert()
         .success();
@@ -41,11 +41,11 @@ fn the_repl_saves_what_was_said_and_overwrites_nothing() {
     let home = persona();
     let file = home.path("talk.txt");
     let input = format!("{}\n:save {}\n", question(5), file.display());
-    home.replies(&["repl"], &input);
+    home.replies(&["repl", "--no-rerank"], &input);
     let saved = format!("You: {}\nRufus: {}\n", question(5), reply(5));
     assert_eq!(fs::read_to_string(&file).unwrap(), saved);
     let again = home
-        .command(&["repl"])
+        .command(&["repl", "--no-rerank"])
         .write_stdin(input)
         .assert()
         .success();
@@ -56,8 +56,8 @@ fn the_repl_saves_what_was_said_and_overwrites_nothing() {
 #[test]
 fn the_repl_ends_with_its_input_whatever_that_was() {
     let home = persona();
-    assert_eq!(home.replies(&["repl"], ""), "");
-    home.command(&["repl"])
+    assert_eq!(home.replies(&["repl", "--no-rerank"], ""), "");
+    home.command(&["repl", "--no-rerank"])
         .write_stdin(b"Well?\n\xff\xfe?\n".as_slice())
         .assert()
         .code(1)

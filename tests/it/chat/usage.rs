@@ -22,13 +22,13 @@ fn status_says_what_is_there_and_what_comes_next() {
     next(" prepare SCRIPT.csv");
     assert!(status()["dialogue"].is_null() && status()["index"].is_null());
     prepare(&home, REPLIES);
-    next(" train-bi");
+    next(" build-index");
     assert_eq!(
         status()["dialogue"]["exchanges"],
         json!([REPLIES - 24, 24, 0])
     );
     train(&home, 1);
-    next(" train-cross");
+    next(" build-index");
     train_cross(&home, 2);
     next(" build-index");
     assert_eq!(status()["reranks"], true);
@@ -54,11 +54,10 @@ fn the_command_that_is_missing_is_named() {
     let home = Home::new();
     assert!(home.fails(&["build-index"], 1).contains(" prepare"));
     prepare(&home, 3);
-    assert!(home.fails(&["build-index"], 1).contains(" train-bi"));
-    // The training was begun, so that no other persona answers.
-    fs::create_dir_all(home.path("runs/bi-encoder")).unwrap();
-    assert!(home.fails(&["ask", "Well?"], 1).contains(" train-bi"));
-    assert!(home.fails(&["repl"], 1).contains(" train-bi"));
+    // A persona was begun, so that no other answers.
+    fs::create_dir_all(home.path("runs/index")).unwrap();
+    assert!(home.fails(&["ask", "Well?"], 1).contains(" build-index"));
+    assert!(home.fails(&["repl"], 1).contains(" build-index"));
     train(&home, 1);
     assert!(home.fails(&["ask", "Well?"], 1).contains(" build-index"));
 }
@@ -133,8 +132,8 @@ fn advice_can_be_copied_and_a_folder_that_is_missing_is_named() {
         home.fails(&at, 1)
     };
     assert!(says(&["ask", "Well?"]).contains("is not there"));
-    fs::create_dir_all(place.join("runs/bi-encoder")).unwrap();
-    let advice = format!("`homer -C '{}' train-bi`", place.display());
+    fs::create_dir_all(place.join("runs/index")).unwrap();
+    let advice = format!("`homer -C '{}' build-index`", place.display());
     let error = says(&["ask", "Well?"]);
     assert!(error.contains(&advice), "{error}");
     fs::remove_dir_all(&place).unwrap();

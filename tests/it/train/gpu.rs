@@ -19,8 +19,8 @@ fn what_a_gpu_runs_learns_as_well() {
     bench.dataset.train.truncate(6);
     bench.dataset.valid = bench.dataset.train.clone();
     let mut settings = cross_settings();
-    settings.common.steps = Some(60);
-    settings.common.evaluate_every = Some(20);
+    settings.common.steps = Some(STEPS);
+    settings.common.evaluate_every = Some(STEPS / 3);
     let outcome = bench
         .cross("cross", Start::Fresh, &settings, &mut never())
         .unwrap();
@@ -30,8 +30,8 @@ fn what_a_gpu_runs_learns_as_well() {
     );
 
     let [encoder, bi] = ["encoder", "bi/model"]
-        .map(|folder| BiEncoder::load(&bench.path(folder), &Compute::Fast).unwrap());
-    let cross = CrossEncoder::load(&bench.path("cross/model"), &Compute::Fast).unwrap();
+        .map(|folder| BiEncoder::load(bench.path(folder), &Compute::Fast).unwrap());
+    let cross = CrossEncoder::load(bench.path("cross/model"), &Compute::Fast).unwrap();
     for (before, after) in [
         (&encoder.encoder, &bi.encoder),
         (&bi.encoder, &cross.encoder),

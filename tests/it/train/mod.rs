@@ -250,7 +250,7 @@ fn options(settings: &BiSettings) -> BiTaskSettings {
 }
 
 /// Steps in which the tiny cross-encoder learns to compare.
-const STEPS: u64 = 300;
+const STEPS: u64 = 600;
 
 /// Names of the encoder's parameters that are the same in both.
 fn unmoved(a: &dyn Encoder, b: &dyn Encoder) -> Vec<String> {

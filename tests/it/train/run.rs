@@ -63,7 +63,7 @@ fn what_began_from_the_encoder_in_the_program_is_resumed() {
         );
     }
     // What came of it is an ordinary folder.
-    BiEncoder::load(&bench.path("whole/model"), &bench.compute).unwrap();
+    BiEncoder::load(bench.path("whole/model"), &bench.compute).unwrap();
 }
 
 #[test]
