@@ -25,7 +25,7 @@ impl Index {
     /// Opens the folder that `build-index` wrote.
     ///
     /// # Errors
-    /// [`Error::NotMade`] where there is none; [`Error::Model`] where the files are damaged, cut
+    /// [`crate::error::Error::NotMade`] where there is none; [`crate::error::Error::Model`] where the files are damaged, cut
     /// short, of another version or do not fit each other.
     pub fn open(folder: impl Into<Folder>) -> Result<Self> {
         let folder = folder.into();

@@ -4,7 +4,7 @@
 //! Follows `BertModel` (Devlin et al., 2019) and `DistilBertModel` (Sanh et al., 2019) as
 //! transformers computes them. Only composed operations are used: candle's fused layer norm and
 //! softmax have no backward pass and would stop the gradient without a word. Nothing in a forward or
-//! backward pass is read back from the device. Rows are moved by products and by [`Padding`], because the
+//! backward pass is read back from the device. Rows are moved by products and by `Padding`, because the
 //! gradient of candle's `index_select` goes through them one after the other on a GPU; only the
 //! word embeddings and `[CLS]` pooling still do.
 //!

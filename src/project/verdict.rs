@@ -23,7 +23,7 @@ use crate::watch::{Unit, Watch};
 pub struct CrossVerdict {
     /// Whether reranking made the order better on validation; `None` where nobody has judged.
     pub rerank: Option<bool>,
-    /// [`fingerprint::of_file`] of the bi-encoder that it was judged beside, if that is known.
+    /// [`crate::fingerprint::of_file`] of the bi-encoder that it was judged beside, if that is known.
     pub bi_encoder: Option<String>,
     /// The figures behind the verdict.
     #[serde(skip_serializing_if = "Option::is_none")]
