@@ -129,8 +129,7 @@ test("thumbs are kept with what they are about", () => visit(async (context, url
   const context_ = [(await visitor.questions())[0], (await visitor.replies())[0]];
   assert.deepEqual(kept().at(-1), { query, context: context_, reply, verdict: "down", persona: "rufus" });
   const up = visitor.button("Good answer");
-  await up.click();
-  await visitor.page.waitForFunction(() => document.querySelectorAll(".up")[1].ariaPressed === "true");
+  await Promise.all([visitor.page.waitForResponse("**/v1/feedback"), up.click()]);
   assert.equal(await visitor.button("Bad answer").getAttribute("aria-pressed"), "false");
   await visitor.reload();
   assert.equal(await up.getAttribute("aria-pressed"), "true");

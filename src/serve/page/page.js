@@ -44,7 +44,10 @@ async function call(path, body) {
   for (let attempt = 1; ; attempt++) {
     let response;
     try {
-      response = await fetch(path, { method: body ? "POST" : "GET", headers, body: body && JSON.stringify(body) });
+      const text = body && JSON.stringify(body);
+      // A verdict arrives even when the page is left; browsers send no more than 64 KiB so.
+      const keepalive = path === "v1/feedback" && text.length < 15_000;
+      response = await fetch(path, { method: body ? "POST" : "GET", headers, body: text, keepalive });
     } catch {
       throw new Refusal("The server cannot be reached.", 0);
     }
@@ -138,15 +141,16 @@ async function judge(at, verdict) {
   if (!given || given.verdict === verdict) return;
   const before = given.verdict;
   given.verdict = verdict;
+  keep();
   views[at].show(turn, persona.character);
   const context = turns.slice(Math.max(0, at - 4), at).flatMap((one) =>
     [one.question, ...one.answers.slice(-1).map((answer) => answer.reply)]);
   try {
     await call("v1/feedback", { model: persona.id, query: turn.question, context, reply: given.reply, verdict });
-    keep();
     tell("Thank you: kept for training.");
   } catch (error) {
     given.verdict = before;
+    keep();
     views[at]?.show(turn, persona.character);
     tell("Not kept. " + error.message);
   }
