@@ -5,7 +5,8 @@
 #
 #   data/make_reranker.sh path/to/all-MiniLM-L6-v2 path/to/dialogue
 #
-# It takes some two hours on two cores; a step that was stopped goes on where it was.
+# It takes an hour or two on two cores; a step that was stopped goes on where it was. Without a
+# bi-encoder or an index of its own, each training is judged by the encoder that comes with homer.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -14,6 +15,7 @@ if [ $# -ne 2 ]; then
     exit 2
 fi
 cargo build --release
+encoder=$(realpath "$1")
 homer="${CARGO_TARGET_DIR:-$PWD/target}/release/homer"
 work="${HOMER_WORK:-$(mktemp -d)}"
 echo "working in $work (name it in HOMER_WORK to go on with it)" >&2
@@ -37,18 +39,17 @@ mkdir -p "$work/turns/data" "$work/answers/data"
 for stage in turns answers; do
     ln -sfn "$work/data/exchanges" "$work/$stage/data/exchanges"
 done
-train "$work/turns" train-cross --encoder "$1" --negatives 2 --batch-size 24 --max-length 48 \
-    --lr 1e-4 --steps @STEPS1@ --evaluate-every 300 --patience 20 --warmup 0.05
+train "$work/turns" train-cross --encoder "$encoder" --negatives 2 --batch-size 24 --max-length 48 \
+    --lr 1e-4 --steps 2400 --evaluate-every 300 --patience 2 --warmup 0.05
 
 # 2. To tell good answers from others, as readers graded them.
 train "$work/answers" train-cross --encoder "$work/turns/runs/cross-encoder/model" \
-    --judged "$work/judged.jsonl" --negatives 2 --batch-size @BATCH2@ --lr @LR2@ --steps @STEPS2@ \
-    --evaluate-every @EVERY2@ --patience 20 --warmup 0.1
+    --judged "$work/judged.jsonl" --negatives 2 --batch-size 16 --lr 6e-5 --steps 560 \
+    --evaluate-every 80 --patience 20 --warmup 0.1
 
 # 3. Fewer tokens and eight bits; the weights of what else a reader minds were fitted beside the model.
 rm -rf "$work/reranker"
-"$homer" -C "$work/answers" shrink runs/cross-encoder/model --vocabulary 20000 --precision i8 \
-    --out "$work/reranker"
+"$homer" -C "$work/answers" shrink "$work/answers/runs/cross-encoder/model" --vocabulary 20000 \
+    --precision i8 --out "$work/reranker"
 cp "$work/answers/runs/cross-encoder/model/ranker.json" "$work/reranker/"
-rm -rf data/reranker
-cp -r "$work/reranker" data/reranker
+cp -r "$work/reranker/." data/reranker/

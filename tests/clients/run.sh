@@ -36,4 +36,5 @@ done
 "$work/venv/bin/python" "$here/openai_client.py" "$url"
 (cd "$work" && node "$here/openai_client.mjs" "$url")
 "$work/venv/bin/python" "$here/rerank_client.py" "$url"
-"$work/venv/bin/st" --config-file "$here/schemathesis.toml" run --checks all --max-examples "${EXAMPLES:-100}" --seed 1 "$url/openapi.json"
+# In the work folder: it keeps what it found where it runs.
+(cd "$work" && "$work/venv/bin/st" --config-file "$here/schemathesis.toml" run --checks all --max-examples "${EXAMPLES:-100}" --seed 1 "$url/openapi.json")
