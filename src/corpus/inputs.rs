@@ -149,7 +149,10 @@ mod tests {
                 .map(|file| file.strip_prefix(&folder).unwrap().display().to_string())
                 .collect()
         };
-        assert_eq!(names(std::slice::from_ref(&folder)), ["E9.csv", "e10.csv", "s2/e1.TXT"]);
+        assert_eq!(
+            names(std::slice::from_ref(&folder)),
+            ["E9.csv", "e10.csv", "s2/e1.TXT"]
+        );
         assert_eq!(
             names(&[folder.join("*.csv")])[..2],
             ["E9.csv", "e10.csv"][..]

@@ -280,14 +280,16 @@ impl Material {
             ));
         }
         if let Shape::Script { script, .. } = &self.shape
-            && script.scenes() == 1 && script.lines() > 100 {
-                notes.push(
-                    "it is all one scene: who speaks after a break is taken to answer what was said \
+            && script.scenes() == 1
+            && script.lines() > 100
+        {
+            notes.push(
+                "it is all one scene: who speaks after a break is taken to answer what was said \
                      before it. If there are breaks, name the columns that change with them, or \
                      separate scenes by empty rows."
-                        .into(),
-                );
-            }
+                    .into(),
+            );
+        }
         if valid == 0 || test == 0 {
             notes.push(self.too_few(valid, test));
         }

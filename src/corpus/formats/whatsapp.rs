@@ -240,7 +240,11 @@ fn order(dates: &[[i64; 6]]) -> Order {
         wrong
     };
     // Of equals, the first: most of the world puts the day first.
-    let orders = [Order::DayMonthYear, Order::MonthDayYear, Order::YearMonthDay];
+    let orders = [
+        Order::DayMonthYear,
+        Order::MonthDayYear,
+        Order::YearMonthDay,
+    ];
     orders
         .into_iter()
         .min_by_key(wrong)

@@ -172,7 +172,11 @@ mod tests {
     #[test]
     fn only_the_newest_turns_are_context_and_everything_said_is_known() {
         let message = |i: usize| {
-            let role = if i.is_multiple_of(2) { "user" } else { "assistant" };
+            let role = if i.is_multiple_of(2) {
+                "user"
+            } else {
+                "assistant"
+            };
             json!({"role": role, "content": format!("turn {i}")})
         };
         let talk = talk((0..31).map(message).collect()).unwrap();
