@@ -24,7 +24,7 @@
 //! let springfield = Project::new("springfield");
 //! project::prepare(&springfield, &Options::new("script.csv"), &mut ())?;
 //! project::train_bi(&springfield, &BiSettings::default(), Start::Fresh, &mut ())?;
-//! project::train_cross(&springfield, &CrossSettings::default(), Start::Fresh, &mut ())?;
+//! project::train_cross(&springfield, &CrossSettings::default(), &[], Start::Fresh, &mut ())?;
 //! project::build_index(&springfield, &IndexSettings::default(), &mut ())?;
 //! # Ok::<(), homer::Error>(())
 //! ```
