@@ -95,3 +95,43 @@ pub fn read_judged(path: &Path) -> Result<Vec<Judged>> {
     }
     Ok(all)
 }
+
+/// What a passable answer deserves where a good one deserves 1.
+const PASSABLE: f32 = 0.2;
+
+/// What share of the answer each grade deserves among its group: the shares sum to 1. `None` where all are
+/// alike, and there is no order to learn.
+pub fn shares(grades: &[Grade]) -> Option<Vec<f32>> {
+    let first = grades.first()?;
+    if grades.iter().all(|grade| grade == first) {
+        return None;
+    }
+    let worth = |grade: &Grade| match grade {
+        Grade::Bad => 0.0,
+        Grade::Passable => PASSABLE,
+        Grade::Good => 1.0,
+    };
+    let sum: f32 = grades.iter().map(worth).sum();
+    Some(grades.iter().map(|grade| worth(grade) / sum).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn good_answers_share_what_passable_ones_leave() {
+        use Grade::{Bad, Good, Passable};
+        let shares = shares(&[Bad, Good, Passable, Good]).unwrap();
+        assert_eq!(shares[0], 0.0);
+        assert!((shares[1] - 1.0 / 2.2).abs() < 1e-6 && shares[1] == shares[3]);
+        assert!((shares.iter().sum::<f32>() - 1.0).abs() < 1e-6);
+    }
+
+    #[test]
+    fn where_all_are_alike_there_is_nothing_to_learn() {
+        assert!(shares(&[]).is_none());
+        assert!(shares(&[Grade::Bad; 3]).is_none());
+        assert!(shares(&[Grade::Good; 3]).is_none());
+    }
+}

@@ -5,7 +5,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::features::{FEATURES, Seen, features};
 use super::linear::{LinearRanker, Weight};
-use crate::dialogue::Grade;
+use crate::dialogue::{Grade, shares};
 use crate::seed::{Stream, derive};
 
 /// A judged message with its candidates as the first stage ranked them.
@@ -27,8 +27,6 @@ const STEPS: usize = 300;
 const RATE: f64 = 0.5;
 /// Bootstrap samples behind the intervals.
 const SAMPLES: usize = 100;
-/// What a passable answer deserves where a good one deserves 1.
-const PASSABLE: f64 = 0.2;
 
 /// One message: standardised features, a row a candidate, and what share of the answer each deserves.
 struct Group {
@@ -93,16 +91,7 @@ fn scale(graded: &[Graded<'_>]) -> [f64; WIDTH] {
 }
 
 fn group(one: &Graded<'_>, scale: &[f64; WIDTH]) -> Option<Group> {
-    let first = one.grades.first()?;
-    if one.grades.iter().all(|grade| grade == first) {
-        return None;
-    }
-    let worth = |grade: &Grade| match grade {
-        Grade::Bad => 0.0,
-        Grade::Passable => PASSABLE,
-        Grade::Good => 1.0,
-    };
-    let sum: f64 = one.grades.iter().map(worth).sum();
+    let shares = shares(&one.grades)?;
     let standard = |row: &[f32; WIDTH]| {
         let mut scaled = [0.0; WIDTH];
         for column in 0..WIDTH {
@@ -115,7 +104,7 @@ fn group(one: &Graded<'_>, scale: &[f64; WIDTH]) -> Option<Group> {
             .iter()
             .map(standard)
             .collect(),
-        shares: one.grades.iter().map(|grade| worth(grade) / sum).collect(),
+        shares: shares.into_iter().map(f64::from).collect(),
     })
 }
 

@@ -9,9 +9,6 @@ use crate::error::{Error, Remedy, Result, Setting};
 use crate::hf::tokenizer::Tokenizer;
 use crate::nn::packed::Tokens;
 
-/// What a passable answer deserves where a good one deserves 1.
-const PASSABLE: f32 = 0.2;
-
 /// Candidates of one query as pairs with it, and what share of the answer each deserves.
 #[derive(Debug, Clone)]
 pub struct Group {
@@ -121,7 +118,7 @@ impl Exchanges {
 pub fn judged(all: &[Judged], tokenizer: &Tokenizer, max: usize) -> Result<Vec<Group>> {
     let groups = all.par_iter().filter_map(|judged| {
         let (replies, grades): (Vec<&str>, Vec<Grade>) = judged.graded().unzip();
-        let shares = shares(&grades)?;
+        let shares = dialogue::shares(&grades)?;
         let query = Query {
             context: &judged.context,
             text: &judged.message,
@@ -131,21 +128,6 @@ pub fn judged(all: &[Judged], tokenizer: &Tokenizer, max: usize) -> Result<Vec<G
         Some(pairs.map(|pairs| Group { pairs, shares }))
     });
     groups.collect()
-}
-
-/// What share of the answer each grade deserves among its group.
-fn shares(grades: &[Grade]) -> Option<Vec<f32>> {
-    let first = grades.first()?;
-    if grades.iter().all(|grade| grade == first) {
-        return None;
-    }
-    let worth = |grade: &Grade| match grade {
-        Grade::Bad => 0.0,
-        Grade::Passable => PASSABLE,
-        Grade::Good => 1.0,
-    };
-    let sum: f32 = grades.iter().map(worth).sum();
-    Some(grades.iter().map(|grade| worth(grade) / sum).collect())
 }
 
 /// Every fifth of the judged messages is kept for validation: those to train on, and those.
@@ -161,22 +143,6 @@ pub fn divide(all: Vec<Judged>) -> (Vec<Judged>, Vec<Judged>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn good_answers_share_what_passable_ones_leave() {
-        use Grade::{Bad, Good, Passable};
-        let shares = shares(&[Bad, Good, Passable, Good]).unwrap();
-        assert_eq!(shares[0], 0.0);
-        assert!((shares[1] - 1.0 / 2.2).abs() < 1e-6 && shares[1] == shares[3]);
-        assert!((shares.iter().sum::<f32>() - 1.0).abs() < 1e-6);
-    }
-
-    #[test]
-    fn where_all_are_alike_there_is_nothing_to_learn() {
-        assert!(shares(&[]).is_none());
-        assert!(shares(&[Grade::Bad; 3]).is_none());
-        assert!(shares(&[Grade::Good; 3]).is_none());
-    }
 
     #[test]
     fn every_fifth_message_validates() {
