@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use homer::hf::testing::tiny_encoder_folder;
 use homer::nn::config::Family;
@@ -164,6 +164,15 @@ impl Server {
     pub fn signal(&self, signal: rustix::process::Signal) {
         let id = rustix::process::Pid::from_child(&self.child);
         rustix::process::kill_process(id, signal).unwrap();
+    }
+
+    /// Waits for words in what it writes.
+    pub fn until_it_says(&self, words: &str) {
+        let begun = Instant::now();
+        while !self.log.lock().unwrap().contains(words) {
+            assert!(begun.elapsed() < Duration::from_secs(120), "never: {words}");
+            std::thread::sleep(Duration::from_millis(10));
+        }
     }
 
     /// Ends it as a service manager does; its exit code, and all that it wrote.

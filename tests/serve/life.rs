@@ -29,7 +29,7 @@ fn a_persona_that_is_built_anew_is_taken_over_and_no_request_is_lost() {
         server.signal(rustix::process::Signal::HUP);
         let begun = Instant::now();
         while client.get("/v1/models").json()["data"][0]["character"] != "Ada" {
-            assert!(begun.elapsed() < Duration::from_secs(20));
+            assert!(begun.elapsed() < Duration::from_secs(120));
             std::thread::sleep(Duration::from_millis(20));
         }
         done.store(true, Ordering::Relaxed);
@@ -42,14 +42,11 @@ fn a_persona_that_is_built_anew_is_taken_over_and_no_request_is_lost() {
     // A damaged one is not.
     std::fs::write(folder.path().join("runs/index/manifest.json"), "{").unwrap();
     server.signal(rustix::process::Signal::HUP);
-    std::thread::sleep(Duration::from_millis(500));
+    server.until_it_says("the one before goes on");
     assert!(client.says("A boat?").starts_with("We "));
     let (code, log) = server.end();
     assert_eq!(code, Some(0));
-    assert!(
-        log.contains("taken over") && log.contains("the one before goes on"),
-        "{log}"
-    );
+    assert!(log.contains("taken over"), "{log}");
 }
 
 #[test]
