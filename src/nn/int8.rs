@@ -44,12 +44,22 @@ impl Rows {
         self.len() == 0
     }
 
+    /// The whole numbers, row by row.
+    pub fn numbers(&self) -> &[i8] {
+        bytemuck::cast_slice(&self.map[self.start..][..self.len()])
+    }
+
+    /// The scales of the rows `[rows]`.
+    pub fn scales(&self) -> &[f32] {
+        &self.scales
+    }
+
     /// Reads `out.len()` values from value `from` on.
     ///
     /// # Panics
     /// When the range is outside the matrix.
     pub fn read(&self, from: usize, out: &mut [f32]) {
-        let numbers = &self.map[self.start..][..self.len()][from..from + out.len()];
+        let numbers = &self.numbers()[from..from + out.len()];
         let (mut numbers, mut out) = (numbers, out);
         let mut at = from;
         while !out.is_empty() {
@@ -57,7 +67,7 @@ impl Rows {
             let part = (self.width - at % self.width).min(out.len());
             let (own, rest) = out.split_at_mut(part);
             for (value, &number) in own.iter_mut().zip(numbers) {
-                *value = f32::from(number.cast_signed()) * scale;
+                *value = f32::from(number) * scale;
             }
             (numbers, out) = (&numbers[part..], rest);
             at += part;

@@ -160,7 +160,10 @@ fn a_model_in_eight_bits_answers_as_it_did_in_a_quarter_of_the_room() {
         for cosine in cosines(&full, &small) {
             assert!(cosine > 0.99, "{cosine}");
         }
-        assert!(common::distance(&small, &vectors(&folder("i8"), &plain)) < 1e-4);
+        // Computed in eight bits, where the processor can, or in floats.
+        for cosine in cosines(&vectors(&folder("i8"), &plain), &small) {
+            assert!(cosine > 0.998, "{cosine}");
+        }
 
         model.save_cross(&folder("cross-f32"), Precision::F32);
         model.save_cross(&folder("cross-i8"), Precision::I8);
@@ -170,7 +173,8 @@ fn a_model_in_eight_bits_answers_as_it_did_in_a_quarter_of_the_room() {
         let most = full.iter().fold(f32::MIN, |a, &b| a.max(b));
         let range = most - full.iter().fold(f32::MAX, |a, &b| a.min(b));
         assert!(off > 0.0 && off < range * 0.1, "{off} of {range}");
-        assert!(common::distance(&small, &scores(&folder("cross-i8"), &plain)) < 1e-4);
+        let off = common::distance(&small, &scores(&folder("cross-i8"), &plain));
+        assert!(off < range * 0.02, "{off} of {range}");
     }
 }
 
@@ -193,7 +197,7 @@ fn a_folder_says_that_its_weights_are_for_homer_alone() {
     assert_eq!(config.get("homer_weights"), None);
     let (header, _) = parts(&full.join("model.safetensors"));
     assert_eq!(header["__metadata__"]["format"], "pt");
-    let compute = Compute::Fast;
+    let compute = common::plain(candle_core::DType::F32);
     assert_eq!(vectors(&small, &compute), vectors(&full, &compute));
 }
 

@@ -5,6 +5,7 @@ use rayon::prelude::*;
 
 use super::FastEncoder;
 use super::chunk::Chunk;
+use super::eight::Map;
 use super::tape::{LayerTape, Normed, Tape};
 use crate::nn::config::Config;
 use crate::nn::dropout::Site;
@@ -51,13 +52,7 @@ impl FastEncoder {
         let norm = |part| self.norm(self.layout.part(layer, part));
 
         let mut projected = self.take(tokens * 3 * hidden);
-        for (i, part) in [Part::Query, Part::Key, Part::Value]
-            .into_iter()
-            .enumerate()
-        {
-            self.linear(layer, part)
-                .forward(x, &mut projected[i * hidden..], 3 * hidden);
-        }
+        self.map(layer, Map::Projections, x, &mut projected);
         let mut probabilities = self.take(attention::probabilities(chunk.offsets, heads));
         let mut context = self.take(tokens * hidden);
         let mask = chunk.attention_mask(layer, &self.weights.config);
@@ -72,22 +67,19 @@ impl FastEncoder {
 
         let mut values = self.take(tokens * hidden);
         let mut rates = self.take(tokens);
-        self.linear(layer, Part::Output)
-            .forward(&context, &mut values, hidden);
+        self.map(layer, Map::Output, &context, &mut values);
         let mask = chunk.mask(Site::AttentionOutput(layer), p, hidden);
         norm(Part::AttentionNorm).forward(Some(x), &mut values, mask, &mut rates);
         norm(Part::AttentionNorm).affine(&values, x);
         let attention = Normed { values, rates };
 
         let mut wide = self.take(tokens * intermediate);
-        self.linear(layer, Part::Expand)
-            .forward(x, &mut wide, intermediate);
+        self.map(layer, Map::Expand, x, &mut wide);
         let mut active = self.take(tokens * intermediate);
         gelu::forward(&wide, &mut active);
         let mut values = self.take(tokens * hidden);
         let mut rates = self.take(tokens);
-        self.linear(layer, Part::Contract)
-            .forward(&active, &mut values, hidden);
+        self.map(layer, Map::Contract, &active, &mut values);
         self.give([active]);
         let mask = chunk.mask(Site::FeedForwardOutput(layer), p, hidden);
         norm(Part::FeedForwardNorm).forward(Some(x), &mut values, mask, &mut rates);

@@ -8,6 +8,7 @@
 mod backward;
 mod buffers;
 mod chunk;
+mod eight;
 mod forward;
 mod gradients;
 mod tape;
@@ -30,6 +31,7 @@ use crate::nn::plain::no_forward;
 use crate::nn::weights::{Layout, Part, Values, Weights};
 use buffers::Buffers;
 use chunk::{Start, chunk, chunks};
+use eight::{EightBits, Map};
 use gradients::Gradients;
 use tape::{LayerTape, Tape};
 
@@ -43,6 +45,8 @@ const SERVING_CHUNK: usize = 512;
 pub struct FastEncoder {
     weights: Weights,
     layout: Layout,
+    /// The layers' products in whole numbers; gone as soon as the weights are trained.
+    eight: Option<EightBits>,
     buffers: Mutex<Buffers>,
     tapes: Vec<Tape>,
     gradients: Option<Gradients>,
@@ -50,16 +54,19 @@ pub struct FastEncoder {
 impl FastEncoder {
     /// An encoder with these weights. What is mapped from a file as f32 is used where it lies;
     /// what is in fewer bits is converted, but for the embedding tables, which are converted by the
-    /// row.
+    /// row, and for layers in eight bits, which are computed in eight bits where the processor can.
     pub fn new(mut weights: Weights) -> Self {
         let layout = Layout::of(&weights.config);
+        let eight = EightBits::of(&weights, &layout);
         let behind = weights.values[layout.norm..].par_iter_mut();
+        let kept = |values: &Values| eight.is_some() && matches!(values, Values::Int8(_));
         behind
-            .filter(|values| values.as_f32().is_none())
+            .filter(|values| values.as_f32().is_none() && !kept(values))
             .for_each(|values| *values = Values::Owned(values.to_f32().into_owned()));
         Self {
             layout,
             weights,
+            eight,
             buffers: Mutex::default(),
             tapes: Vec::new(),
             gradients: None,
@@ -70,7 +77,7 @@ impl FastEncoder {
         match self.weights.values[index].as_f32() {
             Some(values) => values,
             None => unreachable!(
-                "everything behind the embedding tables was converted when it was loaded"
+                "what is behind the embedding tables was converted, or is computed in eight bits"
             ),
         }
     }
@@ -80,6 +87,20 @@ impl FastEncoder {
         Linear {
             weight: self.matrix(index),
             bias: self.matrix(index + 1),
+        }
+    }
+
+    /// A linear map of a layer: `x [T, in] -> y [T, out]`.
+    fn map(&self, layer: usize, map: Map, x: &[f32], y: &mut [f32]) {
+        if let Some(eight) = &self.eight {
+            return eight.map(layer, map).forward(x, y);
+        }
+        let parts = map.parts().iter().map(|part| self.linear(layer, *part));
+        let step = parts.clone().map(|linear| linear.bias.len()).sum();
+        let mut first = 0;
+        for linear in parts {
+            linear.forward(x, &mut y[first..], step);
+            first += linear.bias.len();
         }
     }
 
@@ -112,6 +133,7 @@ impl FastEncoder {
     }
     /// Makes every parameter ours to change, and the gradients.
     fn own(&mut self) -> &mut Gradients {
+        self.eight = None;
         for values in &mut self.weights.values {
             if !matches!(values, Values::Owned(_)) {
                 *values = Values::Owned(values.to_f32().into_owned());
@@ -257,5 +279,103 @@ impl Encoder for FastEncoder {
 
     fn set_moments(&mut self, moments: &Moments) -> Result<()> {
         self.own().set_moments(moments)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::nn::config::Family;
+    use crate::nn::int8::{Rows, quantise};
+    use crate::nn::packed::Tokens;
+    use crate::nn::weights::encoder_specs;
+
+    /// Random weights of a small encoder, its matrices in eight bits.
+    fn stored() -> Weights {
+        let config = Config {
+            family: Family::Bert,
+            vocab: 50,
+            hidden: 48,
+            layers: 2,
+            heads: 4,
+            intermediate: 96,
+            max_positions: 32,
+            type_vocab: 2,
+            norm_epsilon: 1e-12,
+            hidden_dropout: 0.1,
+            attention_dropout: 0.1,
+            raw: serde_json::Value::Null,
+        };
+        let mut weights = Weights::random(&config, 3);
+        for (spec, values) in encoder_specs(&config).iter().zip(&mut weights.values) {
+            if let &[_, width] = spec.shape.as_slice() {
+                let (numbers, scales) = quantise(&values.to_f32(), width);
+                let bytes: &'static [u8] = bytemuck::cast_slice(numbers.leak() as &[i8]);
+                let bytes = crate::folder::Bytes::Embedded(bytes);
+                *values = Values::Int8(Rows::new(&bytes, 0, width, scales).unwrap());
+            }
+        }
+        weights
+    }
+
+    fn batch() -> Packed {
+        let sequence = |n: u32| Tokens {
+            ids: (0..n).map(|i| (i * 7 + n) % 50).collect(),
+            types: vec![0; n as usize],
+        };
+        Packed::new([3, 20, 1, 7].map(sequence).iter())
+    }
+
+    fn encoded(encoder: &FastEncoder, batch: &Packed) -> Vec<f32> {
+        let states = encoder.encode(batch, Pooling::Mean).unwrap();
+        states.flatten_all().unwrap().to_vec1().unwrap()
+    }
+
+    #[test]
+    fn eight_bits_change_little_and_nothing_once_it_is_trained() {
+        let batch = batch();
+        let weights = stored();
+        let floats = Weights {
+            config: weights.config.clone(),
+            values: weights
+                .values
+                .iter()
+                .map(|values| Values::Owned(values.to_f32().into_owned()))
+                .collect(),
+        };
+        let real = encoded(&FastEncoder::new(floats), &batch);
+        let mut encoder = FastEncoder::new(weights);
+        assert_eq!(
+            encoder.eight.is_some(),
+            crate::nn::kernels::eight::available()
+        );
+        let eight = encoded(&encoder, &batch);
+        let largest = real.iter().fold(0f32, |a, x| a.max(x.abs()));
+        for (a, b) in real.iter().zip(&eight) {
+            assert!((a - b).abs() < largest * 0.02, "{a} {b}");
+        }
+        assert_eq!(encoder.eight.is_some(), real != eight);
+
+        encoder.forward(&batch, Pooling::Mean, None).unwrap();
+        assert_eq!(encoded(&encoder, &batch), real);
+    }
+
+    #[test]
+    fn a_sequence_is_encoded_the_same_in_whatever_company() {
+        let encoder = FastEncoder::new(stored());
+        let all = batch();
+        let together = encoded(&encoder, &all);
+        let width = encoder.config().hidden;
+        for i in 0..all.len() {
+            let tokens = Tokens {
+                ids: all.ids[all.range(i)].to_vec(),
+                types: all.types[all.range(i)].to_vec(),
+            };
+            let alone = encoded(&encoder, &Packed::new([&tokens]));
+            let own = &together[i * width..][..width];
+            for (a, b) in alone.iter().zip(own) {
+                assert!((a - b).abs() < 1e-5, "{a} {b}");
+            }
+        }
     }
 }

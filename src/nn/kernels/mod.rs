@@ -7,6 +7,7 @@
 
 pub mod adamw;
 pub mod attention;
+pub mod eight;
 pub mod embedding;
 pub mod gelu;
 pub mod linear;
