@@ -89,7 +89,7 @@ mod tests {
 
     #[test]
     fn many_are_answered_as_each_alone() {
-        let persona = Persona::new("Rufus", Echo, None, None);
+        let persona = Persona::new("Rufus", Echo);
         let context = ["Hm.".to_owned(), "What?0".to_owned()];
         let choice = Choice::default();
         let few = Choice {

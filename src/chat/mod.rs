@@ -4,13 +4,13 @@
 //! of the ranked candidates, [`mod@ask`] has many questions at once, [`conversation`] remembers what
 //! was said.
 
-pub mod ask;
-pub mod conversation;
-pub mod decide;
-pub mod persona;
-pub mod stages;
+pub(crate) mod ask;
+pub(crate) mod conversation;
+pub(crate) mod decide;
+pub(crate) mod persona;
+pub(crate) mod stages;
 
 pub use ask::Ask;
 pub use conversation::Conversation;
 pub use decide::{Choice, MinScore};
-pub use persona::{Answer, Candidate, Persona};
+pub use persona::{Answer, Candidate, Persona, Retrieve};

@@ -37,7 +37,7 @@ pub trait Retrieve: Send + Sync {
 }
 
 /// The second stage: reads query and reply together.
-pub trait Rerank: Send + Sync {
+pub(crate) trait Rerank: Send + Sync {
     /// A score for each reply; higher is better.
     ///
     /// # Errors
@@ -46,7 +46,7 @@ pub trait Rerank: Send + Sync {
 }
 
 /// The second stage: a cross-encoder, and what weighs its logits beside what else a reader minds.
-pub struct SecondStage {
+pub(crate) struct SecondStage {
     /// The cross-encoder.
     pub cross: Box<dyn Rerank>,
     /// The weights.
@@ -59,7 +59,7 @@ impl SecondStage {
     ///
     /// # Errors
     /// The cross-encoder fails.
-    pub fn order(&self, query: Query<'_>, candidates: &mut [Candidate]) -> Result<()> {
+    pub(crate) fn order(&self, query: Query<'_>, candidates: &mut [Candidate]) -> Result<()> {
         let replies: Vec<&str> = candidates.iter().map(|c| c.reply.as_str()).collect();
         let logits = self.cross.rerank(query, &replies)?;
         for (candidate, logit) in candidates.iter_mut().zip(logits) {
@@ -167,20 +167,15 @@ impl Answer {
 }
 
 impl Persona {
-    /// A persona of other stages.
-    pub fn new(
-        character: impl Into<String>,
-        retriever: impl Retrieve + 'static,
-        second: Option<SecondStage>,
-        calibrated: Option<f32>,
-    ) -> Self {
+    /// A persona that finds its replies in a way of its own, and whose first find is its answer.
+    pub fn new(character: impl Into<String>, retriever: impl Retrieve + 'static) -> Self {
         Self {
             character: character.into(),
             folder: None,
             built_in: false,
             retriever: Box::new(retriever),
-            second,
-            calibrated,
+            second: None,
+            calibrated: None,
             outdated: false,
             unjudged: false,
         }
@@ -195,16 +190,6 @@ impl Persona {
     /// this bi-encoder.
     pub fn has_unjudged_reranker(&self) -> bool {
         self.unjudged
-    }
-
-    /// The bi-encoder that its replies were embedded by, if it has one.
-    pub fn bi_encoder(&self) -> Option<&BiEncoder> {
-        self.retriever.bi_encoder()
-    }
-
-    /// The second stage, if it uses one.
-    pub fn reranker(&self) -> Option<&dyn Rerank> {
-        self.second.as_ref().map(|second| second.cross.as_ref())
     }
 
     /// The first half of an answer: the `count` replies that fit `query` best, best first, with their
@@ -275,7 +260,7 @@ impl Persona {
         if let Some(second) = &self.second {
             second.order(query, &mut candidates)?;
         }
-        let chosen = choose(&candidates, min_score, choice.temperature, choice.seed);
+        let chosen = choose(&candidates, min_score, choice.temperature, choice.seed)?;
         Ok(Answer { candidates, chosen })
     }
 
@@ -359,7 +344,11 @@ mod tests {
             cross: Box::new(Longest),
             ranker,
         });
-        Persona::new("Rufus", lines, second, Some(0.75))
+        Persona {
+            second,
+            calibrated: Some(0.75),
+            ..Persona::new("Rufus", lines)
+        }
     }
 
     fn ask(persona: &Persona, said: &[&str], choice: &Choice) -> Answer {
@@ -504,7 +493,7 @@ mod tests {
         assert_eq!(text(MinScore::Auto).unwrap(), "Mm, pie!");
         assert_eq!(text(MinScore::Cosine(0.95)), None);
 
-        let uncalibrated = Persona::new("Rufus", Lines(vec!["Hm."]), None, None);
+        let uncalibrated = Persona::new("Rufus", Lines(vec!["Hm."]));
         let refused = uncalibrated.answer(&[], "What?", &[], &with(MinScore::Auto));
         let remedy = refused.unwrap_err().remedy();
         assert_eq!(remedy, Remedy::choose_like(Setting::MinScore, "0.3"));

@@ -10,7 +10,7 @@ use crate::model::bi_encoder::BiEncoder;
 use crate::model::cross_encoder::CrossEncoder;
 
 /// A bi-encoder and the index of its vectors.
-pub struct Indexed {
+pub(crate) struct Indexed {
     /// Embeds what is asked.
     pub encoder: BiEncoder,
     /// The replies.

@@ -60,7 +60,7 @@ pub enum Columns {
 
 /// The columns, and which of them were recognised by what is in them.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Recognised {
+pub(crate) struct Recognised {
     /// The columns.
     pub columns: Columns,
     /// Those with a name that says nothing.
@@ -68,16 +68,8 @@ pub struct Recognised {
 }
 
 impl Columns {
-    /// Recognises the columns of `source`; names that the user gave come first.
-    ///
-    /// # Errors
-    /// A named column that is not there; neither a script nor pairs.
-    pub fn recognise(source: &Source, named: &Named) -> Result<Self> {
-        Ok(recognise(source, named)?.columns)
-    }
-
     /// Which column is taken for what, in words.
-    pub fn described(&self) -> Vec<(&'static str, String)> {
+    pub(crate) fn described(&self) -> Vec<(&'static str, String)> {
         let list = |columns: &[(&'static str, Option<&String>)]| {
             let there = columns.iter();
             there
@@ -446,12 +438,14 @@ fn list(source: &Source) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::corpus::document::Document;
 
     fn recognise(header: &str, named: &Named) -> Result<Columns> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("script.csv");
         std::fs::write(&path, header).unwrap();
-        Columns::recognise(&Source::read(&path, None).unwrap(), named)
+        let source = Source::of(Document::read(&path, None).unwrap()).unwrap();
+        Ok(super::recognise(&source, named)?.columns)
     }
 
     fn script(speaker: &str, text: &str, scenes: &[&str]) -> Columns {

@@ -2,7 +2,7 @@
 
 /// A line of speech, as every format gives it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Line {
+pub(super) struct Line {
     /// Who speaks, as written; empty where nobody is named.
     pub speaker: String,
     /// What is said, as written.
@@ -16,7 +16,7 @@ pub struct Line {
 
 /// A message of a chat.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Message {
+pub(super) struct Message {
     /// When it was sent, in seconds since some day; without, it follows at once.
     pub time: Option<i64>,
     /// Who sent it.

@@ -6,27 +6,35 @@
 //! (good and bad replies), [`report`] with its [`picture`]. [`prepare`] is the one call that does it
 //! all, and [`dataset`] what it leaves.
 
-pub mod columns;
-pub mod dataset;
-pub mod document;
+pub(crate) mod columns;
+pub(crate) mod dataset;
+pub(crate) mod document;
 mod folder;
-pub mod formats;
+pub(crate) mod formats;
 mod gather;
 mod headers;
-pub mod inputs;
+pub(crate) mod inputs;
 mod lines;
 mod material;
 mod nearest;
-pub mod pairs;
-pub mod pick;
+pub(crate) mod pairs;
+pub(crate) mod pick;
 #[cfg(feature = "plots")]
-pub mod picture;
-pub mod prepare;
+pub(crate) mod picture;
+pub(crate) mod prepare;
 mod profile;
-pub mod read;
+pub(crate) mod read;
 mod records;
-pub mod report;
-pub mod scenes;
-pub mod script;
-pub mod split;
+pub(crate) mod report;
+pub(crate) mod scenes;
+pub(crate) mod script;
+pub(crate) mod split;
 mod swallowing;
+
+pub use columns::Named;
+pub use document::encoding;
+pub use formats::Format;
+pub use prepare::{Options, list_characters};
+pub use report::{Count, Lengths, Report, ScriptFigures, speakers_table};
+pub use scenes::Speaker;
+pub use split::Split;

@@ -74,7 +74,7 @@ impl Options {
 ///
 /// # Errors
 /// Whatever is wrong with the input, with file and row; nothing is written then.
-pub fn prepare(options: &Options, folder: &Path) -> Result<Report> {
+pub(crate) fn prepare(options: &Options, folder: &Path) -> Result<Report> {
     folder::check_replaceable(folder)?;
     let material = Material::read(options)?;
     let gap = options.context_turns.max(CLOSE_REPLIES) + 1;
@@ -145,7 +145,7 @@ pub fn prepare(options: &Options, folder: &Path) -> Result<Report> {
 ///
 /// # Errors
 /// Whatever is wrong with the input, with file and row.
-pub fn exchanges(options: &Options) -> Result<(String, Vec<Exchange>)> {
+pub(crate) fn exchanges(options: &Options) -> Result<(String, Vec<Exchange>)> {
     let material = Material::read(options)?;
     let exchanges = (0..material.len()).map(|id| material.exchange(id));
     let exchanges = exchanges.collect();
@@ -156,7 +156,7 @@ pub fn exchanges(options: &Options) -> Result<(String, Vec<Exchange>)> {
 ///
 /// # Errors
 /// As [`prepare`].
-pub fn texts(options: &Options) -> Result<Vec<Vec<String>>> {
+pub(crate) fn texts(options: &Options) -> Result<Vec<Vec<String>>> {
     match gather(options)?.0 {
         Gathered::Script(script) => Ok(script.texts().collect()),
         Gathered::Pairs(pairs) => {

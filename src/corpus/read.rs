@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 
 use csv::StringRecord;
-use encoding_rs::Encoding;
 
 use super::document::{Document, data};
 use super::headers::knows;
@@ -17,7 +16,7 @@ const BROKEN: usize = 100;
 
 /// A table, its header read.
 #[derive(Debug)]
-pub struct Source {
+pub(crate) struct Source {
     path: PathBuf,
     body: Body,
     header: Vec<String>,
@@ -37,7 +36,7 @@ enum Body {
 
 /// A row below the header.
 #[derive(Debug)]
-pub struct Row<'a> {
+pub(crate) struct Row<'a> {
     /// 1-based in the file, the header and empty rows counted.
     pub number: u64,
     /// Whether the rows before it, up to the last one given, are empty.
@@ -48,7 +47,7 @@ pub struct Row<'a> {
 impl Row<'_> {
     /// The cell of a column, by its place in the header; empty beyond the row's end, and where it holds
     /// what programs write for nothing.
-    pub fn cell(&self, column: usize) -> &str {
+    pub(crate) fn cell(&self, column: usize) -> &str {
         let cell = self.cells.get(column).unwrap_or_default();
         if is_placeholder(cell.trim()) {
             ""
@@ -67,16 +66,10 @@ fn is_placeholder(cell: &str) -> bool {
 }
 
 impl Source {
-    /// Reads and decodes `path`: as `encoding` where given, else by its byte order mark, else as
-    /// UTF-8. Comma, tab, semicolon and pipe are told apart by the header.
+    /// The table that is in a document; comma, tab, semicolon and pipe are told apart by the header.
     ///
     /// # Errors
-    /// A missing, empty or undecodable file, rows that do not fit, with what to do.
-    pub fn read(path: &Path, encoding: Option<&'static Encoding>) -> Result<Self> {
-        Self::of(Document::read(path, encoding)?)
-    }
-
-    /// The table that is in a document.
+    /// Rows that do not fit, with what to do.
     pub(super) fn of(document: Document) -> Result<Self> {
         let Document {
             path,
@@ -127,27 +120,27 @@ impl Source {
     }
 
     /// The file, as given.
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
     /// The columns' names, as written; of a file without a header `column 1`, `column 2`, …
-    pub fn header(&self) -> &[String] {
+    pub(crate) fn header(&self) -> &[String] {
         &self.header
     }
 
     /// Whether the first row is none.
-    pub fn is_headless(&self) -> bool {
+    pub(crate) fn is_headless(&self) -> bool {
         self.headless
     }
 
     /// How many characters had been mis-decoded once and were put right.
-    pub fn repaired(&self) -> usize {
+    pub(crate) fn repaired(&self) -> usize {
         self.repaired
     }
 
     /// The rows that do not fit the header and are passed over, by number.
-    pub fn broken(&self) -> &[u64] {
+    pub(crate) fn broken(&self) -> &[u64] {
         &self.broken
     }
 
@@ -155,7 +148,10 @@ impl Source {
     ///
     /// # Errors
     /// No row at all; and what `take` returns.
-    pub fn for_each_row(&self, mut take: impl FnMut(Row<'_>) -> Result<()>) -> Result<usize> {
+    pub(crate) fn for_each_row(
+        &self,
+        mut take: impl FnMut(Row<'_>) -> Result<()>,
+    ) -> Result<usize> {
         let mut rows = 0;
         self.walk(usize::MAX, |row, _| {
             rows += 1;
@@ -337,13 +333,14 @@ impl Source {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::corpus::document::encoding;
 
     /// `number, after_empty, cells` of every row.
     fn rows(bytes: &[u8]) -> Result<Vec<(u64, bool, Vec<String>)>> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("script.csv");
         std::fs::write(&path, bytes).unwrap();
-        let source = Source::read(&path, None)?;
+        let source = Source::of(Document::read(&path, None)?)?;
         let mut rows = Vec::new();
         source.for_each_row(|row| {
             let cells = row.cells.iter().map(str::to_owned).collect();
@@ -482,7 +479,7 @@ mod tests {
             cells.push((row.cell(0).to_owned(), row.cell(1).to_owned()));
             Ok(())
         };
-        Source::read(&path, None)
+        Source::of(Document::read(&path, None).unwrap())
             .unwrap()
             .for_each_row(take)
             .unwrap();
@@ -495,17 +492,14 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("script.csv");
         std::fs::write(&path, b"who,line\nAda,caf\xe9\n").unwrap();
-        let source = Source::read(
-            &path,
-            Some(crate::corpus::document::encoding("latin1").unwrap()),
-        )
-        .unwrap();
+        let latin1 = encoding("latin1").unwrap();
+        let source = Source::of(Document::read(&path, Some(latin1)).unwrap()).unwrap();
         let check = |row: Row<'_>| {
             assert_eq!(row.cell(1), "café");
             assert_eq!(row.cell(9), "");
             Ok(())
         };
         assert_eq!(source.for_each_row(check).unwrap(), 1);
-        assert!(crate::corpus::document::encoding("klingon").is_err());
+        assert!(encoding("klingon").is_err());
     }
 }

@@ -20,7 +20,7 @@ const FAVOURITE: &str = "Homer Simpson";
 
 /// Whose turns are replies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Whose {
+pub(crate) enum Whose {
     /// Those of the speaker at this place.
     One(usize),
     /// Everybody's.
@@ -36,7 +36,7 @@ pub(super) struct Answer {
 
 /// A whole script.
 #[derive(Debug)]
-pub struct Script {
+pub(crate) struct Script {
     told: Told,
 }
 
@@ -116,30 +116,30 @@ impl Script {
     }
 
     /// Whether nobody says anything.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.told.turns.is_empty()
     }
 
     /// Everybody who speaks, the most lines first.
-    pub fn speakers(&self) -> Vec<&Speaker> {
+    pub(crate) fn speakers(&self) -> Vec<&Speaker> {
         let mut speakers: Vec<&Speaker> = self.told.speakers.iter().collect();
         speakers.sort_by(|a, b| b.lines.cmp(&a.lines).then_with(|| a.name.cmp(&b.name)));
         speakers
     }
 
     /// How many scenes have words in them.
-    pub fn scenes(&self) -> usize {
+    pub(crate) fn scenes(&self) -> usize {
         self.told.turns.last().map_or(0, |last| last.scene + 1)
     }
 
     /// How many rows have something said.
-    pub fn lines(&self) -> usize {
+    pub(crate) fn lines(&self) -> usize {
         let speakers = self.told.speakers.iter();
         speakers.map(|speaker| speaker.lines).sum()
     }
 
     /// Rows that were passed over.
-    pub fn skipped(&self) -> Skipped {
+    pub(crate) fn skipped(&self) -> Skipped {
         self.told.skipped
     }
 
@@ -148,7 +148,7 @@ impl Script {
     ///
     /// # Errors
     /// Nobody of that name: with the names that are closest to it.
-    pub fn character(
+    pub(crate) fn character(
         &self,
         path: &Path,
         wanted: Option<&str>,
@@ -220,7 +220,7 @@ impl Script {
     }
 
     /// The speaker at a place.
-    pub fn speaker(&self, at: usize) -> &Speaker {
+    pub(crate) fn speaker(&self, at: usize) -> &Speaker {
         &self.told.speakers[at]
     }
 
@@ -272,7 +272,7 @@ impl Script {
     }
 
     /// The distinct turns of `whose`, with the exchanges that they are the reply of.
-    pub fn pool(&self, whose: Whose) -> Vec<Reply> {
+    pub(crate) fn pool(&self, whose: Whose) -> Vec<Reply> {
         let mut answered = 0;
         pool(self.own(whose).map(|at| {
             let id = self.told.query(at).map(|_| {
@@ -284,7 +284,7 @@ impl Script {
     }
 
     /// What is said, whoever speaks: the turns of every scene.
-    pub fn texts(&self) -> impl Iterator<Item = Vec<String>> {
+    pub(crate) fn texts(&self) -> impl Iterator<Item = Vec<String>> {
         let scenes = self.told.turns.chunk_by(|a, b| a.scene == b.scene);
         scenes.map(|turns| turns.iter().map(|said| said.text.clone()).collect())
     }
@@ -317,13 +317,14 @@ impl Script {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::corpus::document::Document;
 
     /// The script, its columns being `who,line,scene`.
     fn script(rows: &str) -> (Source, Script) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("script.csv");
         std::fs::write(&path, format!("who,line,scene\n{rows}")).unwrap();
-        let source = Source::read(&path, None).unwrap();
+        let source = Source::of(Document::read(&path, None).unwrap()).unwrap();
         let mut builder = Builder::default();
         take_rows(&mut builder, &source, "who", "line", &["scene".into()]).unwrap();
         (source, Script::new(builder))

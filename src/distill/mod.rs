@@ -7,11 +7,13 @@
 //! After DistilBERT (Sanh et al., 2019) for the layers and sentence-transformers' model
 //! distillation (Reimers & Gurevych, 2020) for the target.
 
-pub mod shrink;
-pub mod student;
-pub mod task;
-pub mod texts;
-pub mod vocabulary;
+pub(crate) mod shrink;
+pub(crate) mod student;
+pub(crate) mod task;
+pub(crate) mod texts;
+pub(crate) mod vocabulary;
+
+pub use shrink::{Change, ShrinkOptions, Shrunk};
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -20,7 +22,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, IoContext, Remedy, Result, Setting};
 use crate::fingerprint::Fnv;
-use crate::folder::Folder;
+use crate::hf::checkpoint::weights_bytes;
 use crate::hf::folder::make_encoder;
 use crate::hf::hub;
 use crate::hf::tensors::Precision;
@@ -30,7 +32,7 @@ use crate::nn::device::Compute;
 use crate::nn::packed::Tokens;
 use crate::train::job::Training;
 use crate::train::run::{Outcome, Run, Start};
-use crate::train::settings::{BiSettings, Common, Data};
+use crate::train::settings::{BiSettings, CommonSettings, Data};
 use crate::train::trainer::train;
 use crate::watch::{Unit, Watch};
 
@@ -57,7 +59,7 @@ pub struct StudentSettings {
     pub intermediate: Option<usize>,
     /// What every training takes; every epoch ends with a validation.
     #[serde(flatten)]
-    pub common: Common,
+    pub common: CommonSettings,
 }
 
 impl Default for StudentSettings {
@@ -68,7 +70,7 @@ impl Default for StudentSettings {
             layers: 3,
             vocabulary: 6000,
             intermediate: None,
-            common: Common {
+            common: CommonSettings {
                 epochs: 10,
                 batch_size: 64,
                 max_length: 128,
@@ -99,12 +101,12 @@ pub struct Distilled {
     pub texts: [usize; 2],
     /// How the training ended; scores are mean cosines to the teacher on held-out texts.
     pub outcome: Outcome,
-    /// The teacher's folder.
-    pub teacher: Folder,
+    /// Bytes of the teacher's and the student's weights on disk.
+    pub bytes: [u64; 2],
 }
 
 /// The run of a student that is to be `out`: a folder beside it.
-pub fn run_of(out: &Path) -> PathBuf {
+pub(crate) fn run_of(out: &Path) -> PathBuf {
     let mut name = out.as_os_str().to_owned();
     name.push(".run");
     name.into()
@@ -193,7 +195,7 @@ pub fn distill(
         coverage: made.coverage,
         texts: sizes,
         outcome,
-        teacher: folder,
+        bytes: [weights_bytes(&folder)?, weights_bytes(&out.into())?],
     })
 }
 

@@ -24,7 +24,7 @@ pub struct Rows {
 impl Rows {
     /// `scales.len()` rows of `width` numbers from byte `start` on; `None` where the file ends
     /// before them.
-    pub fn new(map: &Bytes, start: usize, width: usize, scales: Vec<f32>) -> Option<Self> {
+    pub(crate) fn new(map: &Bytes, start: usize, width: usize, scales: Vec<f32>) -> Option<Self> {
         let end = start.checked_add(width.checked_mul(scales.len())?)?;
         (end <= map.len()).then(|| Self {
             map: map.clone(),
@@ -35,20 +35,15 @@ impl Rows {
     }
 
     /// Number of values.
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.width * self.scales.len()
-    }
-
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
     }
 
     /// Reads `out.len()` values from value `from` on.
     ///
     /// # Panics
     /// When the range is outside the matrix.
-    pub fn read(&self, from: usize, out: &mut [f32]) {
+    pub(crate) fn read(&self, from: usize, out: &mut [f32]) {
         let numbers = &self.map[self.start..][..self.len()][from..from + out.len()];
         let (mut numbers, mut out) = (numbers, out);
         let mut at = from;
@@ -67,7 +62,7 @@ impl Rows {
 
 /// The whole numbers `[rows, width]` of a matrix and the scales `[rows]` of its rows: a row's largest
 /// absolute value becomes 127 or -127, and every value is off by half a scale at most.
-pub fn quantise(values: &[f32], width: usize) -> (Vec<i8>, Vec<f32>) {
+pub(crate) fn quantise(values: &[f32], width: usize) -> (Vec<i8>, Vec<f32>) {
     let scales: Vec<f32> = values
         .par_chunks(width.max(1))
         .map(|row| row.iter().fold(0.0, |most: f32, x| most.max(x.abs())) / LARGEST)

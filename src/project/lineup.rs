@@ -25,7 +25,7 @@ use crate::watch::Watch;
 ///
 /// # Errors
 /// A model is there but damaged; [`crate::error::Error::Interrupted`].
-pub fn lineup(
+pub(crate) fn lineup(
     project: &Project,
     compute: &Compute,
     cases: &Arc<Cases>,

@@ -22,7 +22,7 @@ use crate::watch::Watch;
 ///
 /// # Errors
 /// A model or the index fails, or `watch` stops it.
-pub fn pool(
+pub(super) fn pool(
     persona: &Persona,
     messages: &[String],
     count: usize,
@@ -208,7 +208,10 @@ mod tests {
             cross: Box::new(Moose),
             ranker: LinearRanker::default(),
         };
-        let persona = Persona::new("Rufus", Lines, Some(second), None);
+        let persona = Persona {
+            second: Some(second),
+            ..Persona::new("Rufus", Lines)
+        };
         let messages = [message.to_owned()];
         let all = pool(&persona, &messages, candidates, seed, &mut ());
         all.unwrap().remove(0)

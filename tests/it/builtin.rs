@@ -6,15 +6,8 @@ use std::path::Path;
 use assert_cmd::Command;
 use serde_json::Value;
 
-use homer::builtin;
-use homer::chat::Persona;
-use homer::dialogue::{Query, Said};
-use homer::folder::Folder;
-use homer::hf::testing::tiny_encoder_folder;
-use homer::index::Index;
-use homer::model::bi_encoder::BiEncoder;
-use homer::nn::config::Family;
-use homer::nn::device::Compute;
+use homer::internals::{BiEncoder, Family, Index, Said, tiny_encoder_folder};
+use homer::{Compute, Folder, Persona, Query, builtin};
 
 use crate::chat;
 use crate::home::{Home, stderr, stdout};

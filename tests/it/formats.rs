@@ -10,7 +10,7 @@ use predicates::prelude::*;
 use predicates::str::contains;
 use tempfile::TempDir;
 
-use homer::corpus::dataset::Dataset;
+use homer::internals::Dataset;
 
 struct Home(TempDir);
 

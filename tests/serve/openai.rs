@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 
 use base64::Engine as _;
-use homer::model::bi_encoder::BiEncoder;
-use homer::nn::device::Compute;
+use homer::Compute;
+use homer::internals::BiEncoder;
 use serde_json::{Value, json};
 
 use crate::harness::{Folder, Server, feedback, question, reply};

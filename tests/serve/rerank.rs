@@ -1,11 +1,7 @@
 //! Reranking, as Jina's and Cohere's clients know it.
 
-use homer::dialogue::Query;
-use homer::hf::checkpoint::Precision;
-use homer::model::bi_encoder::BiEncoder;
-use homer::model::cross_encoder::CrossEncoder;
-use homer::nn::device::Compute;
-use homer::nn::head::Head;
+use homer::internals::{BiEncoder, CrossEncoder, Head};
+use homer::{Compute, Precision, Query};
 use serde_json::{Value, json};
 
 use crate::harness::{Folder, Server};

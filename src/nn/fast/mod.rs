@@ -40,7 +40,7 @@ const TRAINING_CHUNK: usize = 1024;
 const SERVING_CHUNK: usize = 512;
 
 /// An encoder for the CPU.
-pub struct FastEncoder {
+pub(crate) struct FastEncoder {
     weights: Weights,
     layout: Layout,
     buffers: Mutex<Buffers>,
@@ -51,7 +51,7 @@ impl FastEncoder {
     /// An encoder with these weights. What is mapped from a file as f32 is used where it lies;
     /// what is in fewer bits is converted, but for the embedding tables, which are converted by the
     /// row.
-    pub fn new(mut weights: Weights) -> Self {
+    pub(crate) fn new(mut weights: Weights) -> Self {
         let layout = Layout::of(&weights.config);
         let behind = weights.values[layout.norm..].par_iter_mut();
         behind

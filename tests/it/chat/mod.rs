@@ -10,14 +10,8 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use homer::hf::checkpoint::Precision;
-use homer::hf::testing::tiny_encoder_folder;
-use homer::model::bi_encoder::BiEncoder;
-use homer::model::cross_encoder::CrossEncoder;
-use homer::nn::config::Family;
-use homer::nn::device::Compute;
-use homer::nn::head::Head;
-use homer::ranker::LinearRanker;
+use homer::internals::{BiEncoder, CrossEncoder, Family, Head, LinearRanker, tiny_encoder_folder};
+use homer::{Compute, Precision};
 
 use crate::home::Home;
 
@@ -46,7 +40,7 @@ fn reply(i: usize) -> String {
 }
 
 /// A home with prepared dialogue, a tiny bi-encoder and the index of its vectors.
-pub fn persona() -> Home {
+pub(crate) fn persona() -> Home {
     let home = Home::new();
     prepare(&home, REPLIES);
     train(&home, 1);

@@ -4,9 +4,8 @@ use std::fs;
 
 use serde_json::Value;
 
-use homer::dialogue::Query;
-use homer::hf::testing::tiny_encoder_folder;
-use homer::nn::config::Family;
+use homer::Query;
+use homer::internals::{Family, tiny_encoder_folder};
 
 use super::{persona, train_cross};
 use crate::home::{stderr, stdout};
