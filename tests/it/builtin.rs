@@ -9,8 +9,8 @@ use serde_json::Value;
 use homer::internals::{BiEncoder, Family, Index, Said, tiny_encoder_folder};
 use homer::{Compute, Folder, Persona, Query, builtin};
 
-use crate::chat;
 use crate::home::{Home, stderr, stdout};
+use crate::persona::persona;
 
 #[test]
 fn the_program_alone_answers_and_says_who_does() {
@@ -48,7 +48,7 @@ fn the_built_in_persona_greets_and_says_how_to_make_another() {
 
 #[test]
 fn a_persona_of_the_users_own_comes_first() {
-    let home = chat::persona();
+    let home = persona();
     let line: Value = serde_json::from_str(&home.says(&["ask", "A boat?", "--json"])).unwrap();
     assert_eq!(line["character"], "Rufus");
     assert_eq!(line["built_in"], false);

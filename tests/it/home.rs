@@ -55,13 +55,20 @@ impl Home {
     }
 
     /// homer, at work here, without a hub.
-    pub(crate) fn command(&self, args: &[&str]) -> Command {
-        let mut command = assert_cmd::cargo::cargo_bin_cmd!("homer");
-        command.current_dir(&self.root).args(args);
-        command
+    pub(crate) fn program(&self) -> std::process::Command {
+        let mut program = std::process::Command::new(env!("CARGO_BIN_EXE_homer"));
+        program.current_dir(&self.root);
+        program
             .env("HF_HUB_OFFLINE", "1")
             .env("HF_HOME", &self.root);
-        command
+        program
+    }
+
+    /// The same, to be looked at when it has ended.
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
+        let mut program = self.program();
+        program.args(args);
+        Command::from_std(program)
     }
 
     pub(crate) fn homer(&self, args: &[&str]) -> Assert {

@@ -14,7 +14,7 @@ use homer::{Choice, Entry, Persona, Project, Query, Result, Retrieve};
 use serde_json::json;
 use tokio::sync::oneshot;
 
-use crate::harness::{Client, Reply};
+use super::harness::{Client, Reply};
 
 /// Thinks until it is told to go on, and tells what it was asked.
 struct Slow {
@@ -117,11 +117,7 @@ impl Bench {
     fn until(&self, name: &str, value: f64) {
         let begun = Instant::now();
         while self.metric(name) != value {
-            assert!(
-                begun.elapsed() < AGES,
-                "{name} is {}",
-                self.metric(name)
-            );
+            assert!(begun.elapsed() < AGES, "{name} is {}", self.metric(name));
             thread::sleep(Duration::from_millis(5));
         }
     }
@@ -266,9 +262,7 @@ fn who_asks_and_never_reads_is_sent_away() {
         ..Limits::default()
     });
     let mut stream = TcpStream::connect(bench.address()).unwrap();
-    stream
-        .set_write_timeout(Some(AGES))
-        .unwrap();
+    stream.set_write_timeout(Some(AGES)).unwrap();
     let request = b"GET /page.js HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(1000);
     // The server stops to read when nobody takes its answers, and then hangs up.
     let refused = (0..10_000).find_map(|_| stream.write_all(&request).err());

@@ -1,98 +1,14 @@
-//! Servers with tiny personas, and a client.
+//! Servers of tiny personas, and a client.
 
-use std::fs;
 use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use homer::internals::{Family, tiny_encoder_folder};
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
-/// Replies of a persona.
-pub(crate) const REPLIES: usize = 60;
-
-/// Lines that no two of are alike.
-pub(crate) fn reply(i: usize) -> String {
-    let things = ["boat", "pie", "hat", "moose", "kettle"];
-    let verbs = ["lost", "ate", "painted"];
-    let places = ["at sea", "in the attic", "behind the shed", "on Tuesday"];
-    format!(
-        "I {} my {} {}.",
-        verbs[i % 3],
-        things[i % 5],
-        places[i / 15 % 4]
-    )
-}
-
-/// What reply `i` is the nearest answer to: itself, but for an accent that the tokenizer takes off.
-pub(crate) fn question(i: usize) -> String {
-    reply(i).replace(" my ", " mý ")
-}
-
-/// A folder with a persona in it.
-pub(crate) struct Folder(TempDir);
-
-impl Folder {
-    pub(crate) fn path(&self) -> &Path {
-        self.0.path()
-    }
-
-    /// With prepared dialogue, a tiny bi-encoder and the index of its vectors.
-    pub(crate) fn persona(character: &str) -> Self {
-        let folder = Self(tempfile::tempdir().unwrap());
-        folder.prepare(character, reply);
-        let model = folder.path().join("runs/bi-encoder/model");
-        fs::create_dir_all(&model).unwrap();
-        tiny_encoder_folder(&model, Family::Bert, &["boat", "pie", "hat"], 1).unwrap();
-        folder.index();
-        folder
-    }
-
-    /// Writes what `prepare` would: reply `i` answers query `i`.
-    pub(crate) fn prepare(&self, character: &str, reply: impl Fn(usize) -> String) {
-        let folder = self.path().join("data/exchanges");
-        fs::create_dir_all(&folder).unwrap();
-        let write = |name: &str, text: String| fs::write(folder.join(name), text).unwrap();
-        let lines = |line: &dyn Fn(usize) -> Value, range: std::ops::Range<usize>| -> String {
-            range.map(|i| format!("{}\n", line(i))).collect()
-        };
-        let exchange = |i: usize| {
-            json!({
-                "id": i, "scene": i / 4, "reply": reply(i), "context": [],
-                "query": {"speaker": "Ada", "text": format!("What about number {i}?")},
-                "close_replies": [], "good_replies": [], "bad_replies": [],
-            })
-        };
-        let settings = json!({
-            "source": "play.csv", "character": character, "seed": 0, "context_turns": 2,
-        });
-        write("settings.json", settings.to_string());
-        write("train.jsonl", lines(&exchange, 0..REPLIES - 24));
-        write("valid.jsonl", lines(&exchange, REPLIES - 24..REPLIES));
-        write("test.jsonl", String::new());
-        let pool = |i: usize| json!({"text": reply(i), "exchanges": [i]});
-        write("pool.jsonl", lines(&pool, 0..REPLIES));
-    }
-
-    /// Builds the index of what the replies say, whatever they answered.
-    pub(crate) fn index(&self) {
-        let built = homer()
-            .arg("-C")
-            .arg(self.path())
-            .args(["build-index", "--query-weight", "0"])
-            .stderr(Stdio::null())
-            .status();
-        assert!(built.unwrap().success());
-    }
-}
-
-fn homer() -> Command {
-    Command::new(env!("CARGO_BIN_EXE_homer"))
-}
+use crate::home::Home;
 
 /// A running server.
 pub(crate) struct Server {
@@ -104,16 +20,15 @@ pub(crate) struct Server {
 
 impl Server {
     /// Of the persona in a folder, on a free port of this machine; the bi-encoder answers alone.
-    pub(crate) fn of(folder: &Folder) -> Self {
+    pub(crate) fn of(home: &Home) -> Self {
         let args = ["--listen", "127.0.0.1:0", "--no-rerank"];
-        Self::start(folder.path(), &args, &[])
+        Self::start(home, &args, &[])
     }
 
     /// Waits until it listens.
-    pub(crate) fn start(folder: &Path, args: &[&str], env: &[(&str, &str)]) -> Self {
-        let mut child = homer()
-            .arg("-C")
-            .arg(folder)
+    pub(crate) fn start(home: &Home, args: &[&str], env: &[(&str, &str)]) -> Self {
+        let mut child = home
+            .program()
             .arg("serve")
             .args(args)
             .env_remove("HOMER_API_KEY")
@@ -166,7 +81,7 @@ impl Server {
     }
 
     /// Waits for words in what it writes.
-    pub fn until_it_says(&self, words: &str) {
+    pub(crate) fn until_it_says(&self, words: &str) {
         let begun = Instant::now();
         while !self.log.lock().unwrap().contains(words) {
             assert!(begun.elapsed() < Duration::from_secs(120), "never: {words}");
@@ -285,9 +200,4 @@ fn read(mut response: ureq::http::Response<ureq::Body>) -> Reply {
         headers: response.headers().clone(),
         text: response.body_mut().read_to_string().unwrap(),
     }
-}
-
-/// Where a persona's feedback is kept.
-pub(crate) fn feedback(folder: &Folder) -> PathBuf {
-    folder.path().join("runs/feedback.jsonl")
 }
