@@ -2,8 +2,9 @@
 
 use rayon::prelude::*;
 
+use super::candidate::Answer;
 use super::decide::Choice;
-use super::persona::{Answer, Persona};
+use super::persona::Persona;
 use crate::dialogue::{Query, Said};
 use crate::error::Result;
 

@@ -3,7 +3,7 @@
 use candle_core::{Device, Tensor};
 use candle_transformers::generation::LogitsProcessor;
 
-use super::persona::Candidate;
+use super::candidate::Candidate;
 use crate::error::Result;
 
 /// Sampling looks at no more than this many of the best.

@@ -1,16 +1,15 @@
-//! A character that answers: two stages behind traits, and what they make of a question.
+//! A character that answers: what the two stages make of a question.
 
 use std::path::PathBuf;
 
-use serde::Serialize;
-
 use super::ask::Ask;
+use super::candidate::{Answer, Candidate};
 use super::decide::{Choice, MinScore, choose};
+use super::second_stage::SecondStage;
 use crate::dialogue::{Query, Said};
 use crate::error::{Error, Remedy, Result, Setting};
-use crate::index::{Entry, Origin};
+use crate::index::Entry;
 use crate::model::bi_encoder::BiEncoder;
-use crate::ranker::{LinearRanker, Seen};
 
 /// The first stage: finds candidates among all replies.
 pub trait Retrieve: Send + Sync {
@@ -36,49 +35,6 @@ pub trait Retrieve: Send + Sync {
     }
 }
 
-/// The second stage: reads query and reply together.
-pub(crate) trait Rerank: Send + Sync {
-    /// A score for each reply; higher is better.
-    ///
-    /// # Errors
-    /// The model fails.
-    fn rerank(&self, query: Query<'_>, replies: &[&str]) -> Result<Vec<f32>>;
-}
-
-/// The second stage: a cross-encoder, and what weighs its logits beside what else a reader minds.
-pub(crate) struct SecondStage {
-    /// The cross-encoder.
-    pub cross: Box<dyn Rerank>,
-    /// The weights.
-    pub ranker: LinearRanker,
-}
-
-impl SecondStage {
-    /// Scores the candidates, which stand as the first stage ranked them, and puts the best first; equals
-    /// keep their order.
-    ///
-    /// # Errors
-    /// The cross-encoder fails.
-    pub(crate) fn order(&self, query: Query<'_>, candidates: &mut [Candidate]) -> Result<()> {
-        let replies: Vec<&str> = candidates.iter().map(|c| c.reply.as_str()).collect();
-        let logits = self.cross.rerank(query, &replies)?;
-        for (candidate, logit) in candidates.iter_mut().zip(logits) {
-            candidate.rerank = Some(logit);
-        }
-        let seen: Vec<Seen<'_>> = candidates.iter().map(Candidate::seen).collect();
-        let scores = self.ranker.scores(query.text, &seen);
-        let reasons: Vec<_> = (0..seen.len())
-            .map(|place| self.ranker.reasons(query.text, &seen, place))
-            .collect();
-        for ((candidate, score), reasons) in candidates.iter_mut().zip(scores).zip(reasons) {
-            candidate.score = score;
-            candidate.reasons = reasons;
-        }
-        candidates.sort_by(|a, b| b.score.total_cmp(&a.score));
-        Ok(())
-    }
-}
-
 /// Where all that was found was said already, the place up to which half of it was said last.
 fn oldest_half(found: &[(Entry, f32)], said: &Said) -> Option<usize> {
     let last = found.iter().map(|(entry, _)| said.last(&entry.text));
@@ -101,69 +57,6 @@ pub struct Persona {
     pub(crate) calibrated: Option<f32>,
     pub(crate) outdated: bool,
     pub(crate) unjudged: bool,
-}
-
-/// A reply that was considered.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Candidate {
-    /// The reply.
-    pub reply: String,
-    /// The score that decides.
-    pub score: f32,
-    /// The bi-encoder's score: the cosine with the reply, or, where the index knows what the reply
-    /// answered, the mean of that and of the cosines with those queries.
-    pub retrieval: f32,
-    /// The cross-encoder's logit, if it was asked.
-    pub rerank: Option<f32>,
-    /// Position before reranking, from 0.
-    pub rank_before: usize,
-    /// The first exchange that the reply comes from; none for a line that answers nobody.
-    pub origin: Option<Origin>,
-    /// The ids of all exchanges that it comes from.
-    pub exchanges: Vec<usize>,
-    /// What the second stage saw in it, beside the mean of all candidates, the weightiest first.
-    #[serde(serialize_with = "as_map")]
-    pub reasons: Vec<(&'static str, f32)>,
-}
-
-/// Reasons as one reads them: `{"echo": -0.5, …}`.
-fn as_map<S: serde::Serializer>(
-    reasons: &[(&'static str, f32)],
-    serializer: S,
-) -> std::result::Result<S::Ok, S::Error> {
-    serializer.collect_map(reasons.iter().copied())
-}
-
-impl Candidate {
-    /// What the second stage's weights look at.
-    fn seen(&self) -> Seen<'_> {
-        Seen {
-            reply: &self.reply,
-            retrieval: self.retrieval,
-            cross: self.rerank.unwrap_or_default(),
-        }
-    }
-}
-
-/// What a persona has to say.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Answer {
-    /// Every candidate, best first.
-    pub candidates: Vec<Candidate>,
-    /// Which of them is the answer; `None` where none is good enough.
-    pub chosen: Option<usize>,
-}
-
-impl Answer {
-    /// The candidate that was chosen.
-    pub fn candidate(&self) -> Option<&Candidate> {
-        self.chosen.map(|i| &self.candidates[i])
-    }
-
-    /// The answer.
-    pub fn text(&self) -> Option<&str> {
-        self.candidate().map(|candidate| candidate.reply.as_str())
-    }
 }
 
 impl Persona {
@@ -307,6 +200,8 @@ impl Persona {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::chat::second_stage::Rerank;
+    use crate::ranker::LinearRanker;
 
     /// Gives the lines in order, scores falling by a tenth.
     struct Lines(Vec<&'static str>);

@@ -2,7 +2,8 @@
 
 use rayon::prelude::*;
 
-use super::persona::{Rerank, Retrieve};
+use super::persona::Retrieve;
+use super::second_stage::Rerank;
 use crate::dialogue::Query;
 use crate::error::Result;
 use crate::index::{Entry, Index};

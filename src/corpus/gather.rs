@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::columns::{Columns, recognise};
+use super::columns::Columns;
 use super::document::{Document, data};
 use super::formats::{Content, Format, Reader};
 use super::inputs::expand;
@@ -10,9 +10,11 @@ use super::lines::Line;
 use super::pairs::{PairColumns, Pairs};
 use super::prepare::Options;
 use super::read::Source;
+use super::recognise::recognise;
 use super::report::thousands;
 use super::scenes::Builder;
-use super::script::{Script, take_lines, take_rows};
+use super::script::Script;
+use super::take::{take_lines, take_rows};
 use crate::error::Result;
 
 /// What the inputs are.

@@ -14,6 +14,24 @@ pub(super) struct Line {
     pub answers: Option<usize>,
 }
 
+impl Line {
+    /// One that answers what was said before it.
+    pub(super) fn new(speaker: &str, text: &str, begins_scene: bool) -> Self {
+        Self {
+            speaker: speaker.to_owned(),
+            text: text.to_owned(),
+            begins_scene,
+            answers: None,
+        }
+    }
+
+    /// Goes on with the next row of a speech that has several.
+    pub(super) fn go_on(&mut self, row: &str) {
+        self.text.push(' ');
+        self.text.push_str(row);
+    }
+}
+
 /// A message of a chat.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Message {

@@ -88,21 +88,7 @@ pub(crate) fn prepare(options: &Options, folder: &Path) -> Result<Report> {
         options.bad,
         options.seed,
     );
-    let settings = DatasetSettings {
-        source: material.source(),
-        character: material.character.clone(),
-        everyone: options.everyone,
-        seed: options.seed,
-        columns: material.columns(),
-        named: options.columns.clone(),
-        format: options.format,
-        gap: options.gap,
-        encoding: options.encoding.map(|encoding| encoding.name().to_owned()),
-        context_turns: options.context_turns,
-        good: options.good,
-        bad: options.bad,
-        split: material.split,
-    };
+    let settings = settings(options, &material);
     let pool = material.pool();
     let report = material.report(&parts, &pool);
     let texts = |picked: &mut dyn Iterator<Item = usize>| -> Vec<String> {
@@ -138,6 +124,25 @@ pub(crate) fn prepare(options: &Options, folder: &Path) -> Result<Report> {
         Ok(())
     })?;
     Ok(report)
+}
+
+/// What the dataset was made from, and how.
+fn settings(options: &Options, material: &Material) -> DatasetSettings {
+    DatasetSettings {
+        source: material.source(),
+        character: material.character.clone(),
+        everyone: options.everyone,
+        seed: options.seed,
+        columns: material.columns(),
+        named: options.columns.clone(),
+        format: options.format,
+        gap: options.gap,
+        encoding: options.encoding.map(|encoding| encoding.name().to_owned()),
+        context_turns: options.context_turns,
+        good: options.good,
+        bad: options.bad,
+        split: material.split,
+    }
 }
 
 /// The character and their exchanges, in the order of the input; nothing is picked, divided or

@@ -29,7 +29,6 @@ use crate::hf::tensors::Precision;
 use crate::hf::tokenizer::Tokenizer;
 use crate::model::bi_encoder::{BiEncoder, embed};
 use crate::nn::device::Compute;
-use crate::nn::packed::Tokens;
 use crate::train::job::Training;
 use crate::train::run::{Outcome, Run, Start};
 use crate::train::settings::{BiSettings, CommonSettings, Data};
@@ -143,25 +142,24 @@ pub fn distill(
     let data = data(settings, &texts);
 
     watch.stage("embedding", sizes.iter().sum::<usize>() as u64, Unit::Parts);
-    let mut embedded = 0;
-    let mut lessons = |texts: &[String]| {
-        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
-        let read = |tokenizer: &Tokenizer| -> Result<Vec<Tokens>> {
-            tokenizer.texts(&texts, settings.common.max_length)
-        };
-        let theirs = read(&teacher.tokenizer)?;
-        let targets = embed(teacher.encoder.as_ref(), &theirs, |more| {
-            embedded += more;
-            watch.advance(embedded as u64);
-            watch.go_on()
-        })?;
-        Ok::<_, Error>(Lessons {
-            sequences: read(&made.tokenizer)?,
-            targets,
-        })
-    };
-    let held_out = lessons(&texts.held_out)?;
-    let lessons = lessons(&texts.train)?;
+    let max_length = settings.common.max_length;
+    let held_out = lessons(
+        &teacher,
+        &made.tokenizer,
+        &texts.held_out,
+        max_length,
+        0,
+        watch,
+    )?;
+    let done = texts.held_out.len();
+    let lessons = lessons(
+        &teacher,
+        &made.tokenizer,
+        &texts.train,
+        max_length,
+        done,
+        watch,
+    )?;
 
     let mut task = Imitation {
         student: BiEncoder {
@@ -196,6 +194,29 @@ pub fn distill(
         texts: sizes,
         outcome,
         bytes: [weights_bytes(&folder)?, weights_bytes(&out.into())?],
+    })
+}
+
+/// Texts as a student reads them, with what the teacher makes of them; `done` texts were embedded before.
+fn lessons(
+    teacher: &BiEncoder,
+    student: &Tokenizer,
+    texts: &[String],
+    max_length: usize,
+    done: usize,
+    watch: &mut dyn Watch,
+) -> Result<Lessons> {
+    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+    let theirs = teacher.tokenizer.texts(&texts, max_length)?;
+    let mut embedded = done;
+    let targets = embed(teacher.encoder.as_ref(), &theirs, |more| {
+        embedded += more;
+        watch.advance(embedded as u64);
+        watch.go_on()
+    })?;
+    Ok(Lessons {
+        sequences: student.texts(&texts, max_length)?,
+        targets,
     })
 }
 

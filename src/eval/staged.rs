@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::cases::{Case, Cases};
 use super::rankers::Ranker;
 use crate::chat::Choice;
-use crate::chat::persona::Rerank;
+use crate::chat::second_stage::Rerank;
 use crate::error::Result;
 use crate::ranker::{LinearRanker, Seen};
 
@@ -173,7 +173,8 @@ mod tests {
     use super::*;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
-    use crate::chat::persona::{Persona, Retrieve, SecondStage};
+    use crate::chat::persona::{Persona, Retrieve};
+    use crate::chat::second_stage::SecondStage;
     use crate::dialogue::Query;
     use crate::index::Entry;
     use crate::stats::rank::Standing;

@@ -153,7 +153,8 @@ fn best(scores: &[f32]) -> Vec<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::chat::persona::{Rerank, Retrieve, SecondStage};
+    use crate::chat::persona::Retrieve;
+    use crate::chat::second_stage::{Rerank, SecondStage};
     use crate::dialogue::Turn;
     use crate::index::{Entry, Origin};
     use crate::ranker::LinearRanker;

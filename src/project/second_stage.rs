@@ -4,7 +4,7 @@
 use super::Project;
 use super::verdict::CrossVerdict;
 use crate::builtin;
-use crate::chat::persona::SecondStage;
+use crate::chat::second_stage::SecondStage;
 use crate::error::Result;
 use crate::folder::Folder;
 use crate::hf::checkpoint::weights_file;

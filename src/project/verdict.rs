@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::{Project, second_stage};
-use crate::chat::persona::SecondStage;
+use crate::chat::second_stage::SecondStage;
 use crate::dialogue::Exchange;
 use crate::error::Result;
 use crate::eval::cases::Cases;

@@ -7,8 +7,7 @@ use std::sync::Arc;
 
 use crate::chat::ask::Ask;
 use crate::chat::decide::choose;
-use crate::chat::persona::Candidate;
-use crate::chat::{Choice, Persona};
+use crate::chat::{Candidate, Choice, Persona};
 use crate::dialogue::Query;
 use crate::error::{Error, Result};
 

@@ -13,9 +13,8 @@ use serde_json::{Value, json};
 
 use super::messages::{Message, understand};
 use super::{Usage, now};
-use crate::chat::Choice;
 use crate::chat::decide::SAMPLED;
-use crate::chat::persona::Candidate;
+use crate::chat::{Candidate, Choice};
 use crate::serve::App;
 use crate::serve::extract::{Body, whole};
 use crate::serve::fault::Fault;
