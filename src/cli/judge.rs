@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use console::{Key, Term};
 
-use homer::project::{Grading, JudgeSettings, save_judged, sheet};
+use homer::project::{Current, Grading, JudgeSettings, save_judged, sheet};
 use homer::{Grade, Judged, printable_line, project};
 
 use super::Global;
@@ -141,14 +141,8 @@ fn grade(
             save(grading.judged())?;
             continue;
         };
-        let all = grading.judged().len();
-        if shown != Some(current.message) {
-            shown = Some(current.message);
-            writeln!(out, "\nmessage {} of {all}", current.message + 1)?;
-            for turn in &current.judged.context {
-                writeln!(out, "  ({})", printable_line(turn))?;
-            }
-            writeln!(out, "  {}", printable_line(&current.judged.message))?;
+        if shown.replace(current.message) != Some(current.message) {
+            show(&current, grading.judged().len(), out)?;
         }
         let (place, replies) = (current.candidate + 1, current.judged.candidates.len());
         write!(
@@ -189,6 +183,15 @@ fn grade(
         grading.grade(given);
         save(grading.judged())?;
     }
+}
+
+/// Shows the message that is answered, one of `all`.
+fn show(current: &Current<'_>, all: usize, out: &mut impl Write) -> std::io::Result<()> {
+    writeln!(out, "\nmessage {} of {all}", current.message + 1)?;
+    for turn in &current.judged.context {
+        writeln!(out, "  ({})", printable_line(turn))?;
+    }
+    writeln!(out, "  {}", printable_line(&current.judged.message))
 }
 
 #[cfg(test)]

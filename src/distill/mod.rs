@@ -141,31 +141,13 @@ pub fn distill(
     let sizes = [texts.train.len(), texts.held_out.len()];
     let data = data(settings, &texts);
 
-    watch.stage("embedding", sizes.iter().sum::<usize>() as u64, Unit::Parts);
     let max_length = settings.common.max_length;
-    let held_out = lessons(
-        &teacher,
-        &made.tokenizer,
-        &texts.held_out,
-        max_length,
-        0,
-        watch,
-    )?;
-    let done = texts.held_out.len();
-    let lessons = lessons(
-        &teacher,
-        &made.tokenizer,
-        &texts.train,
-        max_length,
-        done,
-        watch,
-    )?;
-
+    let [lessons, held_out] = lessons(&teacher, &made.tokenizer, &texts, max_length, watch)?;
     let mut task = Imitation {
         student: BiEncoder {
             encoder: make_encoder(made.weights, &compute)?,
             tokenizer: made.tokenizer,
-            max_length: settings.common.max_length,
+            max_length,
             // The large encoder's was made for states that these are not.
             pooler: None,
         },
@@ -197,27 +179,32 @@ pub fn distill(
     })
 }
 
-/// Texts as a student reads them, with what the teacher makes of them; `done` texts were embedded before.
+/// Texts to learn from, and those held out, as the student reads them, with what the teacher makes of them.
 fn lessons(
     teacher: &BiEncoder,
     student: &Tokenizer,
-    texts: &[String],
+    texts: &Texts,
     max_length: usize,
-    done: usize,
     watch: &mut dyn Watch,
-) -> Result<Lessons> {
-    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
-    let theirs = teacher.tokenizer.texts(&texts, max_length)?;
-    let mut embedded = done;
-    let targets = embed(teacher.encoder.as_ref(), &theirs, |more| {
-        embedded += more;
-        watch.advance(embedded as u64);
-        watch.go_on()
-    })?;
-    Ok(Lessons {
-        sequences: student.texts(&texts, max_length)?,
-        targets,
-    })
+) -> Result<[Lessons; 2]> {
+    let all = texts.train.len() + texts.held_out.len();
+    watch.stage("embedding", all as u64, Unit::Parts);
+    let mut embedded = 0;
+    let mut read = |texts: &[String]| {
+        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        let theirs = teacher.tokenizer.texts(&texts, max_length)?;
+        let targets = embed(teacher.encoder.as_ref(), &theirs, |more| {
+            embedded += more;
+            watch.advance(embedded as u64);
+            watch.go_on()
+        })?;
+        Ok::<_, Error>(Lessons {
+            sequences: student.texts(&texts, max_length)?,
+            targets,
+        })
+    };
+    let held_out = read(&texts.held_out)?;
+    Ok([read(&texts.train)?, held_out])
 }
 
 /// A student that has not learned yet.
