@@ -137,6 +137,7 @@ fn no_such(source: &Source, name: &str) -> Error {
     )
 }
 
+/// The columns' names, for messages.
 pub(super) fn list(source: &Source) -> String {
     let names = source.header().iter().map(|name| match name.as_str() {
         "" => "(unnamed)",

@@ -11,7 +11,7 @@ use crate::error::Result;
 /// A table, its header read.
 #[derive(Debug)]
 pub(crate) struct Source {
-    pub(super) path: PathBuf,
+    path: PathBuf,
     body: Body,
     pub(super) header: Vec<String>,
     pub(super) headless: bool,

@@ -54,7 +54,7 @@ impl Source {
             if let Some(records) = records {
                 if records.is_last() && records.quote_left_open() {
                     return Err(data(
-                        &self.path,
+                        self.path(),
                         Some(row.number),
                         "a quotation mark is opened and never closed",
                         "close it, or double it (\"\") where it belongs to the text",
@@ -66,7 +66,7 @@ impl Source {
         })?;
         if let Some((number, swallowed)) = swallowing.found() {
             return Err(data(
-                &self.path,
+                self.path(),
                 Some(number),
                 format!(
                     "a quotation mark is opened and not closed: {swallowed} rows below it became one cell"
@@ -92,7 +92,7 @@ impl Source {
         };
         let count = |n: usize| format!("{n} cell{}", if n == 1 { "" } else { "s" });
         data(
-            &self.path,
+            self.path(),
             Some(number),
             format!(
                 "{} where the header has {}",
