@@ -5,21 +5,16 @@ use std::hint::black_box;
 
 use candle_core::{DType, Device, Tensor};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use homer::hf::folder::make_encoder;
-use homer::hf::testing::tiny_config;
-use homer::nn::config::{Config, Family};
-use homer::nn::device::Compute;
-use homer::nn::dropout::{Mask, Site};
-use homer::nn::encoder::Pooling;
-use homer::nn::kernels::adamw::Step;
-use homer::nn::kernels::attention::{self, Shape};
-use homer::nn::kernels::gelu;
-use homer::nn::kernels::linear::{self, Linear};
-use homer::nn::kernels::norm::Norm;
-use homer::nn::kernels::product::Store;
-use homer::nn::optimizer::AdamW;
-use homer::nn::packed::{Packed, Tokens};
-use homer::nn::weights::Weights;
+use homer::Compute;
+use homer::internals::kernels::adamw::Step;
+use homer::internals::kernels::attention::Shape;
+use homer::internals::kernels::linear::Linear;
+use homer::internals::kernels::norm::Norm;
+use homer::internals::kernels::product::Store;
+use homer::internals::kernels::{attention, gelu, linear};
+use homer::internals::{
+    AdamW, Config, Family, Mask, Packed, Pooling, Site, Tokens, Weights, make_encoder, tiny_config,
+};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 

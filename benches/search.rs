@@ -6,7 +6,7 @@ use half::f16;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use homer::index::search::top_k;
+use homer::internals::top_k;
 
 const WIDTH: usize = 384;
 const BEST: usize = 50;

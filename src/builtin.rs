@@ -8,7 +8,7 @@ use crate::folder::{Embedded, Folder};
 /// What `--encoder` calls the encoder that comes with homer.
 pub const ENCODER: &str = "built-in";
 /// The name of the script that comes with homer.
-pub const SAMPLE_SCRIPT: &str = "sample_script.csv";
+pub(crate) const SAMPLE_SCRIPT: &str = "sample_script.csv";
 
 /// Where tensors can be read in place, they begin at a multiple of their size.
 #[repr(C, align(8))]

@@ -12,35 +12,35 @@ use crate::error::{Error, IoContext, Result};
 use crate::files;
 
 /// Text and axes.
-pub const INK: RGBColor = RGBColor(0x26, 0x2b, 0x33);
+pub(crate) const INK: RGBColor = RGBColor(0x26, 0x2b, 0x33);
 /// Axis labels, captions, what should stay in the background.
-pub const MUTED: RGBColor = RGBColor(0x6b, 0x72, 0x80);
+pub(crate) const MUTED: RGBColor = RGBColor(0x6b, 0x72, 0x80);
 /// Grid lines.
-pub const GRID: RGBColor = RGBColor(0xe5, 0xe7, 0xeb);
+pub(crate) const GRID: RGBColor = RGBColor(0xe5, 0xe7, 0xeb);
 /// The first series: what the chart is about.
-pub const BLUE: RGBColor = RGBColor(0x1f, 0x6f, 0xb4);
+pub(crate) const BLUE: RGBColor = RGBColor(0x1f, 0x6f, 0xb4);
 /// The second series.
-pub const ORANGE: RGBColor = RGBColor(0xe0, 0x7b, 0x22);
+pub(crate) const ORANGE: RGBColor = RGBColor(0xe0, 0x7b, 0x22);
 /// The third series.
-pub const GREEN: RGBColor = RGBColor(0x2f, 0x8f, 0x5b);
+pub(crate) const GREEN: RGBColor = RGBColor(0x2f, 0x8f, 0x5b);
 /// Everything that a series is seen against.
-pub const PALE: RGBColor = RGBColor(0xb8, 0xc4, 0xd2);
+pub(crate) const PALE: RGBColor = RGBColor(0xb8, 0xc4, 0xd2);
 
 /// Text sizes, in pixels.
-pub const TITLE: u32 = 30;
+pub(crate) const TITLE: u32 = 30;
 /// Axis descriptions and legends.
-pub const LABEL: u32 = 22;
+pub(crate) const LABEL: u32 = 22;
 /// Numbers at the axes.
-pub const TICK: u32 = 19;
+pub(crate) const TICK: u32 = 19;
 
 /// The whole picture, or a part of it.
-pub type Area<'a> = DrawingArea<BitMapBackend<'a>, plotters::coord::Shift>;
+pub(crate) type Area<'a> = DrawingArea<BitMapBackend<'a>, plotters::coord::Shift>;
 
 /// What painting can fail with: plotters' own errors.
-pub type Painted = std::result::Result<(), Box<dyn std::error::Error + Send + Sync>>;
+pub(crate) type Painted = std::result::Result<(), Box<dyn std::error::Error + Send + Sync>>;
 
 /// A text style in `colour`; bold for titles.
-pub fn text(size: u32, colour: RGBColor, bold: bool) -> TextStyle<'static> {
+pub(crate) fn text(size: u32, colour: RGBColor, bold: bool) -> TextStyle<'static> {
     fonts();
     let style = if bold {
         FontStyle::Bold
@@ -54,7 +54,11 @@ pub fn text(size: u32, colour: RGBColor, bold: bool) -> TextStyle<'static> {
 ///
 /// # Errors
 /// [`Error::Chart`] with what `paint` fails with, and any I/O error.
-pub fn draw(path: &Path, size: (u32, u32), paint: impl FnOnce(&Area<'_>) -> Painted) -> Result<()> {
+pub(crate) fn draw(
+    path: &Path,
+    size: (u32, u32),
+    paint: impl FnOnce(&Area<'_>) -> Painted,
+) -> Result<()> {
     fonts();
     let failed = |error: Box<dyn std::error::Error + Send + Sync>| Error::Chart {
         path: path.to_path_buf(),

@@ -12,7 +12,7 @@ use crate::error::{Error, IoContext, Remedy, Result};
 ///
 /// # Errors
 /// What `fill` returns, and any I/O error, with the path; `path` is then as it was.
-pub fn write_atomic(
+pub(crate) fn write_atomic(
     path: &Path,
     fill: impl FnOnce(&mut BufWriter<&mut File>) -> Result<()>,
 ) -> Result<()> {
@@ -41,7 +41,7 @@ pub fn write_atomic(
 
 /// A folder that is written beside its place, to be put there when all is written; dropped before,
 /// it leaves nothing.
-pub struct NewFolder {
+pub(crate) struct NewFolder {
     target: PathBuf,
     workshop: TempDir,
 }
@@ -51,7 +51,7 @@ impl NewFolder {
     ///
     /// # Errors
     /// Any I/O error.
-    pub fn begin(target: &Path) -> Result<Self> {
+    pub(crate) fn begin(target: &Path) -> Result<Self> {
         let parent = match target.parent() {
             Some(parent) if !parent.as_os_str().is_empty() => parent,
             _ => Path::new("."),
@@ -70,12 +70,12 @@ impl NewFolder {
     }
 
     /// Where to write what is to be in it.
-    pub fn path(&self) -> PathBuf {
+    pub(crate) fn path(&self) -> PathBuf {
         self.workshop.path().join("new")
     }
 
     /// What it is to be.
-    pub fn target(&self) -> &Path {
+    pub(crate) fn target(&self) -> &Path {
         &self.target
     }
 
@@ -83,7 +83,7 @@ impl NewFolder {
     ///
     /// # Errors
     /// Any I/O error; what was there is then there still.
-    pub fn put(self) -> Result<()> {
+    pub(crate) fn put(self) -> Result<()> {
         let (target, old) = (&self.target, self.workshop.path().join("old"));
         let replaces = target.exists();
         if replaces {
@@ -102,7 +102,7 @@ impl NewFolder {
 ///
 /// # Errors
 /// What `fill` returns, and any I/O error; `folder` is then as it was.
-pub fn replace_folder(folder: &Path, fill: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+pub(crate) fn replace_folder(folder: &Path, fill: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
     let new = NewFolder::begin(folder)?;
     fill(&new.path())?;
     new.put()
@@ -145,7 +145,7 @@ pub fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T> {
 ///
 /// # Errors
 /// They are not what is expected.
-pub fn parse_json<T: serde::de::DeserializeOwned>(bytes: &[u8], path: &Path) -> Result<T> {
+pub(crate) fn parse_json<T: serde::de::DeserializeOwned>(bytes: &[u8], path: &Path) -> Result<T> {
     serde_json::from_slice(bytes).map_err(|source| {
         let what = format!("not the JSON that homer expects: {source}");
         Error::model(path, what, Remedy::None)
@@ -156,7 +156,7 @@ pub fn parse_json<T: serde::de::DeserializeOwned>(bytes: &[u8], path: &Path) -> 
 ///
 /// # Errors
 /// Any I/O error, with the path.
-pub fn write_jsonl<T: serde::Serialize>(
+pub(crate) fn write_jsonl<T: serde::Serialize>(
     path: &Path,
     values: impl IntoIterator<Item = T>,
 ) -> Result<()> {

@@ -41,14 +41,14 @@ impl fmt::Display for Fnv {
 ///
 /// # Errors
 /// The file cannot be read.
-pub fn of_file(path: &Path) -> Result<String> {
+pub(crate) fn of_file(path: &Path) -> Result<String> {
     let file = File::open(path).at("read", path)?;
     let length = file.metadata().at("read", path)?.len();
     sample(file, length).at("read", path)
 }
 
 /// The same of what a file holds.
-pub fn of_bytes(bytes: &[u8]) -> String {
+pub(crate) fn of_bytes(bytes: &[u8]) -> String {
     // Reading memory cannot fail.
     sample(Cursor::new(bytes), bytes.len() as u64).unwrap_or_default()
 }

@@ -14,7 +14,7 @@ use crate::error::{IoContext, Result};
 use crate::{files, fingerprint};
 
 /// A file in the program: its path inside its folder, and what it holds.
-pub type Embedded = (&'static str, &'static [u8]);
+pub(crate) type Embedded = (&'static str, &'static [u8]);
 
 /// A folder that is read and never written.
 #[derive(Debug, Clone)]
@@ -59,7 +59,7 @@ impl fmt::Display for Folder {
 
 impl Folder {
     /// Whether there is such a folder.
-    pub fn is_there(&self) -> bool {
+    pub(crate) fn is_there(&self) -> bool {
         match self {
             Self::Disk(path) => path.is_dir(),
             Self::Embedded { .. } => true,
@@ -67,7 +67,7 @@ impl Folder {
     }
 
     /// The folder as messages name it.
-    pub fn to_path_buf(&self) -> PathBuf {
+    pub(crate) fn to_path_buf(&self) -> PathBuf {
         match self {
             Self::Disk(path) => path.clone(),
             Self::Embedded { name, .. } => PathBuf::from(name),
@@ -75,12 +75,12 @@ impl Folder {
     }
 
     /// A file of it as messages name it.
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.to_path_buf().join(name)
     }
 
     /// Whether it has a file of that name.
-    pub fn has(&self, name: &str) -> bool {
+    pub(crate) fn has(&self, name: &str) -> bool {
         match self {
             Self::Disk(path) => path.join(name).is_file(),
             Self::Embedded { .. } => self.embedded(name).is_some(),
@@ -91,7 +91,7 @@ impl Folder {
     ///
     /// # Errors
     /// It is not there, or cannot be read.
-    pub fn map(&self, name: &str) -> Result<Bytes> {
+    pub(crate) fn map(&self, name: &str) -> Result<Bytes> {
         match self {
             Self::Disk(path) => Bytes::map(&path.join(name)),
             Self::Embedded { .. } => self.require(name).map(Bytes::Embedded),
@@ -102,7 +102,7 @@ impl Folder {
     ///
     /// # Errors
     /// As [`Folder::map`].
-    pub fn read(&self, name: &str) -> Result<Cow<'static, [u8]>> {
+    pub(crate) fn read(&self, name: &str) -> Result<Cow<'static, [u8]>> {
         match self {
             Self::Disk(path) => {
                 let path = path.join(name);
@@ -116,7 +116,7 @@ impl Folder {
     ///
     /// # Errors
     /// It cannot be read, or is not what is expected.
-    pub fn json<T: serde::de::DeserializeOwned>(&self, name: &str) -> Result<T> {
+    pub(crate) fn json<T: serde::de::DeserializeOwned>(&self, name: &str) -> Result<T> {
         files::parse_json(&self.read(name)?, &self.path(name))
     }
 
@@ -124,7 +124,7 @@ impl Folder {
     ///
     /// # Errors
     /// As [`Folder::map`].
-    pub fn fingerprint(&self, name: &str) -> Result<String> {
+    pub(crate) fn fingerprint(&self, name: &str) -> Result<String> {
         match self {
             Self::Disk(path) => fingerprint::of_file(&path.join(name)),
             Self::Embedded { .. } => self.require(name).map(fingerprint::of_bytes),
@@ -162,7 +162,7 @@ impl Bytes {
     ///
     /// # Errors
     /// It cannot be read.
-    pub fn map(path: &Path) -> Result<Self> {
+    pub(crate) fn map(path: &Path) -> Result<Self> {
         let file = File::open(path).at("read", path)?;
         // SAFETY: homer replaces files and folders by renaming and never writes into one: what is
         // mapped stays as it was. Whoever else changes the file underneath us gets other numbers.

@@ -17,9 +17,9 @@
 //! goes and reads what the step before it left:
 //!
 //! ```no_run
-//! use homer::corpus::prepare::Options;
-//! use homer::project::build_index::IndexSettings;
-//! use homer::{BiSettings, CrossSettings, Project, Start, project};
+//! use homer::corpus::Options;
+//! use homer::project::{self, IndexSettings};
+//! use homer::{BiSettings, CrossSettings, Project, Start};
 //!
 //! let springfield = Project::new("springfield");
 //! project::prepare(&springfield, &Options::new("script.csv"), &mut ())?;
@@ -54,38 +54,50 @@
 
 pub mod builtin;
 #[cfg(feature = "plots")]
-pub mod chart;
-pub mod chat;
+mod chart;
+mod chat;
 pub mod corpus;
-pub mod dialogue;
+mod dialogue;
 pub mod distill;
-pub mod error;
-pub mod eval;
-pub mod files;
-pub mod fingerprint;
-pub mod folder;
-pub mod hf;
-pub mod index;
-pub mod model;
-pub mod nn;
+mod error;
+mod eval;
+mod files;
+mod fingerprint;
+mod folder;
+mod hf;
+mod index;
+#[doc(hidden)]
+pub mod internals;
+mod model;
+mod nn;
 pub mod project;
-pub mod ranker;
+mod ranker;
 mod remedy;
 #[cfg(test)]
 mod rooms;
-pub mod seed;
+mod seed;
 #[cfg(feature = "serve")]
 pub mod serve;
-pub mod stats;
-pub mod text;
-pub mod train;
-pub mod watch;
+mod stats;
+mod text;
+mod train;
+mod watch;
 
-pub use chat::{Answer, Candidate, Choice, Conversation, MinScore, Persona};
-pub use dialogue::{Exchange, Query, Turn};
+pub use chat::{Answer, Ask, Candidate, Choice, Conversation, MinScore, Persona, Retrieve};
+pub use dialogue::{Exchange, Grade, Judged, JudgedReply, Query, Turn};
 pub use error::{Error, Remedy, Result, Setting, Step};
+pub use eval::contest::Contest;
+pub use folder::Folder;
+pub use hf::tensors::Precision;
+pub use index::calibrate::Calibration;
+pub use index::manifest::{Manifest, Provenance};
+pub use index::{Entry, Origin};
 pub use nn::device::Compute;
 pub use project::Project;
-pub use train::run::Start;
-pub use train::settings::{BiSettings, CrossSettings};
-pub use watch::Watch;
+pub use stats::bootstrap::Estimate;
+pub use text::clean::one_line;
+pub use text::printable::printable_line;
+pub use train::run::{Outcome, Run, Start};
+pub use train::settings::{BiSettings, CommonSettings, CrossSettings};
+pub use train::task::Validation;
+pub use watch::{Unit, Watch};

@@ -2,7 +2,7 @@
 
 /// What a seed is drawn for; each purpose has a sequence of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stream {
+pub(crate) enum Stream {
     /// The order of an epoch.
     Order,
     /// Dropout and draws of a step.
@@ -16,7 +16,7 @@ pub enum Stream {
 }
 
 /// The `index`th seed of a stream (the finaliser of SplitMix64: neighbours have nothing in common).
-pub fn derive(seed: u64, stream: Stream, index: u64) -> u64 {
+pub(crate) fn derive(seed: u64, stream: Stream, index: u64) -> u64 {
     let mut x = seed
         .wrapping_mul(0x9e37_79b9_7f4a_7c15)
         .wrapping_add(stream as u64 + 1)

@@ -2,8 +2,9 @@
 
 use rayon::prelude::*;
 
+use super::candidate::Answer;
 use super::decide::Choice;
-use super::persona::{Answer, Persona};
+use super::persona::Persona;
 use crate::dialogue::{Query, Said};
 use crate::error::Result;
 
@@ -89,7 +90,7 @@ mod tests {
 
     #[test]
     fn many_are_answered_as_each_alone() {
-        let persona = Persona::new("Rufus", Echo, None, None);
+        let persona = Persona::new("Rufus", Echo);
         let context = ["Hm.".to_owned(), "What?0".to_owned()];
         let choice = Choice::default();
         let few = Choice {

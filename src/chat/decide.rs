@@ -1,12 +1,13 @@
 //! From ranked candidates to the answer.
 
-use rand::{RngExt, SeedableRng};
-use rand_chacha::ChaCha8Rng;
+use candle_core::{Device, Tensor};
+use candle_transformers::generation::LogitsProcessor;
 
-use super::persona::Candidate;
+use super::candidate::Candidate;
+use crate::error::Result;
 
 /// Sampling looks at no more than this many of the best.
-pub const SAMPLED: usize = 10;
+pub(crate) const SAMPLED: usize = 10;
 
 /// How an answer is chosen.
 #[derive(Debug, Clone, PartialEq)]
@@ -44,33 +45,31 @@ pub enum MinScore {
 }
 
 /// Which of the candidates, best first, is the answer; `None` if none reaches `min_score`.
-pub fn choose(
+///
+/// # Errors
+/// A score is no number.
+pub(crate) fn choose(
     candidates: &[Candidate],
     min_score: Option<f32>,
     temperature: f32,
     seed: u64,
-) -> Option<usize> {
+) -> Result<Option<usize>> {
     let good: Vec<usize> = (0..candidates.len())
         .filter(|&i| min_score.is_none_or(|least| candidates[i].retrieval >= least))
         .collect();
     let best = &good[..good.len().min(SAMPLED)];
     if temperature <= 0.0 || best.len() < 2 {
-        return best.first().copied();
+        return Ok(best.first().copied());
     }
     // Cosines and logits differ in scale, so gaps are measured in the mean gap to the best.
-    let gaps: Vec<f64> = best
+    let gaps = best
         .iter()
-        .map(|&i| f64::from(candidates[best[0]].score - candidates[i].score))
-        .collect();
-    let mean = gaps.iter().sum::<f64>() / (gaps.len() - 1) as f64;
-    let scale = f64::from(temperature) * mean.max(1e-6);
-    let weights: Vec<f64> = gaps.iter().map(|gap| (-gap / scale).exp()).collect();
-    let mut draw = ChaCha8Rng::seed_from_u64(seed).random::<f64>() * weights.iter().sum::<f64>();
-    let drawn = weights.iter().position(|weight| {
-        draw -= weight;
-        draw < 0.0
-    });
-    Some(best[drawn.unwrap_or(0)])
+        .map(|&i| candidates[best[0]].score - candidates[i].score);
+    let mean = gaps.clone().sum::<f32>() / (best.len() - 1) as f32;
+    let logits: Vec<f32> = gaps.map(|gap| -gap / mean.max(1e-6)).collect();
+    let logits = Tensor::new(logits, &Device::Cpu)?; // [best]
+    let mut draw = LogitsProcessor::new(seed, Some(temperature.into()), None);
+    Ok(best.get(draw.sample(&logits)? as usize).copied())
 }
 
 #[cfg(test)]
@@ -95,10 +94,10 @@ mod tests {
     fn temperature_zero_takes_the_best() {
         let all = candidates(&[5.0, 4.0, 3.0]);
         for seed in 0..20 {
-            assert_eq!(choose(&all, None, 0.0, seed), Some(0));
+            assert_eq!(choose(&all, None, 0.0, seed).unwrap(), Some(0));
         }
-        assert_eq!(choose(&[], None, 0.0, 0), None);
-        assert_eq!(choose(&[], None, 1.0, 0), None);
+        assert_eq!(choose(&[], None, 0.0, 0).unwrap(), None);
+        assert_eq!(choose(&[], None, 1.0, 0).unwrap(), None);
     }
 
     #[test]
@@ -106,8 +105,8 @@ mod tests {
         let all = candidates(&[5.0, 4.0, 3.0, 2.0]);
         let mut counts = [0; 4];
         for seed in 0..2000 {
-            let drawn = choose(&all, None, 1.0, seed).unwrap();
-            assert_eq!(choose(&all, None, 1.0, seed), Some(drawn));
+            let drawn = choose(&all, None, 1.0, seed).unwrap().unwrap();
+            assert_eq!(choose(&all, None, 1.0, seed).unwrap(), Some(drawn));
             counts[drawn] += 1;
         }
         assert!(counts.is_sorted_by(|a, b| a > b), "{counts:?}");
@@ -117,27 +116,28 @@ mod tests {
     #[test]
     fn a_low_temperature_is_nearly_greedy() {
         let all = candidates(&[5.0, 4.0, 3.0, 2.0]);
-        let best = (0..500)
-            .filter(|&seed| choose(&all, None, 0.05, seed) == Some(0))
-            .count();
-        assert_eq!(best, 500);
+        for temperature in [0.05, f32::MIN_POSITIVE] {
+            for seed in 0..500 {
+                assert_eq!(choose(&all, None, temperature, seed).unwrap(), Some(0));
+            }
+        }
     }
 
     #[test]
     fn only_the_ten_best_are_drawn_and_equal_scores_do_no_harm() {
         let all = candidates(&[1.0; 30]);
         for seed in 0..200 {
-            assert!(choose(&all, None, 100.0, seed).unwrap() < SAMPLED);
+            assert!(choose(&all, None, 100.0, seed).unwrap().unwrap() < SAMPLED);
         }
     }
 
     #[test]
     fn what_is_under_the_least_score_is_no_answer() {
         let all = candidates(&[5.0, 4.0, 3.0]);
-        assert_eq!(choose(&all, Some(0.5), 0.0, 0), Some(0));
-        assert_eq!(choose(&all, Some(0.51), 0.0, 0), None);
+        assert_eq!(choose(&all, Some(0.5), 0.0, 0).unwrap(), Some(0));
+        assert_eq!(choose(&all, Some(0.51), 0.0, 0).unwrap(), None);
         for seed in 0..50 {
-            assert!(choose(&all, Some(0.4), 2.0, seed).unwrap() < 2);
+            assert!(choose(&all, Some(0.4), 2.0, seed).unwrap().unwrap() < 2);
         }
     }
 }

@@ -1,16 +1,19 @@
 //! The character that answers: retrieve, rerank, choose; and the conversation with it.
 //!
-//! [`persona`] puts the stages together, [`stages`] are those that were trained, [`decide`] takes one
-//! of the ranked candidates, [`mod@ask`] has many questions at once, [`conversation`] remembers what
-//! was said.
+//! [`persona`] finds candidates and answers, [`second_stage`] puts them in order, [`decide`] takes one of
+//! them; [`stages`] are those that were trained. [`candidate`] is what was weighed, [`mod@ask`] has many
+//! questions at once, [`conversation`] remembers what was said.
 
-pub mod ask;
-pub mod conversation;
-pub mod decide;
-pub mod persona;
-pub mod stages;
+pub(crate) mod ask;
+mod candidate;
+pub(crate) mod conversation;
+pub(crate) mod decide;
+pub(crate) mod persona;
+pub(crate) mod second_stage;
+pub(crate) mod stages;
 
 pub use ask::Ask;
+pub use candidate::{Answer, Candidate};
 pub use conversation::Conversation;
 pub use decide::{Choice, MinScore};
-pub use persona::{Answer, Candidate, Persona};
+pub use persona::{Persona, Retrieve};

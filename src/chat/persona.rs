@@ -1,16 +1,15 @@
-//! A character that answers: two stages behind traits, and what they make of a question.
+//! A character that answers: what the two stages make of a question.
 
 use std::path::PathBuf;
 
-use serde::Serialize;
-
 use super::ask::Ask;
+use super::candidate::{Answer, Candidate};
 use super::decide::{Choice, MinScore, choose};
+use super::second_stage::SecondStage;
 use crate::dialogue::{Query, Said};
 use crate::error::{Error, Remedy, Result, Setting};
-use crate::index::{Entry, Origin};
+use crate::index::Entry;
 use crate::model::bi_encoder::BiEncoder;
-use crate::ranker::{LinearRanker, Seen};
 
 /// The first stage: finds candidates among all replies.
 pub trait Retrieve: Send + Sync {
@@ -33,49 +32,6 @@ pub trait Retrieve: Send + Sync {
     /// The bi-encoder, if that is how it retrieves.
     fn bi_encoder(&self) -> Option<&BiEncoder> {
         None
-    }
-}
-
-/// The second stage: reads query and reply together.
-pub trait Rerank: Send + Sync {
-    /// A score for each reply; higher is better.
-    ///
-    /// # Errors
-    /// The model fails.
-    fn rerank(&self, query: Query<'_>, replies: &[&str]) -> Result<Vec<f32>>;
-}
-
-/// The second stage: a cross-encoder, and what weighs its logits beside what else a reader minds.
-pub struct SecondStage {
-    /// The cross-encoder.
-    pub cross: Box<dyn Rerank>,
-    /// The weights.
-    pub ranker: LinearRanker,
-}
-
-impl SecondStage {
-    /// Scores the candidates, which stand as the first stage ranked them, and puts the best first; equals
-    /// keep their order.
-    ///
-    /// # Errors
-    /// The cross-encoder fails.
-    pub fn order(&self, query: Query<'_>, candidates: &mut [Candidate]) -> Result<()> {
-        let replies: Vec<&str> = candidates.iter().map(|c| c.reply.as_str()).collect();
-        let logits = self.cross.rerank(query, &replies)?;
-        for (candidate, logit) in candidates.iter_mut().zip(logits) {
-            candidate.rerank = Some(logit);
-        }
-        let seen: Vec<Seen<'_>> = candidates.iter().map(Candidate::seen).collect();
-        let scores = self.ranker.scores(query.text, &seen);
-        let reasons: Vec<_> = (0..seen.len())
-            .map(|place| self.ranker.reasons(query.text, &seen, place))
-            .collect();
-        for ((candidate, score), reasons) in candidates.iter_mut().zip(scores).zip(reasons) {
-            candidate.score = score;
-            candidate.reasons = reasons;
-        }
-        candidates.sort_by(|a, b| b.score.total_cmp(&a.score));
-        Ok(())
     }
 }
 
@@ -103,84 +59,16 @@ pub struct Persona {
     pub(crate) unjudged: bool,
 }
 
-/// A reply that was considered.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Candidate {
-    /// The reply.
-    pub reply: String,
-    /// The score that decides.
-    pub score: f32,
-    /// The bi-encoder's score: the cosine with the reply, or, where the index knows what the reply
-    /// answered, the mean of that and of the cosines with those queries.
-    pub retrieval: f32,
-    /// The cross-encoder's logit, if it was asked.
-    pub rerank: Option<f32>,
-    /// Position before reranking, from 0.
-    pub rank_before: usize,
-    /// The first exchange that the reply comes from; none for a line that answers nobody.
-    pub origin: Option<Origin>,
-    /// The ids of all exchanges that it comes from.
-    pub exchanges: Vec<usize>,
-    /// What the second stage saw in it, beside the mean of all candidates, the weightiest first.
-    #[serde(serialize_with = "as_map")]
-    pub reasons: Vec<(&'static str, f32)>,
-}
-
-/// Reasons as one reads them: `{"echo": -0.5, …}`.
-fn as_map<S: serde::Serializer>(
-    reasons: &[(&'static str, f32)],
-    serializer: S,
-) -> std::result::Result<S::Ok, S::Error> {
-    serializer.collect_map(reasons.iter().copied())
-}
-
-impl Candidate {
-    /// What the second stage's weights look at.
-    fn seen(&self) -> Seen<'_> {
-        Seen {
-            reply: &self.reply,
-            retrieval: self.retrieval,
-            cross: self.rerank.unwrap_or_default(),
-        }
-    }
-}
-
-/// What a persona has to say.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Answer {
-    /// Every candidate, best first.
-    pub candidates: Vec<Candidate>,
-    /// Which of them is the answer; `None` where none is good enough.
-    pub chosen: Option<usize>,
-}
-
-impl Answer {
-    /// The candidate that was chosen.
-    pub fn candidate(&self) -> Option<&Candidate> {
-        self.chosen.map(|i| &self.candidates[i])
-    }
-
-    /// The answer.
-    pub fn text(&self) -> Option<&str> {
-        self.candidate().map(|candidate| candidate.reply.as_str())
-    }
-}
-
 impl Persona {
-    /// A persona of other stages.
-    pub fn new(
-        character: impl Into<String>,
-        retriever: impl Retrieve + 'static,
-        second: Option<SecondStage>,
-        calibrated: Option<f32>,
-    ) -> Self {
+    /// A persona that finds its replies in a way of its own, and whose first find is its answer.
+    pub fn new(character: impl Into<String>, retriever: impl Retrieve + 'static) -> Self {
         Self {
             character: character.into(),
             folder: None,
             built_in: false,
             retriever: Box::new(retriever),
-            second,
-            calibrated,
+            second: None,
+            calibrated: None,
             outdated: false,
             unjudged: false,
         }
@@ -195,16 +83,6 @@ impl Persona {
     /// this bi-encoder.
     pub fn has_unjudged_reranker(&self) -> bool {
         self.unjudged
-    }
-
-    /// The bi-encoder that its replies were embedded by, if it has one.
-    pub fn bi_encoder(&self) -> Option<&BiEncoder> {
-        self.retriever.bi_encoder()
-    }
-
-    /// The second stage, if it uses one.
-    pub fn reranker(&self) -> Option<&dyn Rerank> {
-        self.second.as_ref().map(|second| second.cross.as_ref())
     }
 
     /// The first half of an answer: the `count` replies that fit `query` best, best first, with their
@@ -275,7 +153,7 @@ impl Persona {
         if let Some(second) = &self.second {
             second.order(query, &mut candidates)?;
         }
-        let chosen = choose(&candidates, min_score, choice.temperature, choice.seed);
+        let chosen = choose(&candidates, min_score, choice.temperature, choice.seed)?;
         Ok(Answer { candidates, chosen })
     }
 
@@ -322,6 +200,8 @@ impl Persona {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::chat::second_stage::Rerank;
+    use crate::ranker::LinearRanker;
 
     /// Gives the lines in order, scores falling by a tenth.
     struct Lines(Vec<&'static str>);
@@ -359,7 +239,11 @@ mod tests {
             cross: Box::new(Longest),
             ranker,
         });
-        Persona::new("Rufus", lines, second, Some(0.75))
+        Persona {
+            second,
+            calibrated: Some(0.75),
+            ..Persona::new("Rufus", lines)
+        }
     }
 
     fn ask(persona: &Persona, said: &[&str], choice: &Choice) -> Answer {
@@ -504,7 +388,7 @@ mod tests {
         assert_eq!(text(MinScore::Auto).unwrap(), "Mm, pie!");
         assert_eq!(text(MinScore::Cosine(0.95)), None);
 
-        let uncalibrated = Persona::new("Rufus", Lines(vec!["Hm."]), None, None);
+        let uncalibrated = Persona::new("Rufus", Lines(vec!["Hm."]));
         let refused = uncalibrated.answer(&[], "What?", &[], &with(MinScore::Auto));
         let remedy = refused.unwrap_err().remedy();
         assert_eq!(remedy, Remedy::choose_like(Setting::MinScore, "0.3"));

@@ -2,7 +2,8 @@
 
 use rayon::prelude::*;
 
-use super::persona::{Rerank, Retrieve};
+use super::persona::Retrieve;
+use super::second_stage::Rerank;
 use crate::dialogue::Query;
 use crate::error::Result;
 use crate::index::{Entry, Index};
@@ -10,7 +11,7 @@ use crate::model::bi_encoder::BiEncoder;
 use crate::model::cross_encoder::CrossEncoder;
 
 /// A bi-encoder and the index of its vectors.
-pub struct Indexed {
+pub(crate) struct Indexed {
     /// Embeds what is asked.
     pub encoder: BiEncoder,
     /// The replies.

@@ -6,9 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use serde::Serialize;
 
-use homer::chat::persona::Candidate;
-use homer::chat::{Answer, Persona};
-use homer::text::clean::one_line;
+use homer::{Answer, Candidate, Persona, one_line};
 
 use super::explain::explain;
 use super::persona::{MAKE_YOUR_OWN, PersonaArgs, who};
@@ -24,7 +22,7 @@ use super::{Global, usage_error};
   homer ask \"Want to go fishing?\"
   homer ask \"Why not?\" --context \"Want to go fishing?\" --context \"No.\" --explain
   homer ask --file questions.txt --json > answers.jsonl")]
-pub struct Args {
+pub(super) struct Args {
     /// What to say to the character; `-` reads it from standard input
     #[arg(required_unless_present = "file", conflicts_with = "file")]
     question: Option<String>,
@@ -57,7 +55,7 @@ struct Line<'a> {
     candidates: Option<&'a [Candidate]>,
 }
 
-pub fn run(args: Args, global: &Global) -> anyhow::Result<()> {
+pub(super) fn run(args: Args, global: &Global) -> anyhow::Result<()> {
     let questions = args.questions()?;
     let persona = args.persona.load(global)?;
     if persona.built_in && std::io::stderr().is_terminal() {

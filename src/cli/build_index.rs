@@ -4,9 +4,7 @@ use std::time::Instant;
 
 use indicatif::HumanCount;
 
-use homer::index::blend::QUERY_WEIGHT;
-use homer::project::build_index;
-use homer::project::build_index::IndexSettings;
+use homer::project::{IndexSettings, build_index};
 
 use super::Global;
 use super::progress::Display;
@@ -18,18 +16,18 @@ use super::progress::Display;
 #[command(after_help = "Examples:
   homer build-index
   homer -C moe build-index --gpu")]
-pub struct Args {
+pub(super) struct Args {
     /// Compute on the GPU
     #[arg(long)]
     gpu: bool,
 
     /// How much the queries that a reply answered in the script count beside what it says; 0 leaves
     /// them out
-    #[arg(long, value_name = "WEIGHT", default_value_t = QUERY_WEIGHT)]
+    #[arg(long, value_name = "WEIGHT", default_value_t = IndexSettings::default().query_weight)]
     query_weight: f32,
 }
 
-pub fn run(args: Args, global: &Global) -> anyhow::Result<()> {
+pub(super) fn run(args: Args, global: &Global) -> anyhow::Result<()> {
     let project = global.project();
     let settings = IndexSettings {
         query_weight: args.query_weight,

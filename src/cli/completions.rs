@@ -12,12 +12,12 @@ use super::Cli;
 #[command(after_help = "Examples:
   homer completions bash > ~/.local/share/bash-completion/completions/homer
   homer completions fish > ~/.config/fish/completions/homer.fish")]
-pub struct Args {
+pub(super) struct Args {
     /// The shell
     shell: Shell,
 }
 
-pub fn run(args: Args) -> anyhow::Result<()> {
+pub(super) fn run(args: Args) -> anyhow::Result<()> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut Cli::command(), "homer", &mut script);
     std::io::stdout().lock().write_all(&script)?;

@@ -5,10 +5,7 @@ use std::path::PathBuf;
 use indicatif::{HumanBytes, HumanCount};
 
 use homer::distill::{StudentSettings, distill};
-use homer::error::Error;
-use homer::folder::Folder;
-use homer::hf::checkpoint::weights_name;
-use homer::train::settings::Common;
+use homer::{CommonSettings, Error};
 
 use super::progress::Display;
 use super::training::{self, Precision};
@@ -25,7 +22,7 @@ Examples:
   homer distill script.csv sentences.txt --encoder models/large --out models/tiny --layers 2
   homer distill --resume --out models/small         after Ctrl-C or a crash
   homer train-bi --encoder models/small")]
-pub struct Args {
+pub(super) struct Args {
     #[command(flatten)]
     own: Own,
 
@@ -112,7 +109,7 @@ impl Own {
             layers: self.layers,
             vocabulary: self.vocabulary,
             intermediate: self.intermediate,
-            common: Common {
+            common: CommonSettings {
                 epochs: self.epochs,
                 batch_size: self.batch_size,
                 chunk_size: self.batch_size,
@@ -128,7 +125,7 @@ impl Own {
 }
 
 /// Distils, and says what came of it.
-pub fn run(args: Args, global: &Global) -> anyhow::Result<()> {
+pub(super) fn run(args: Args, global: &Global) -> anyhow::Result<()> {
     let start = training::start(args.resume, args.force);
     let made = distill(
         &args.own.settings(),
@@ -157,8 +154,8 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<()> {
         made.layers_of,
         HumanCount(made.parameters[1] as u64),
         HumanCount(made.parameters[0] as u64),
-        HumanBytes(size(&args.out.as_path().into())?),
-        HumanBytes(size(&made.teacher)?)
+        HumanBytes(made.bytes[1]),
+        HumanBytes(made.bytes[0])
     );
     eprintln!(
         "cosine to the large encoder on {} held-out lines: {:.4} before training, {:.4} after (step {} of {}, {} texts), in {:.1} minutes",
@@ -172,12 +169,4 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<()> {
     );
     eprintln!("next: homer train-bi --encoder {}", quoted(&args.out));
     Ok(())
-}
-
-/// Bytes of a model's weights.
-pub(super) fn size(folder: &Folder) -> anyhow::Result<u64> {
-    match weights_name(folder) {
-        Some(file) => Ok(folder.map(file)?.len() as u64),
-        None => Ok(0),
-    }
 }

@@ -5,10 +5,7 @@ use std::path::PathBuf;
 
 use clap::ValueEnum;
 
-use homer::project::evaluate;
-use homer::project::evaluate::TestSettings;
-use homer::project::evaluate_judged::JudgedSettings;
-use homer::project::test_set::TestSource;
+use homer::project::{JudgedSettings, TestSettings, TestSource, evaluate};
 
 use super::progress::Display;
 use super::{Global, eval_judged};
@@ -29,7 +26,7 @@ use super::{Global, eval_judged};
   homer eval --split valid --json
   homer eval --test another_season.csv
   homer eval --judged rufus.jsonl ada.jsonl")]
-pub struct Args {
+pub(super) struct Args {
     /// Test on this file: exchanges (.jsonl), a script or ready pairs, which training never saw
     #[arg(long, value_name = "FILE", conflicts_with = "split")]
     test: Option<PathBuf>,
@@ -67,7 +64,7 @@ enum Part {
     Test,
 }
 
-pub fn run(args: Args, global: &Global) -> anyhow::Result<()> {
+pub(super) fn run(args: Args, global: &Global) -> anyhow::Result<()> {
     let project = global.project();
     if !args.judged.is_empty() {
         let settings = JudgedSettings {

@@ -2,13 +2,12 @@
 
 use std::io::Write;
 
-use homer::project::evaluate_judged;
-use homer::project::evaluate_judged::JudgedSettings;
+use homer::project::{JudgedSettings, evaluate_judged};
 
 use super::Global;
 use super::progress::Display;
 
-pub fn run(settings: &JudgedSettings, json: bool, global: &Global) -> anyhow::Result<()> {
+pub(super) fn run(settings: &JudgedSettings, json: bool, global: &Global) -> anyhow::Result<()> {
     let project = global.project();
     let report = evaluate_judged(&project, settings, &mut Display::new(global)?)?;
     // Printed before it is written: the figures took long, and the folder may be read-only.

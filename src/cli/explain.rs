@@ -4,9 +4,7 @@ use std::fmt::Write;
 
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-use homer::chat::Answer;
-use homer::chat::persona::Candidate;
-use homer::text::clean::one_line;
+use homer::{Answer, Candidate, one_line};
 
 /// Candidates shown.
 const SHOWN: usize = 10;
@@ -15,7 +13,7 @@ const COLUMNS: usize = 120;
 
 /// A table of the best candidates: both scores, the place before reranking, the reply and what it
 /// was said to, cut to the width of the terminal. A star marks the answer.
-pub fn explain(answer: &Answer) -> String {
+pub(super) fn explain(answer: &Answer) -> String {
     let columns = terminal_size::terminal_size().map_or(COLUMNS, |(width, _)| width.0 as usize);
     let mut text = table(answer, columns);
     if let Some(reasons) = reasons(answer) {
@@ -117,8 +115,7 @@ fn fit(text: &str, width: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use homer::dialogue::Turn;
-    use homer::index::Origin;
+    use homer::{Origin, Turn};
 
     fn answer(replies: &[&str]) -> Answer {
         let origin = |exchange| Origin {

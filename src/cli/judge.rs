@@ -5,12 +5,8 @@ use std::path::{Path, PathBuf};
 
 use console::{Key, Term};
 
-use homer::dialogue::{Grade, Judged};
-use homer::project;
-use homer::project::grading::Grading;
-use homer::project::judge::{JudgeSettings, save};
-use homer::project::sheet;
-use homer::text::printable::one_line;
+use homer::project::{Current, Grading, JudgeSettings, save_judged, sheet};
+use homer::{Grade, Judged, printable_line, project};
 
 use super::Global;
 use super::progress::Display;
@@ -26,7 +22,7 @@ use super::progress::Display;
   homer judge messages.txt
   homer judge messages.txt --sheet sheet.txt
   homer judge messages.txt --grades grades.txt")]
-pub struct Args {
+pub(super) struct Args {
     /// What people may say to the character, a message a line
     messages: PathBuf,
     /// Where to write messages, replies and grades [default: MESSAGES.judged.jsonl]
@@ -52,7 +48,7 @@ pub struct Args {
     gpu: bool,
 }
 
-pub fn run(args: Args, global: &Global) -> anyhow::Result<()> {
+pub(super) fn run(args: Args, global: &Global) -> anyhow::Result<()> {
     let settings = JudgeSettings {
         messages: args.messages,
         out: args.out,
@@ -77,7 +73,9 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<()> {
     if !away && grading.current().is_some() && term.is_term() && std::io::stdin().is_terminal() {
         let mut out = term.clone();
         let keys = || key(&term);
-        grade(&mut grading, keys, &mut out, |judged| save(&path, judged))?;
+        grade(&mut grading, keys, &mut out, |judged| {
+            save_judged(&path, judged)
+        })?;
     }
     tell(&grading, &path, away, global);
     Ok(())
@@ -124,7 +122,7 @@ fn grade(
     grading: &mut Grading,
     mut key: impl FnMut() -> std::io::Result<Option<char>>,
     out: &mut impl Write,
-    mut save: impl FnMut(&[Judged]) -> homer::error::Result<()>,
+    mut save: impl FnMut(&[Judged]) -> homer::Result<()>,
 ) -> anyhow::Result<()> {
     writeln!(out, "{HELP}")?;
     let mut shown = None;
@@ -143,17 +141,15 @@ fn grade(
             save(grading.judged())?;
             continue;
         };
-        let all = grading.judged().len();
-        if shown != Some(current.message) {
-            shown = Some(current.message);
-            writeln!(out, "\nmessage {} of {all}", current.message + 1)?;
-            for turn in &current.judged.context {
-                writeln!(out, "  ({})", one_line(turn))?;
-            }
-            writeln!(out, "  {}", one_line(&current.judged.message))?;
+        if shown.replace(current.message) != Some(current.message) {
+            show(&current, grading.judged().len(), out)?;
         }
         let (place, replies) = (current.candidate + 1, current.judged.candidates.len());
-        write!(out, "{place:>3}/{replies}  {}  ", one_line(current.reply))?;
+        write!(
+            out,
+            "{place:>3}/{replies}  {}  ",
+            printable_line(current.reply)
+        )?;
         out.flush()?;
         let Some(key) = key()? else {
             writeln!(out)?;
@@ -189,10 +185,19 @@ fn grade(
     }
 }
 
+/// Shows the message that is answered, one of `all`.
+fn show(current: &Current<'_>, all: usize, out: &mut impl Write) -> std::io::Result<()> {
+    writeln!(out, "\nmessage {} of {all}", current.message + 1)?;
+    for turn in &current.judged.context {
+        writeln!(out, "  ({})", printable_line(turn))?;
+    }
+    writeln!(out, "  {}", printable_line(&current.judged.message))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use homer::dialogue::JudgedReply;
+    use homer::JudgedReply;
 
     fn judged() -> Vec<Judged> {
         let message = |text: &str, replies: &[&str]| Judged {

@@ -11,12 +11,12 @@ use super::{Cli, usage_error};
 #[command(after_help = "Examples:
   homer man | man -l -
   homer man ask > homer-ask.1")]
-pub struct Args {
+pub(super) struct Args {
     /// The command that the page is about, else homer itself
     command: Option<String>,
 }
 
-pub fn run(args: Args) -> anyhow::Result<()> {
+pub(super) fn run(args: Args) -> anyhow::Result<()> {
     let mut homer = Cli::command();
     homer.build();
     let page = match &args.command {

@@ -30,8 +30,7 @@ use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
-use homer::error::{Error, Remedy};
-use homer::project::Project;
+use homer::{Error, Project, Remedy};
 
 /// Turn a dialogue script into a character you can talk to.
 #[derive(Parser)]
@@ -45,7 +44,7 @@ struct Cli {
 
 /// What every command takes.
 #[derive(Args, Clone)]
-pub struct Global {
+pub(crate) struct Global {
     /// Work in this folder, so that one person can keep several personas
     #[arg(
         short = 'C',
@@ -60,12 +59,12 @@ pub struct Global {
 
 impl Global {
     /// The project that the command works on.
-    pub fn project(&self) -> Project {
+    pub(crate) fn project(&self) -> Project {
         Project::new(&self.directory)
     }
 
     /// How a command is called for the same folder, to be copied into a shell.
-    pub fn command(&self, command: &str) -> String {
+    pub(crate) fn command(&self, command: &str) -> String {
         match self.directory.to_str() {
             Some(".") => format!("homer {command}"),
             _ => format!("homer -C {} {command}", quoted(&self.directory)),
@@ -88,7 +87,7 @@ impl Global {
 }
 
 /// A path as a shell takes it.
-pub fn quoted(path: &Path) -> String {
+pub(crate) fn quoted(path: &Path) -> String {
     let text = path.display().to_string();
     let plain = |c: char| c.is_alphanumeric() || "/._-+,:@%~".contains(c);
     if !text.is_empty() && text.chars().all(plain) {
@@ -117,7 +116,7 @@ enum Command {
 }
 
 /// Parses, runs, and says what went wrong.
-pub fn run() -> ExitCode {
+pub(crate) fn run() -> ExitCode {
     let cli = Cli::parse();
     tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::try_from_env("HOMER_LOG").unwrap_or_else(|_| "warn".into()))

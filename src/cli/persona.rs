@@ -1,18 +1,16 @@
 //! What `ask` and `repl` have in common: the persona, and how it chooses.
 
-use homer::chat::{Choice, MinScore, Persona};
-use homer::corpus::dataset::Dataset;
-use homer::nn::device::Compute;
+use homer::{Choice, Compute, MinScore, Persona};
 
 use super::Global;
 
 /// Shown where no reply is good enough.
-pub const NO_ANSWER: &str = "(no good answer)";
+pub(super) const NO_ANSWER: &str = "(no good answer)";
 /// What is said with the built-in persona's name.
-pub const MAKE_YOUR_OWN: &str = "(make your own: homer prepare SCRIPT.csv)";
+pub(super) const MAKE_YOUR_OWN: &str = "(make your own: homer prepare SCRIPT.csv)";
 
 #[derive(clap::Args)]
-pub struct PersonaArgs {
+pub(super) struct PersonaArgs {
     /// Retrieve, and rerank, this many replies
     #[arg(long, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..))]
     top_k: u32,
@@ -36,10 +34,10 @@ pub struct PersonaArgs {
 impl PersonaArgs {
     /// Opens the persona of the project, else the built-in one; says so if its index is older than
     /// its dialogue.
-    pub fn load(&self, global: &Global) -> anyhow::Result<Persona> {
+    pub(super) fn load(&self, global: &Global) -> anyhow::Result<Persona> {
         let project = global.project();
         let persona = self.find(global)?;
-        if persona.built_in && Dataset::is_there(&project.exchanges()) {
+        if persona.built_in && project.is_prepared() {
             eprintln!(
                 "homer: the dialogue here is prepared, but there is no index of it yet (next: {}); \
                  until then the built-in persona answers",
@@ -65,12 +63,12 @@ impl PersonaArgs {
     }
 
     /// The persona of the project, else the built-in one, without a word.
-    pub fn find(&self, global: &Global) -> homer::error::Result<Persona> {
+    pub(super) fn find(&self, global: &Global) -> homer::Result<Persona> {
         let compute = Compute::choose(self.gpu)?;
         Persona::find(&global.project(), &compute, !self.no_rerank)
     }
 
-    pub fn choice(&self) -> Choice {
+    pub(super) fn choice(&self) -> Choice {
         Choice {
             top_k: self.top_k as usize,
             temperature: self.temperature,
@@ -81,7 +79,7 @@ impl PersonaArgs {
 }
 
 /// Who speaks, and from which folder.
-pub fn who(persona: &Persona) -> String {
+pub(super) fn who(persona: &Persona) -> String {
     if persona.built_in {
         return format!("{}, the built-in persona", persona.character);
     }
@@ -92,7 +90,7 @@ pub fn who(persona: &Persona) -> String {
 }
 
 /// A temperature from text.
-pub fn temperature(text: &str) -> Result<f32, String> {
+pub(super) fn temperature(text: &str) -> Result<f32, String> {
     let value: f32 = text.parse().map_err(|_| "not a number".to_owned())?;
     if value.is_finite() && value >= 0.0 {
         Ok(value)

@@ -7,13 +7,8 @@ use clap::ValueEnum;
 use clap::builder::{PossibleValuesParser, RangedU64ValueParser, TypedValueParser};
 use encoding_rs::Encoding;
 
-use homer::corpus::columns::Named;
-use homer::corpus::document;
-use homer::corpus::formats::Format;
-use homer::corpus::prepare::{Options, list_characters};
-use homer::corpus::{report, split};
-use homer::project::input::default_input;
-use homer::project::prepare;
+use homer::corpus::{self, Format, Named, Options, list_characters, speakers_table};
+use homer::project::{default_input, prepare};
 
 use super::Global;
 use super::progress::Display;
@@ -29,7 +24,7 @@ Examples:
   homer prepare script.csv --list-characters           who speaks, and how much
   homer prepare script.csv --character \"Lisa Simpson\"
   homer prepare faq.tsv --query-column asked --reply-column said")]
-pub struct Args {
+pub(super) struct Args {
     /// Files, folders or patterns that make one script, each file beginning a scene; `-` reads standard input [default: your one script in data/, else the sample script]
     #[arg(value_name = "INPUT")]
     inputs: Vec<PathBuf>,
@@ -75,7 +70,7 @@ pub struct Args {
     seed: u64,
 
     /// Encoding of the file [default: its byte order mark's, else UTF-8]
-    #[arg(long, value_name = "NAME", value_parser = document::encoding)]
+    #[arg(long, value_name = "NAME", value_parser = corpus::encoding)]
     encoding: Option<&'static Encoding>,
 
     #[command(flatten)]
@@ -167,7 +162,7 @@ fn up_to_100() -> RangedU64ValueParser<usize> {
 }
 
 /// Prepares the dataset, or lists the characters.
-pub fn run(args: Args, global: &Global) -> anyhow::Result<()> {
+pub(super) fn run(args: Args, global: &Global) -> anyhow::Result<()> {
     let project = global.project();
     let inputs = match args.inputs {
         none if none.is_empty() => vec![default_input(&project)?],
@@ -193,8 +188,8 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<()> {
         good: args.good,
         bad: args.bad,
         split: args.split.map(|split| match split {
-            Split::Scene => split::Split::Scene,
-            Split::Contiguous => split::Split::Contiguous,
+            Split::Scene => corpus::Split::Scene,
+            Split::Contiguous => corpus::Split::Contiguous,
         }),
         seed: args.seed,
     };
@@ -202,7 +197,7 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<()> {
     if args.list_characters {
         let speakers = list_characters(&options)?;
         let speakers: Vec<_> = speakers.iter().collect();
-        write!(out, "{}", report::table(&speakers))?;
+        write!(out, "{}", speakers_table(&speakers))?;
         return Ok(());
     }
     let report = prepare(&project, &options, &mut Display::new(global)?)?;

@@ -8,8 +8,7 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use homer::error::Remedy;
-use homer::watch::{Unit, Watch};
+use homer::{Remedy, Unit, Watch};
 
 use super::Global;
 use super::remedy::render;
@@ -18,7 +17,7 @@ const PARTS: &str = "{prefix:>12} {bar:30} {human_pos}/{human_len} {per_sec} {et
 const BYTES: &str = "{prefix:>12} {bar:30} {bytes}/{total_bytes} {bytes_per_sec} {eta} left  {msg}";
 
 /// Shows how long work goes, and lets Ctrl-C stop it.
-pub struct Display<'a> {
+pub(super) struct Display<'a> {
     global: &'a Global,
     bar: Option<ProgressBar>,
 }
@@ -27,7 +26,7 @@ static INTERRUPT: AtomicBool = AtomicBool::new(false);
 
 impl<'a> Display<'a> {
     /// From now on the first Ctrl-C asks the work to stop, the second stops the program.
-    pub fn new(global: &'a Global) -> anyhow::Result<Self> {
+    pub(super) fn new(global: &'a Global) -> anyhow::Result<Self> {
         static HANDLER: Once = Once::new();
         let mut outcome = Ok(());
         HANDLER.call_once(|| {

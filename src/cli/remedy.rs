@@ -1,11 +1,11 @@
 //! What to do about an error, in commands and flags, for the folder that the command worked in.
 
-use homer::error::{Remedy, Setting, Step};
+use homer::{Remedy, Setting, Step};
 
 use super::Global;
 
 /// The remedy as the user can type it.
-pub fn render(remedy: &Remedy, global: &Global) -> String {
+pub(super) fn render(remedy: &Remedy, global: &Global) -> String {
     let command = |arguments: &str| format!("`{}`", global.command(arguments));
     match remedy {
         Remedy::Make(step) => format!("make it with {}", command(call(*step))),
@@ -59,7 +59,7 @@ pub fn render(remedy: &Remedy, global: &Global) -> String {
 }
 
 /// The command of a step.
-pub fn name(step: Step) -> &'static str {
+pub(super) fn name(step: Step) -> &'static str {
     match step {
         Step::Prepare => "prepare",
         Step::TrainBi => "train-bi",
@@ -70,7 +70,7 @@ pub fn name(step: Step) -> &'static str {
 }
 
 /// A step's command with what it cannot do without.
-pub fn call(step: Step) -> &'static str {
+pub(super) fn call(step: Step) -> &'static str {
     match step {
         Step::Prepare => "prepare SCRIPT.csv",
         Step::Ask => "ask \"How are you?\"",

@@ -11,8 +11,7 @@ use rustyline::hint::Hinter;
 use rustyline::history::DefaultHistory;
 use rustyline::{Editor, Helper, Validator};
 
-use homer::chat::{Answer, Choice, Conversation, Persona};
-use homer::text::clean::one_line;
+use homer::{Answer, Choice, Conversation, Persona, one_line};
 
 use super::Global;
 use super::explain::explain;
@@ -29,12 +28,12 @@ use super::repl_command::{self, COMMANDS, Command};
   homer repl
   homer repl --temperature 0.5 --seed 7
   homer -C moe repl < questions.txt")]
-pub struct Args {
+pub(super) struct Args {
     #[command(flatten)]
     persona: PersonaArgs,
 }
 
-pub fn run(args: Args, global: &Global) -> anyhow::Result<()> {
+pub(super) fn run(args: Args, global: &Global) -> anyhow::Result<()> {
     let persona = args.persona.load(global)?;
     let session = Session::new(&persona, args.persona.choice());
     if persona.built_in {
@@ -79,7 +78,7 @@ impl<'a> Session<'a> {
         }
     }
 
-    fn handle(&mut self, line: &str) -> homer::error::Result<Response> {
+    fn handle(&mut self, line: &str) -> homer::Result<Response> {
         let line = line.trim();
         if line.is_empty() {
             return Ok(Response::Nothing);
@@ -94,7 +93,7 @@ impl<'a> Session<'a> {
         })
     }
 
-    fn answer(&mut self, question: &str) -> homer::error::Result<String> {
+    fn answer(&mut self, question: &str) -> homer::Result<String> {
         // Every question draws anew, and a conversation is drawn alike when it is held again.
         let turn = self.conversation.len() as u64;
         let choice = Choice {
@@ -265,10 +264,7 @@ impl Highlighter for Hints {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use homer::chat::persona::Retrieve;
-    use homer::dialogue::Query;
-    use homer::error::Result;
-    use homer::index::Entry;
+    use homer::{Entry, Query, Result, Retrieve};
 
     /// Says how many turns of context it got, then other lines.
     struct Counting;
@@ -309,7 +305,7 @@ mod tests {
 
     #[test]
     fn the_conversation_grows_and_is_forgotten_when_asked() {
-        let persona = Persona::new("Rufus", Counting, None, None);
+        let persona = Persona::new("Rufus", Counting);
         let mut session = Session::new(&persona, Choice::default());
         for turns in [0, 2, 4, 6, 8] {
             assert_eq!(
@@ -324,7 +320,7 @@ mod tests {
 
     #[test]
     fn nothing_is_said_twice_however_long_it_was_ago() {
-        let persona = Persona::new("Rufus", Parrot, None, None);
+        let persona = Persona::new("Rufus", Parrot);
         let mut session = Session::new(&persona, Choice::default());
         for line in 0..9 {
             assert_eq!(said(&mut session, "Hello?"), format!("Line {line}."));
@@ -335,7 +331,7 @@ mod tests {
 
     #[test]
     fn commands_change_how_the_next_answer_is_chosen() {
-        let persona = Persona::new("Rufus", Counting, None, None);
+        let persona = Persona::new("Rufus", Counting);
         let mut session = Session::new(&persona, Choice::default());
         said(&mut session, "Hello?");
         assert_eq!(said(&mut session, ":why").lines().count(), 11);

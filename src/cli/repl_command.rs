@@ -6,7 +6,7 @@ use super::persona::temperature;
 
 /// Something else than a question.
 #[derive(Debug, PartialEq)]
-pub enum Command {
+pub(super) enum Command {
     Help,
     Why,
     Clear,
@@ -18,7 +18,7 @@ pub enum Command {
 }
 
 /// Name, argument and meaning of every command.
-pub const COMMANDS: [(&str, &str, &str); 8] = [
+pub(super) const COMMANDS: [(&str, &str, &str); 8] = [
     (":help", "", "show this"),
     (":why", "", "show how the last answer was chosen"),
     (":clear", "", "forget the conversation"),
@@ -35,7 +35,7 @@ pub const COMMANDS: [(&str, &str, &str); 8] = [
 
 /// What a line that starts with a colon asks for; a name may be cut short while it is clear. The
 /// error is for the user.
-pub fn parse(line: &str) -> Result<Command, String> {
+pub(super) fn parse(line: &str) -> Result<Command, String> {
     let (given, argument) = line
         .split_once(char::is_whitespace)
         .map_or((line, ""), |(name, rest)| (name, rest.trim()));
@@ -88,7 +88,7 @@ fn resolve(given: &str) -> Result<&'static str, String> {
 }
 
 /// The commands, a line each.
-pub fn help() -> String {
+pub(super) fn help() -> String {
     let line = |(name, argument, meaning): &(&str, &str, &str)| {
         format!("  {:<16} {meaning}", format!("{name} {argument}"))
     };

@@ -5,10 +5,8 @@ use std::sync::Arc;
 
 use anyhow::{Context, bail};
 
-use homer::project::Project;
-use homer::serve::guard::Doors;
-use homer::serve::host::Host;
-use homer::serve::{Address, App, Limits, Listener, watch};
+use homer::Project;
+use homer::serve::{Address, App, Doors, Host, Limits, Listener, asked_to_leave, persona_changes};
 
 use super::persona::{MAKE_YOUR_OWN, PersonaArgs, who};
 use super::{Global, usage_error};
@@ -24,7 +22,7 @@ use super::{Global, usage_error};
   homer serve --open
   homer serve moe=personas/moe ned=personas/ned --listen 127.0.0.1:9000
   HOMER_API_KEY=… homer serve --listen 0.0.0.0:8080 --allow-host homer.example.org")]
-pub struct Args {
+pub(super) struct Args {
     /// Serve the personas of these folders, each under its name [default: the one that `ask` asks]
     #[arg(value_name = "NAME=DIR", value_parser = named)]
     personas: Vec<(String, PathBuf)>,
@@ -50,7 +48,7 @@ pub struct Args {
     persona: PersonaArgs,
 }
 
-pub fn run(args: Args, global: &Global) -> anyhow::Result<()> {
+pub(super) fn run(args: Args, global: &Global) -> anyhow::Result<()> {
     let doors = args.doors()?;
     let persona = Arc::new(args.persona);
     let hosts = if args.personas.is_empty() {
@@ -77,8 +75,8 @@ pub fn run(args: Args, global: &Global) -> anyhow::Result<()> {
         {
             eprintln!("homer: cannot open a browser: {error}");
         }
-        watch::persona_changes(Arc::clone(&app))?;
-        listener.serve(app, watch::asked_to_leave()).await;
+        persona_changes(Arc::clone(&app))?;
+        listener.serve(app, asked_to_leave()).await;
         anyhow::Ok(())
     })
 }

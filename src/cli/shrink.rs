@@ -4,11 +4,10 @@ use std::path::{Path, PathBuf};
 
 use indicatif::{HumanBytes, HumanCount};
 
-use homer::distill::shrink::{Change, Options};
+use homer::distill::{Change, ShrinkOptions};
 use homer::project::shrink;
 
 use super::Global;
-use super::distill::size;
 use super::training::{self, Precision};
 
 /// Make a trained model smaller, without training
@@ -22,7 +21,7 @@ Examples:
   homer shrink runs/cross-encoder/model --out models/small
   homer shrink models/reranker --out models/small --vocabulary 20000 --texts scripts/*.csv
   homer shrink models/reranker --out models/small --precision f16")]
-pub struct Args {
+pub(super) struct Args {
     /// The model folder: a bi-encoder or a cross-encoder
     #[arg(value_name = "MODEL")]
     model: PathBuf,
@@ -45,8 +44,8 @@ pub struct Args {
 }
 
 /// Shrinks, and says what that did to the model.
-pub fn run(args: &Args, global: &Global) -> anyhow::Result<()> {
-    let options = Options {
+pub(super) fn run(args: &Args, global: &Global) -> anyhow::Result<()> {
+    let options = ShrinkOptions {
         vocabulary: args.vocabulary,
         precision: args.precision.into(),
     };
@@ -61,8 +60,8 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<()> {
     );
     eprintln!(
         "{} of {} of weights; {} is {} in all",
-        HumanBytes(size(&args.out.as_path().into())?),
-        HumanBytes(size(&args.model.as_path().into())?),
+        HumanBytes(report.bytes[1]),
+        HumanBytes(report.bytes[0]),
         args.out.display(),
         HumanBytes(whole(&args.out)?)
     );

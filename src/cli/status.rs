@@ -3,9 +3,8 @@
 use std::fmt::Write as _;
 use std::io::Write;
 
-use homer::error::Remedy;
-use homer::project::status;
-use homer::project::status::{Age, ModelStatus, Status};
+use homer::Remedy;
+use homer::project::{Age, ModelStatus, Status, status};
 
 use super::Global;
 use super::remedy::{call, name};
@@ -15,13 +14,13 @@ use super::remedy::{call, name};
 #[command(after_help = "Examples:
   homer status
   homer -C moe status --json")]
-pub struct Args {
+pub(super) struct Args {
     /// Write it as JSON
     #[arg(long)]
     json: bool,
 }
 
-pub fn run(args: &Args, global: &Global) -> anyhow::Result<()> {
+pub(super) fn run(args: &Args, global: &Global) -> anyhow::Result<()> {
     let status = status(&global.project())?;
     let next = global.command(&next(&status.next));
     let mut out = std::io::stdout().lock();

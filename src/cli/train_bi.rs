@@ -1,10 +1,7 @@
 //! `homer train-bi`.
 
-use homer::builtin;
-use homer::error::Step;
 use homer::project::train_bi;
-use homer::train::run::Start;
-use homer::train::settings::{BiSettings, Common};
+use homer::{BiSettings, CommonSettings, Start, Step, builtin};
 
 use super::Global;
 use super::progress::Display;
@@ -19,7 +16,7 @@ Examples:
   homer train-bi --encoder models/all-MiniLM-L6-v2 --epochs 5
   homer train-bi --batch-size 256 --chunk-size 32   more negatives a step, in little memory
   homer train-bi --resume                           after Ctrl-C or a crash")]
-pub struct Args {
+pub(super) struct Args {
     #[command(flatten)]
     own: Own,
     #[command(flatten)]
@@ -68,7 +65,7 @@ struct Own {
     both_directions: bool,
 }
 
-fn defaults() -> Common {
+fn defaults() -> CommonSettings {
     BiSettings::default().common
 }
 
@@ -92,7 +89,7 @@ impl Args {
 }
 
 /// Trains, and says how it went.
-pub fn run(args: &Args, global: &Global) -> anyhow::Result<()> {
+pub(super) fn run(args: &Args, global: &Global) -> anyhow::Result<()> {
     let project = global.project();
     let start = args.existing.start();
     if start != Start::Resume && args.own.encoder == builtin::ENCODER {

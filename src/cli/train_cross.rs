@@ -2,11 +2,8 @@
 
 use std::path::PathBuf;
 
-use homer::error::Step;
-use homer::project::train_cross;
-use homer::project::train_cross::Judged;
-use homer::train::run::Start;
-use homer::train::settings::{Common, CrossSettings};
+use homer::project::{JudgedTraining, train_cross};
+use homer::{CommonSettings, CrossSettings, Start, Step};
 
 use super::Global;
 use super::progress::Display;
@@ -19,7 +16,7 @@ Examples:
   homer train-cross                                 the recipe, from the general reranker
   homer train-cross --judged mine.jsonl            and from answers that you have graded
   homer train-cross --resume                        after Ctrl-C or a crash")]
-pub struct Args {
+pub(super) struct Args {
     #[command(flatten)]
     own: Own,
     #[command(flatten)]
@@ -68,7 +65,7 @@ struct Own {
     judged: Vec<PathBuf>,
 }
 
-fn defaults() -> Common {
+fn defaults() -> CommonSettings {
     CrossSettings::default().common
 }
 
@@ -91,7 +88,7 @@ impl Args {
 }
 
 /// Trains, and says how it went, and whether it helps.
-pub fn run(args: &Args, global: &Global) -> anyhow::Result<()> {
+pub(super) fn run(args: &Args, global: &Global) -> anyhow::Result<()> {
     let project = global.project();
     let start = args.existing.start();
     if start != Start::Resume && args.own.encoder.is_none() {
@@ -104,7 +101,7 @@ pub fn run(args: &Args, global: &Global) -> anyhow::Result<()> {
         start,
         &mut Display::new(global)?,
     );
-    let Judged { outcome, contest } =
+    let JudgedTraining { outcome, contest } =
         judged.map_err(|error| training::stopped(error, global, Step::TrainCross))?;
     let verdict = if contest.helps() {
         "it helps, and `ask` will use it"

@@ -5,16 +5,13 @@ use std::path::Path;
 use clap::ValueEnum;
 use clap::builder::RangedU64ValueParser;
 
-use homer::error::{Error, Remedy, Step};
-use homer::hf::tensors;
-use homer::train::run::{Outcome, Run, Start};
-use homer::train::settings::{BiSettings, Common};
+use homer::{BiSettings, CommonSettings, Error, Outcome, Remedy, Run, Start, Step};
 
 use super::Global;
 use super::remedy::render;
 
 #[derive(clap::Args)]
-pub struct Existing {
+pub(super) struct Existing {
     /// Go on with an unfinished run, with the settings that it was begun with
     #[arg(long, conflicts_with_all = ["force", "own", "shared"])]
     resume: bool,
@@ -25,13 +22,13 @@ pub struct Existing {
 }
 
 impl Existing {
-    pub fn start(&self) -> Start {
+    pub(super) fn start(&self) -> Start {
         start(self.resume, self.force)
     }
 }
 
 /// What to do about a run that is there.
-pub fn start(resume: bool, force: bool) -> Start {
+pub(super) fn start(resume: bool, force: bool) -> Start {
     match (resume, force) {
         (true, _) => Start::Resume,
         (_, true) => Start::Force,
@@ -41,7 +38,7 @@ pub fn start(resume: bool, force: bool) -> Start {
 
 #[derive(clap::Args)]
 #[group(id = "shared", multiple = true)]
-pub struct Shared {
+pub(super) struct Shared {
     /// Steps in all, instead of whole passes
     #[arg(long, value_name = "N", conflicts_with = "epochs", value_parser = clap::value_parser!(u64).range(1..))]
     steps: Option<u64>,
@@ -78,7 +75,7 @@ pub enum Precision {
     I8,
 }
 
-impl From<Precision> for tensors::Precision {
+impl From<Precision> for homer::Precision {
     fn from(precision: Precision) -> Self {
         match precision {
             Precision::F32 => Self::F32,
@@ -88,12 +85,12 @@ impl From<Precision> for tensors::Precision {
     }
 }
 
-fn defaults() -> Common {
+fn defaults() -> CommonSettings {
     BiSettings::default().common
 }
 
 /// Settings that differ in their defaults.
-pub struct Sizes {
+pub(super) struct Sizes {
     pub epochs: u64,
     pub batch_size: usize,
     pub chunk_size: usize,
@@ -104,8 +101,8 @@ pub struct Sizes {
 
 impl Shared {
     /// All that both trainings take.
-    pub fn common(&self, sizes: Sizes) -> Common {
-        Common {
+    pub(super) fn common(&self, sizes: Sizes) -> CommonSettings {
+        CommonSettings {
             epochs: sizes.epochs,
             steps: self.steps,
             batch_size: sizes.batch_size,
@@ -123,7 +120,7 @@ impl Shared {
 }
 
 /// A number above 0.
-pub fn positive(text: &str) -> Result<f64, String> {
+pub(super) fn positive(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(number) if number > 0.0 && number.is_finite() => Ok(number),
         _ => Err("not a number above 0".into()),
@@ -139,16 +136,16 @@ fn share(text: &str) -> Result<f64, String> {
 }
 
 /// A count of `least` or more.
-pub fn at_least(least: u64) -> RangedU64ValueParser<usize> {
+pub(super) fn at_least(least: u64) -> RangedU64ValueParser<usize> {
     RangedU64ValueParser::new().range(least..=1 << 32)
 }
 
 /// What else there is, for who takes the defaults.
-pub const OTHER_ENCODERS: &str = "for a larger model, start from `--encoder distilbert-base-uncased` \
+pub(super) const OTHER_ENCODERS: &str = "for a larger model, start from `--encoder distilbert-base-uncased` \
     (downloaded once); `--gpu` computes on a GPU, in a build that has one";
 
 /// What an error of a training means to whoever trains: one that was stopped goes on.
-pub fn stopped(error: Error, global: &Global, step: Step) -> anyhow::Error {
+pub(super) fn stopped(error: Error, global: &Global, step: Step) -> anyhow::Error {
     match error {
         Error::Interrupted { saved: true } => {
             let on = render(&Remedy::Resume(step), global);
@@ -162,7 +159,7 @@ pub fn stopped(error: Error, global: &Global, step: Step) -> anyhow::Error {
 }
 
 /// Says how a training ended.
-pub fn report(outcome: &Outcome, folder: &Path) {
+pub(super) fn report(outcome: &Outcome, folder: &Path) {
     let Outcome { baseline, best, .. } = outcome;
     if outcome.steps < outcome.planned {
         eprintln!(

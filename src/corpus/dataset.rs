@@ -13,10 +13,10 @@ use crate::error::{Error, Remedy, Result, Step};
 use crate::files;
 
 /// Seconds of silence after which a chat's next message begins a scene, unless the user says otherwise.
-pub const GAP: u64 = 3600;
+pub(crate) const GAP: u64 = 3600;
 
 /// What the character is called where everybody is one.
-pub const EVERYONE: &str = "everyone";
+pub(crate) const EVERYONE: &str = "everyone";
 
 /// A distinct reply of the character: what the index holds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -110,19 +110,19 @@ pub struct Dataset {
 }
 
 /// How the dataset was made.
-pub const SETTINGS: &str = "settings.json";
+pub(crate) const SETTINGS: &str = "settings.json";
 /// Exchanges for training, a line each.
-pub const TRAIN: &str = "train.jsonl";
+pub(crate) const TRAIN: &str = "train.jsonl";
 /// Exchanges for choosing.
-pub const VALID: &str = "valid.jsonl";
+pub(crate) const VALID: &str = "valid.jsonl";
 /// Exchanges for reporting.
-pub const TEST: &str = "test.jsonl";
+pub(crate) const TEST: &str = "test.jsonl";
 /// Every distinct reply.
-pub const POOL: &str = "pool.jsonl";
+pub(crate) const POOL: &str = "pool.jsonl";
 
 impl Dataset {
     /// Whether there is a dataset in `folder`.
-    pub fn is_there(folder: &Path) -> bool {
+    pub(crate) fn is_there(folder: &Path) -> bool {
         folder.join(SETTINGS).is_file()
     }
 

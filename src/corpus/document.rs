@@ -13,7 +13,7 @@ use crate::text::mojibake;
 use crate::text::printable::printable;
 
 /// What stands for the standard input among files.
-pub const STDIN: &str = "-";
+pub(crate) const STDIN: &str = "-";
 
 /// Of a message, at most so many characters are the file's.
 const EXCERPT: usize = 400;
@@ -33,7 +33,7 @@ pub fn encoding(label: &str) -> Result<&'static Encoding> {
 
 /// A text file, decoded.
 #[derive(Debug)]
-pub struct Document {
+pub(crate) struct Document {
     /// The file, as given.
     pub path: PathBuf,
     /// What is in it.
@@ -48,7 +48,7 @@ impl Document {
     ///
     /// # Errors
     /// A missing, empty or undecodable file, with what to do.
-    pub fn read(path: &Path, encoding: Option<&'static Encoding>) -> Result<Self> {
+    pub(crate) fn read(path: &Path, encoding: Option<&'static Encoding>) -> Result<Self> {
         let bytes = if path == Path::new(STDIN) {
             let mut bytes = Vec::new();
             let mut input = std::io::stdin().lock();

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::columns::{Columns, recognise};
+use super::columns::Columns;
 use super::document::{Document, data};
 use super::formats::{Content, Format, Reader};
 use super::inputs::expand;
@@ -10,9 +10,11 @@ use super::lines::Line;
 use super::pairs::{PairColumns, Pairs};
 use super::prepare::Options;
 use super::read::Source;
+use super::recognise::recognise;
 use super::report::thousands;
 use super::scenes::Builder;
-use super::script::{Script, take_lines, take_rows};
+use super::script::Script;
+use super::take::{take_lines, take_rows};
 use crate::error::Result;
 
 /// What the inputs are.
@@ -42,7 +44,7 @@ pub(super) struct Understood {
 
 impl Understood {
     /// The inputs, for messages and reports.
-    pub fn source(&self) -> String {
+    pub(super) fn source(&self) -> String {
         let names: Vec<String> = self
             .inputs
             .iter()
@@ -55,19 +57,19 @@ impl Understood {
     }
 
     /// The path that errors about all of it name.
-    pub fn path(&self) -> &Path {
+    pub(super) fn path(&self) -> &Path {
         self.inputs.first().map_or(Path::new(""), PathBuf::as_path)
     }
 
     /// Who is meant where the user names nobody.
-    pub fn character(&self) -> Option<&'static str> {
+    pub(super) fn character(&self) -> Option<&'static str> {
         self.formats
             .first()
             .and_then(|(format, _)| format.character())
     }
 
     /// The one line that says what was read.
-    pub fn kind(&self, lines: usize, people: Option<usize>) -> String {
+    pub(super) fn kind(&self, lines: usize, people: Option<usize>) -> String {
         let kinds = self.formats.iter().map(|&(format, files)| match files {
             1 => format.what().to_owned(),
             files => format!("{} in {} files", format.what(), thousands(files)),
@@ -96,7 +98,7 @@ impl Understood {
     }
 
     /// Which column was taken for what, and what else there is to say.
-    pub fn said(&self) -> &[String] {
+    pub(super) fn said(&self) -> &[String] {
         &self.said
     }
 

@@ -17,7 +17,7 @@ const DEPTH: usize = 16;
 
 /// Whether a file may be a script, by its name: what the system and office programs leave beside
 /// scripts is none.
-pub fn is_script(path: &Path) -> bool {
+pub(crate) fn is_script(path: &Path) -> bool {
     let ending = path.extension().unwrap_or_default();
     let known = ENDINGS
         .iter()
@@ -26,7 +26,7 @@ pub fn is_script(path: &Path) -> bool {
 }
 
 /// Whether a file's name says that it is a table.
-pub fn is_table(path: &Path) -> bool {
+pub(crate) fn is_table(path: &Path) -> bool {
     let ending = path.extension().unwrap_or_default();
     ending.eq_ignore_ascii_case("csv") || ending.eq_ignore_ascii_case("tsv")
 }

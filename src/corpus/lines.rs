@@ -2,7 +2,7 @@
 
 /// A line of speech, as every format gives it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Line {
+pub(super) struct Line {
     /// Who speaks, as written; empty where nobody is named.
     pub speaker: String,
     /// What is said, as written.
@@ -14,9 +14,27 @@ pub struct Line {
     pub answers: Option<usize>,
 }
 
+impl Line {
+    /// One that answers what was said before it.
+    pub(super) fn new(speaker: &str, text: &str, begins_scene: bool) -> Self {
+        Self {
+            speaker: speaker.to_owned(),
+            text: text.to_owned(),
+            begins_scene,
+            answers: None,
+        }
+    }
+
+    /// Goes on with the next row of a speech that has several.
+    pub(super) fn go_on(&mut self, row: &str) {
+        self.text.push(' ');
+        self.text.push_str(row);
+    }
+}
+
 /// A message of a chat.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Message {
+pub(super) struct Message {
     /// When it was sent, in seconds since some day; without, it follows at once.
     pub time: Option<i64>,
     /// Who sent it.

@@ -48,7 +48,7 @@ impl Material {
     ///
     /// # Errors
     /// Whatever is wrong with them; a character who answers nobody; a split that pairs cannot have.
-    pub fn read(options: &Options) -> Result<Self> {
+    pub(super) fn read(options: &Options) -> Result<Self> {
         match gather(options)? {
             (Gathered::Script(script), understood) => Self::of_script(script, understood, options),
             (Gathered::Pairs(_), _) if options.split == Some(Split::Scene) => Err(Error::setting(
@@ -127,7 +127,7 @@ impl Material {
     }
 
     /// What is answered, by exchange.
-    pub fn queries(&self) -> Vec<&str> {
+    pub(super) fn queries(&self) -> Vec<&str> {
         match &self.shape {
             Shape::Script {
                 script, answers, ..
@@ -137,7 +137,7 @@ impl Material {
     }
 
     /// The answers, by exchange.
-    pub fn replies(&self) -> Vec<&str> {
+    pub(super) fn replies(&self) -> Vec<&str> {
         match &self.shape {
             Shape::Script {
                 script, answers, ..
@@ -147,7 +147,7 @@ impl Material {
     }
 
     /// The scenes, by exchange.
-    pub fn scenes(&self) -> Vec<usize> {
+    pub(super) fn scenes(&self) -> Vec<usize> {
         match &self.shape {
             Shape::Script {
                 script, answers, ..
@@ -157,7 +157,7 @@ impl Material {
     }
 
     /// How many exchanges there are.
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         match &self.shape {
             Shape::Script { answers, .. } => answers.len(),
             Shape::Pairs(pairs) => pairs.len(),
@@ -165,7 +165,7 @@ impl Material {
     }
 
     /// An exchange; nothing is picked for it yet.
-    pub fn exchange(&self, id: usize) -> Exchange {
+    pub(super) fn exchange(&self, id: usize) -> Exchange {
         match &self.shape {
             Shape::Script {
                 script, answers, ..
@@ -175,17 +175,17 @@ impl Material {
     }
 
     /// The columns that were read, of tables.
-    pub fn columns(&self) -> Option<Columns> {
+    pub(super) fn columns(&self) -> Option<Columns> {
         self.understood.columns.clone()
     }
 
     /// The inputs, in words.
-    pub fn source(&self) -> String {
+    pub(super) fn source(&self) -> String {
         self.understood.source()
     }
 
     /// The distinct replies.
-    pub fn pool(&self) -> Vec<Reply> {
+    pub(super) fn pool(&self) -> Vec<Reply> {
         match &self.shape {
             Shape::Script { script, whose, .. } => script.pool(*whose),
             Shape::Pairs(pairs) => {
@@ -196,7 +196,7 @@ impl Material {
     }
 
     /// The figures.
-    pub fn report(&self, parts: &[Option<Part>], pool: &[Reply]) -> Report {
+    pub(super) fn report(&self, parts: &[Option<Part>], pool: &[Reply]) -> Report {
         let [train, valid, test] = [Part::Train, Part::Valid, Part::Test]
             .map(|wanted| parts.iter().filter(|part| **part == Some(wanted)).count());
         let answers_nobody = |reply: &&Reply| reply.exchanges.is_empty();

@@ -62,7 +62,7 @@ pub(super) struct Scratch {
 impl Nearest {
     /// Queries whose replies mean `meaning`, of which (at most) the `distinct` best with different
     /// meanings will be asked for.
-    pub fn new(queries: &[&str], meaning: Vec<u32>, distinct: usize) -> Self {
+    pub(super) fn new(queries: &[&str], meaning: Vec<u32>, distinct: usize) -> Self {
         let mut vocabulary: HashMap<String, usize> = HashMap::new();
         let mut documents: HashMap<Vec<(usize, u32)>, u32> = HashMap::new();
         let mut document = Vec::with_capacity(queries.len());
@@ -122,17 +122,17 @@ impl Nearest {
     }
 
     /// How many queries there are.
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.document.len()
     }
 
     /// What the reply to a query means.
-    pub fn meaning(&self, query: usize) -> u32 {
+    pub(super) fn meaning(&self, query: usize) -> u32 {
         self.meaning[query]
     }
 
     /// Goes over to `query`: what is asked of `scratch` from now on is about it.
-    pub fn look(&self, query: &str, scratch: &mut Scratch) {
+    pub(super) fn look(&self, query: &str, scratch: &mut Scratch) {
         for &(term, _) in &scratch.terms {
             scratch.weights[term] = 0.0;
         }
@@ -146,13 +146,13 @@ impl Nearest {
     }
 
     /// The cosine of the query that is looked at with another.
-    pub fn cosine(&self, query: usize, scratch: &Scratch) -> f32 {
+    pub(super) fn cosine(&self, query: usize, scratch: &Scratch) -> f32 {
         self.score(self.document[query], scratch)
     }
 
     /// The (at most) `wanted` queries nearest to the one that is looked at, best first, of equals the
     /// first, whose replies mean different things and none of them `not`.
-    pub fn best(&self, wanted: usize, not: Option<u32>, scratch: &mut Scratch) -> Vec<u32> {
+    pub(super) fn best(&self, wanted: usize, not: Option<u32>, scratch: &mut Scratch) -> Vec<u32> {
         let mut best = Best {
             wanted,
             found: Vec::with_capacity(wanted),
@@ -321,7 +321,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::text::tfidf::{TfIdf, top};
+    use crate::text::tfidf::TfIdf;
+    use crate::text::tfidf::tests::top;
 
     proptest! {
         #[test]

@@ -16,7 +16,7 @@ use crate::text::printable::excerpt;
 
 /// What the file's rows gave.
 #[derive(Debug, Default)]
-pub struct Pairs {
+pub(crate) struct Pairs {
     /// In file order; good and bad replies are still to be picked.
     pub exchanges: Vec<Exchange>,
     /// Rows without a query or without a reply.
@@ -29,7 +29,7 @@ pub struct Pairs {
 
 /// The columns of pairs, by name.
 #[derive(Debug, Clone, Copy)]
-pub struct PairColumns<'a> {
+pub(crate) struct PairColumns<'a> {
     /// What is answered.
     pub query: &'a str,
     /// What goes on with the query.
@@ -48,7 +48,7 @@ impl Pairs {
     ///
     /// # Errors
     /// What [`Source::for_each_row`] returns; a label that is neither yes nor no; no pair at all.
-    pub fn read(
+    pub(crate) fn read(
         &mut self,
         source: &Source,
         columns: PairColumns<'_>,
@@ -185,12 +185,13 @@ fn bad_label(source: &Source, row: &Row<'_>, column: usize) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::corpus::document::Document;
 
     fn read(rows: &str) -> Result<Pairs> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("pairs.csv");
         std::fs::write(&path, format!("Q,A,Context,label\n{rows}")).unwrap();
-        let source = Source::read(&path, None)?;
+        let source = Source::of(Document::read(&path, None)?)?;
         let columns = PairColumns {
             query: "Q",
             more: None,

@@ -20,7 +20,7 @@ const NONE: u32 = u32::MAX;
 
 /// Of every exchange, the exchanges whose replies were picked for it.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Picks {
+pub(crate) struct Picks {
     good: usize,
     bad: usize,
     /// Of each exchange `good`, then `bad` places; what was not found is [`NONE`].
@@ -34,7 +34,7 @@ impl Picks {
     /// Good: the replies to the most similar other queries. Bad: a seeded draw from the replies to
     /// dissimilar ones. Both come from training exchanges only, so that nothing held out is seen, and
     /// all of them say something else than the true reply and than each other.
-    pub fn new(
+    pub(crate) fn new(
         queries: &[&str],
         replies: &[&str],
         parts: &[Option<Part>],
@@ -68,7 +68,7 @@ impl Picks {
     }
 
     /// The exchanges whose replies are good for the one at `at`, and those whose are bad.
-    pub fn of(&self, at: usize) -> [impl Iterator<Item = usize>; 2] {
+    pub(crate) fn of(&self, at: usize) -> [impl Iterator<Item = usize>; 2] {
         let wanted = self.good + self.bad;
         let (good, bad) = self.places[at * wanted..(at + 1) * wanted].split_at(self.good);
         [good, bad].map(|places| {

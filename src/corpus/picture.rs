@@ -18,7 +18,7 @@ const BARS: RGBColor = RGBColor(0x5f, 0x9a, 0xcc);
 ///
 /// # Errors
 /// The picture cannot be drawn or written.
-pub fn draw(report: &Report, path: &Path) -> Result<()> {
+pub(crate) fn draw(report: &Report, path: &Path) -> Result<()> {
     match &report.script {
         Some(script) => chart::draw(path, (1680, 840), |area| {
             let (left, right) = area.split_horizontally(800);

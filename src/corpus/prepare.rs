@@ -74,7 +74,7 @@ impl Options {
 ///
 /// # Errors
 /// Whatever is wrong with the input, with file and row; nothing is written then.
-pub fn prepare(options: &Options, folder: &Path) -> Result<Report> {
+pub(crate) fn prepare(options: &Options, folder: &Path) -> Result<Report> {
     folder::check_replaceable(folder)?;
     let material = Material::read(options)?;
     let gap = options.context_turns.max(CLOSE_REPLIES) + 1;
@@ -88,21 +88,7 @@ pub fn prepare(options: &Options, folder: &Path) -> Result<Report> {
         options.bad,
         options.seed,
     );
-    let settings = DatasetSettings {
-        source: material.source(),
-        character: material.character.clone(),
-        everyone: options.everyone,
-        seed: options.seed,
-        columns: material.columns(),
-        named: options.columns.clone(),
-        format: options.format,
-        gap: options.gap,
-        encoding: options.encoding.map(|encoding| encoding.name().to_owned()),
-        context_turns: options.context_turns,
-        good: options.good,
-        bad: options.bad,
-        split: material.split,
-    };
+    let settings = settings(options, &material);
     let pool = material.pool();
     let report = material.report(&parts, &pool);
     let texts = |picked: &mut dyn Iterator<Item = usize>| -> Vec<String> {
@@ -140,12 +126,31 @@ pub fn prepare(options: &Options, folder: &Path) -> Result<Report> {
     Ok(report)
 }
 
+/// What the dataset was made from, and how.
+fn settings(options: &Options, material: &Material) -> DatasetSettings {
+    DatasetSettings {
+        source: material.source(),
+        character: material.character.clone(),
+        everyone: options.everyone,
+        seed: options.seed,
+        columns: material.columns(),
+        named: options.columns.clone(),
+        format: options.format,
+        gap: options.gap,
+        encoding: options.encoding.map(|encoding| encoding.name().to_owned()),
+        context_turns: options.context_turns,
+        good: options.good,
+        bad: options.bad,
+        split: material.split,
+    }
+}
+
 /// The character and their exchanges, in the order of the input; nothing is picked, divided or
 /// written.
 ///
 /// # Errors
 /// Whatever is wrong with the input, with file and row.
-pub fn exchanges(options: &Options) -> Result<(String, Vec<Exchange>)> {
+pub(crate) fn exchanges(options: &Options) -> Result<(String, Vec<Exchange>)> {
     let material = Material::read(options)?;
     let exchanges = (0..material.len()).map(|id| material.exchange(id));
     let exchanges = exchanges.collect();
@@ -156,7 +161,7 @@ pub fn exchanges(options: &Options) -> Result<(String, Vec<Exchange>)> {
 ///
 /// # Errors
 /// As [`prepare`].
-pub fn texts(options: &Options) -> Result<Vec<Vec<String>>> {
+pub(crate) fn texts(options: &Options) -> Result<Vec<Vec<String>>> {
     match gather(options)?.0 {
         Gathered::Script(script) => Ok(script.texts().collect()),
         Gathered::Pairs(pairs) => {

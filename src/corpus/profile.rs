@@ -22,7 +22,7 @@ pub(super) struct Profile {
 
 impl Profile {
     /// Counts the cells of a column.
-    pub fn of<'a>(cells: impl Iterator<Item = &'a str>) -> Self {
+    pub(super) fn of<'a>(cells: impl Iterator<Item = &'a str>) -> Self {
         let mut profile = Self::default();
         let mut seen = HashSet::new();
         let mut last = None;
@@ -40,17 +40,17 @@ impl Profile {
     }
 
     /// Whether words can be in it: not mostly figures. Of an empty column nothing is known.
-    pub fn is_words(&self) -> bool {
+    pub(super) fn is_words(&self) -> bool {
         self.figures * 2 <= self.filled
     }
 
     /// Whether names can be in it: words, and few of them.
-    pub fn is_names(&self) -> bool {
+    pub(super) fn is_names(&self) -> bool {
         self.is_words() && self.words <= self.filled * 5
     }
 
     /// Whether there is speech in it, by all that is seen: words, several a cell, seldom the same.
-    pub fn is_speech(&self) -> bool {
+    pub(super) fn is_speech(&self) -> bool {
         self.filled > 0
             && self.is_words()
             && self.words * 2 >= self.filled * 3
@@ -58,13 +58,13 @@ impl Profile {
     }
 
     /// Words a cell.
-    pub fn mean_words(&self) -> f64 {
+    pub(super) fn mean_words(&self) -> f64 {
         self.words as f64 / self.filled.max(1) as f64
     }
 
     /// How much it looks like the names of people who talk with each other: short, the same again and
     /// again, and changing from row to row; 0 where it does not.
-    pub fn talk(&self) -> f64 {
+    pub(super) fn talk(&self) -> f64 {
         let again = self.distinct < self.filled;
         if !again
             || !self.is_names()
@@ -78,7 +78,7 @@ impl Profile {
     }
 
     /// Whether nearly every row has another: such a column divides nothing.
-    pub fn is_different_everywhere(&self) -> bool {
+    pub(super) fn is_different_everywhere(&self) -> bool {
         self.filled > 4 && (self.changes + 1) * 10 > self.filled * 9
     }
 }

@@ -22,7 +22,7 @@ pub(super) struct Records<'a> {
 
 impl<'a> Records<'a> {
     /// Before the first record of `text`.
-    pub fn new(text: &'a str, delimiter: u8) -> Self {
+    pub(super) fn new(text: &'a str, delimiter: u8) -> Self {
         Self {
             text: text.as_bytes(),
             reader: csv::ReaderBuilder::new()
@@ -38,7 +38,7 @@ impl<'a> Records<'a> {
     }
 
     /// Goes to the next record; `false` at the end.
-    pub fn advance(&mut self, path: &Path) -> Result<bool> {
+    pub(super) fn advance(&mut self, path: &Path) -> Result<bool> {
         self.start = self.reader.position().byte() as usize;
         let more = self
             .reader
@@ -70,12 +70,12 @@ impl<'a> Records<'a> {
     }
 
     /// Whether the text ends with this record.
-    pub fn is_last(&self) -> bool {
+    pub(super) fn is_last(&self) -> bool {
         self.reader.position().byte() as usize >= self.text.len()
     }
 
     /// The present record as it is written.
-    pub fn raw(&self) -> &'a str {
+    pub(super) fn raw(&self) -> &'a str {
         let end = (self.reader.position().byte() as usize).min(self.text.len());
         let raw = &self.text[self.start.min(end)..end];
         // A record ends at line ends, which are characters of their own.
@@ -83,7 +83,7 @@ impl<'a> Records<'a> {
     }
 
     /// An odd number of quotes over several lines: the rest of the file was taken for one cell.
-    pub fn quote_left_open(&self) -> bool {
+    pub(super) fn quote_left_open(&self) -> bool {
         let record = self.raw();
         record.contains('\n') && record.matches('"').count() % 2 == 1
     }

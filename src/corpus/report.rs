@@ -9,7 +9,7 @@ use crate::dialogue::Turn;
 use crate::text::printable::{excerpt, printable};
 
 /// How many speakers the report names.
-pub const MOST_FREQUENT: usize = 15;
+pub(crate) const MOST_FREQUENT: usize = 15;
 
 /// The figures of one prepared dataset. Its `Display` is the short report.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -103,7 +103,7 @@ pub struct Lengths {
 
 impl Lengths {
     /// Counts the words of `texts`.
-    pub fn of<'a>(texts: impl IntoIterator<Item = &'a str>) -> Self {
+    pub(crate) fn of<'a>(texts: impl IntoIterator<Item = &'a str>) -> Self {
         let mut histogram: Vec<usize> = Vec::new();
         for text in texts {
             let words = text.split_whitespace().count();
@@ -209,7 +209,7 @@ impl fmt::Display for Report {
             write!(
                 out,
                 "{}",
-                table(&script.most_frequent.iter().collect::<Vec<_>>())
+                speakers_table(&script.most_frequent.iter().collect::<Vec<_>>())
             )?;
         }
         if !self.examples.is_empty() {
@@ -235,7 +235,7 @@ impl fmt::Display for Report {
 }
 
 /// Speakers with their counts, a row each under a heading.
-pub fn table(speakers: &[&Speaker]) -> String {
+pub fn speakers_table(speakers: &[&Speaker]) -> String {
     use fmt::Write;
 
     let mut table = format!("{:>8} {:>8} {:>8}  speaker\n", "lines", "turns", "answers");

@@ -20,7 +20,7 @@ pub struct Speaker {
 
 /// Rows that are no speech.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Skipped {
+pub(crate) struct Skipped {
     /// Text without a speaker.
     pub no_speaker: usize,
     /// A speaker without text, or with stage directions only.
@@ -54,7 +54,7 @@ pub(super) struct Told {
 impl Told {
     /// The turn that the one at `at` answers: the one that it names, else the one before it in its
     /// scene.
-    pub fn query(&self, at: usize) -> Option<usize> {
+    pub(super) fn query(&self, at: usize) -> Option<usize> {
         let said = &self.turns[at];
         let before = at.checked_sub(1);
         let before = before.filter(|&before| self.turns[before].scene == said.scene);
@@ -85,7 +85,7 @@ pub(super) enum Manner {
 impl Builder {
     /// Takes a line as it is written, `answers` being the turn that it says it answers; one with
     /// neither speaker nor text ends the scene. Says which turn the line is in.
-    pub fn take(
+    pub(super) fn take(
         &mut self,
         speaker: &str,
         text: &str,
@@ -146,12 +146,12 @@ impl Builder {
     }
 
     /// The next line belongs to another scene.
-    pub fn end_scene(&mut self) {
+    pub(super) fn end_scene(&mut self) {
         self.scene_is_new = true;
     }
 
     /// What the lines gave.
-    pub fn finish(self) -> Told {
+    pub(super) fn finish(self) -> Told {
         let mut speakers = self.spellings.speakers(self.places.len());
         let told = Told {
             speakers: Vec::new(),

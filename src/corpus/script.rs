@@ -1,26 +1,15 @@
 //! A script: who speaks in it, and the exchanges of the one who answers.
 
-use std::path::Path;
-
-use super::columns::place;
 use super::dataset::{Reply, pool};
-use super::document::data;
-use super::lines::Line;
-use super::read::Source;
-use super::scenes::{Builder, Manner, Said, Skipped, Speaker, Told};
+use super::scenes::{Builder, Said, Skipped, Speaker, Told};
 use crate::dialogue::{Exchange, Turn};
-use crate::error::{Remedy, Result, Setting};
-use crate::text::name::{clean_name, name_key};
 
 /// How many turns after a reply are kept with it.
 pub(super) const CLOSE_REPLIES: usize = 4;
 
-/// The character that is taken where the script has him and the user names none.
-const FAVOURITE: &str = "Homer Simpson";
-
 /// Whose turns are replies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Whose {
+pub(crate) enum Whose {
     /// Those of the speaker at this place.
     One(usize),
     /// Everybody's.
@@ -36,75 +25,8 @@ pub(super) struct Answer {
 
 /// A whole script.
 #[derive(Debug)]
-pub struct Script {
-    told: Told,
-}
-
-/// Takes a table's rows: scenes end at empty rows (neither speaker nor text) and where a scene column
-/// changes; a blank scene cell means no change.
-///
-/// # Errors
-/// What [`Source::for_each_row`] returns; no row with both a speaker and words.
-pub(super) fn take_rows(
-    builder: &mut Builder,
-    source: &Source,
-    speaker: &str,
-    text: &str,
-    scenes: &[String],
-) -> Result<()> {
-    let speaker_at = place(source, speaker)?;
-    let text_at = place(source, text)?;
-    let scenes_at = scenes
-        .iter()
-        .map(|name| place(source, name))
-        .collect::<Result<Vec<usize>>>()?;
-
-    builder.end_scene();
-    let mut said = false;
-    let mut scene_now = vec![String::new(); scenes_at.len()];
-    source.for_each_row(|row| {
-        let mut new_scene = row.after_empty;
-        for (now, &at) in scene_now.iter_mut().zip(&scenes_at) {
-            let cell = row.cell(at).trim();
-            if !cell.is_empty() && cell != now {
-                new_scene = true;
-                cell.clone_into(now);
-            }
-        }
-        if new_scene {
-            builder.end_scene();
-        }
-        let turn = builder.take(
-            row.cell(speaker_at),
-            row.cell(text_at),
-            Manner::Script,
-            None,
-        );
-        said |= turn.is_some();
-        Ok(())
-    })?;
-    if said {
-        return Ok(());
-    }
-    Err(data(
-        source.path(),
-        None,
-        format!("no row has both a speaker (\"{speaker}\") and words (\"{text}\")"),
-        Remedy::choose([Setting::SpeakerColumn, Setting::TextColumn]),
-    ))
-}
-
-/// Takes the lines of a file.
-pub(super) fn take_lines(builder: &mut Builder, lines: &[Line], manner: Manner) {
-    builder.end_scene();
-    let mut turns: Vec<Option<usize>> = Vec::with_capacity(lines.len());
-    for line in lines {
-        if line.begins_scene {
-            builder.end_scene();
-        }
-        let quoted = line.answers.and_then(|at| turns.get(at).copied().flatten());
-        turns.push(builder.take(&line.speaker, &line.text, manner, quoted));
-    }
+pub(crate) struct Script {
+    pub(super) told: Told,
 }
 
 impl Script {
@@ -116,111 +38,35 @@ impl Script {
     }
 
     /// Whether nobody says anything.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.told.turns.is_empty()
     }
 
     /// Everybody who speaks, the most lines first.
-    pub fn speakers(&self) -> Vec<&Speaker> {
+    pub(crate) fn speakers(&self) -> Vec<&Speaker> {
         let mut speakers: Vec<&Speaker> = self.told.speakers.iter().collect();
         speakers.sort_by(|a, b| b.lines.cmp(&a.lines).then_with(|| a.name.cmp(&b.name)));
         speakers
     }
 
     /// How many scenes have words in them.
-    pub fn scenes(&self) -> usize {
+    pub(crate) fn scenes(&self) -> usize {
         self.told.turns.last().map_or(0, |last| last.scene + 1)
     }
 
     /// How many rows have something said.
-    pub fn lines(&self) -> usize {
+    pub(crate) fn lines(&self) -> usize {
         let speakers = self.told.speakers.iter();
         speakers.map(|speaker| speaker.lines).sum()
     }
 
     /// Rows that were passed over.
-    pub fn skipped(&self) -> Skipped {
+    pub(crate) fn skipped(&self) -> Skipped {
         self.told.skipped
     }
 
-    /// The speaker that `wanted` names, whatever its case; without a name Homer Simpson, and where
-    /// the script does not have him, the `usual` one of its format, or whoever has the most lines.
-    ///
-    /// # Errors
-    /// Nobody of that name: with the names that are closest to it.
-    pub fn character(
-        &self,
-        path: &Path,
-        wanted: Option<&str>,
-        usual: Option<&str>,
-    ) -> Result<usize> {
-        let speakers = &self.told.speakers;
-        let named = |name: &str| {
-            let key = name_key(&clean_name(name));
-            speakers
-                .iter()
-                .position(|speaker| name_key(&speaker.name) == key)
-        };
-        // Somebody who answers at all; of equals, the first by name.
-        let most = || {
-            (0..speakers.len()).min_by_key(|&at| {
-                let speaker = &speakers[at];
-                let silent = speaker.answers == 0;
-                (silent, std::cmp::Reverse(speaker.lines), &speaker.name)
-            })
-        };
-        let found = match wanted {
-            Some(name) => named(name),
-            None => named(FAVOURITE)
-                .or_else(|| usual.and_then(named))
-                .or_else(most),
-        };
-        found.ok_or_else(|| {
-            let wanted = wanted.unwrap_or_default();
-            let close = self.suggestions(wanted);
-            let hint = match close.as_slice() {
-                [] => String::new(),
-                close => format!(": did you mean {}?", close.join(" or ")),
-            };
-            data(
-                path,
-                None,
-                format!("nobody is called \"{wanted}\"{hint}"),
-                Remedy::ListCharacters,
-            )
-        })
-    }
-
-    /// The (at most three) names closest to `wanted`, or with a word that is; of speakers with
-    /// enough lines to be worth a conversation, where there are such.
-    fn suggestions(&self, wanted: &str) -> Vec<String> {
-        const ENOUGH: usize = 5;
-        const CLOSE: f64 = 0.85;
-        let wanted = clean_name(wanted).to_lowercase();
-        let mut close: Vec<(f64, &Speaker)> = self
-            .speakers()
-            .into_iter()
-            .map(|speaker| {
-                let name = speaker.name.to_lowercase();
-                let whole = strsim::jaro_winkler(&wanted, &name);
-                let words = name
-                    .split(' ')
-                    .map(|word| strsim::jaro_winkler(&wanted, word));
-                (words.fold(whole, f64::max), speaker)
-            })
-            .filter(|(similarity, _)| *similarity >= CLOSE)
-            .collect();
-        if close.iter().any(|(_, speaker)| speaker.lines >= ENOUGH) {
-            close.retain(|(_, speaker)| speaker.lines >= ENOUGH);
-        }
-        // A stable sort: of equals, the one with the most lines.
-        close.sort_by(|a, b| b.0.total_cmp(&a.0));
-        let names = close.into_iter().map(|(_, speaker)| speaker.name.clone());
-        names.take(3).collect()
-    }
-
     /// The speaker at a place.
-    pub fn speaker(&self, at: usize) -> &Speaker {
+    pub(crate) fn speaker(&self, at: usize) -> &Speaker {
         &self.told.speakers[at]
     }
 
@@ -272,7 +118,7 @@ impl Script {
     }
 
     /// The distinct turns of `whose`, with the exchanges that they are the reply of.
-    pub fn pool(&self, whose: Whose) -> Vec<Reply> {
+    pub(crate) fn pool(&self, whose: Whose) -> Vec<Reply> {
         let mut answered = 0;
         pool(self.own(whose).map(|at| {
             let id = self.told.query(at).map(|_| {
@@ -284,7 +130,7 @@ impl Script {
     }
 
     /// What is said, whoever speaks: the turns of every scene.
-    pub fn texts(&self) -> impl Iterator<Item = Vec<String>> {
+    pub(crate) fn texts(&self) -> impl Iterator<Item = Vec<String>> {
         let scenes = self.told.turns.chunk_by(|a, b| a.scene == b.scene);
         scenes.map(|turns| turns.iter().map(|said| said.text.clone()).collect())
     }
@@ -315,15 +161,20 @@ impl Script {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
+    use crate::corpus::document::Document;
+    use crate::corpus::lines::Line;
+    use crate::corpus::read::Source;
+    use crate::corpus::scenes::Manner;
+    use crate::corpus::take::{take_lines, take_rows};
 
     /// The script, its columns being `who,line,scene`.
-    fn script(rows: &str) -> (Source, Script) {
+    pub(in crate::corpus) fn script(rows: &str) -> (Source, Script) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("script.csv");
         std::fs::write(&path, format!("who,line,scene\n{rows}")).unwrap();
-        let source = Source::read(&path, None).unwrap();
+        let source = Source::of(Document::read(&path, None).unwrap()).unwrap();
         let mut builder = Builder::default();
         take_rows(&mut builder, &source, "who", "line", &["scene".into()]).unwrap();
         (source, Script::new(builder))
@@ -409,16 +260,6 @@ mod tests {
     }
 
     #[test]
-    fn spellings_of_one_name_are_one_speaker() {
-        let (source, script) =
-            script("ADA:,One.,\nBo,Two.,\n Ada ,Three.,\nBo,Four.,\nAda,Five.,\n");
-        let names: Vec<&str> = script.speakers().iter().map(|s| s.name.as_str()).collect();
-        assert_eq!(names, ["Ada", "Bo"]);
-        let default = script.character(source.path(), None, None).unwrap();
-        assert_eq!(script.speaker(default).name, "Ada");
-    }
-
-    #[test]
     fn quoted_lines_are_answered() {
         let line = |speaker: &str, text: &str, answers| Line {
             speaker: speaker.into(),
@@ -453,37 +294,5 @@ mod tests {
         assert_eq!(said, expected);
         assert!(exchanges[1].context.is_empty());
         assert_eq!(exchanges[2].context.len(), 1);
-    }
-
-    #[test]
-    fn the_favourite_is_the_default() {
-        let (source, script) = script("Bo,One.,\nBo,Two.,2\nHOMER SIMPSON,Three.,2\n");
-        let default = script.character(source.path(), None, None).unwrap();
-        assert_eq!(script.speaker(default).name, "HOMER SIMPSON");
-    }
-
-    #[test]
-    fn a_wrong_name_gets_close_ones() {
-        let lines = |name: &str, n: usize| format!("{name},Word.,\n").repeat(n);
-        let (source, script) = script(&format!(
-            "{}{}{}",
-            lines("Ada Byron", 6),
-            lines("Adam", 1),
-            lines("Cy", 9)
-        ));
-        let message = |name| {
-            script
-                .character(source.path(), Some(name), None)
-                .unwrap_err()
-                .to_string()
-        };
-        let close = message("ada");
-        assert!(close.contains("did you mean Ada Byron?"), "{close}");
-        assert!(!close.contains("Adam"), "{close}");
-        let far = script
-            .character(source.path(), Some("Zebulon"), None)
-            .unwrap_err();
-        assert!(!far.to_string().contains("did you mean"), "{far}");
-        assert_eq!(far.remedy(), Remedy::ListCharacters);
     }
 }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 /// What an exchange is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Part {
+pub(crate) enum Part {
     /// To learn from.
     Train,
     /// To choose by.
@@ -42,7 +42,7 @@ const GAPS: usize = 20;
 /// Where that leaves hardly anything to choose or to report by because a scene is so long, such scenes
 /// are divided by position. Between their parts `gap` exchanges are left out, so that none of one part
 /// is seen around another's.
-pub fn split(scenes: &[usize], how: Split, seed: u64, gap: usize) -> Vec<Option<Part>> {
+pub(crate) fn split(scenes: &[usize], how: Split, seed: u64, gap: usize) -> Vec<Option<Part>> {
     let n = scenes.len();
     let whole = by_scene(scenes, how, seed);
     let mut parts: Vec<Option<Part>> = whole.into_iter().map(Some).collect();

@@ -22,7 +22,7 @@ const KNOWN: usize = 100_000;
 
 impl Swallowing {
     /// Of a table whose header has `width` cells.
-    pub fn new(width: usize) -> Self {
+    pub(super) fn new(width: usize) -> Self {
         Self {
             width,
             known: HashMap::new(),
@@ -31,7 +31,7 @@ impl Swallowing {
     }
 
     /// Looks at a row, its cells, and how it is written.
-    pub fn look(&mut self, number: u64, row: &StringRecord, raw: &str, delimiter: u8) {
+    pub(super) fn look(&mut self, number: u64, row: &StringRecord, raw: &str, delimiter: u8) {
         if !raw.contains('\n') {
             self.learn(row);
             return;
@@ -54,7 +54,7 @@ impl Swallowing {
     }
 
     /// The row where the first such cell begins, and how many lines it holds.
-    pub fn found(self) -> Option<(u64, usize)> {
+    pub(super) fn found(self) -> Option<(u64, usize)> {
         let again = |row: &StringRecord| {
             row.iter().enumerate().any(|(column, cell)| {
                 let name = (column, cell.trim().to_owned());

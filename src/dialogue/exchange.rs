@@ -50,7 +50,7 @@ impl Exchange {
 
 /// A hash (FNV-1a) of all that training reads, by which `--resume` knows that it goes on with the
 /// same exchanges.
-pub fn fingerprint(parts: &[&[Exchange]]) -> String {
+pub(crate) fn fingerprint(parts: &[&[Exchange]]) -> String {
     let mut hash = Fnv::default();
     let mut add = |text: &str| {
         hash.add(text.as_bytes());

@@ -65,17 +65,9 @@ pub struct Judged {
 
 impl Judged {
     /// The candidates that were graded, with their grades.
-    pub fn graded(&self) -> impl Iterator<Item = (&str, Grade)> {
+    pub(crate) fn graded(&self) -> impl Iterator<Item = (&str, Grade)> {
         let candidates = self.candidates.iter();
         candidates.filter_map(|one| Some((one.reply.as_str(), one.grade?)))
-    }
-
-    /// The grade of a reply, if it was graded; a reply is known by its text.
-    pub fn grade_of(&self, reply: &str) -> Option<Grade> {
-        let mut graded = self.graded();
-        graded
-            .find(|(text, _)| *text == reply)
-            .map(|(_, grade)| grade)
     }
 }
 
@@ -83,7 +75,7 @@ impl Judged {
 ///
 /// # Errors
 /// The file cannot be read, a line is not a judged message, or there is no grade in all of it.
-pub fn read_judged(path: &Path) -> Result<Vec<Judged>> {
+pub(crate) fn read_judged(path: &Path) -> Result<Vec<Judged>> {
     let all: Vec<Judged> = files::read_jsonl(path)?;
     if all.iter().all(|judged| judged.graded().next().is_none()) {
         return Err(Error::Data {
@@ -101,7 +93,7 @@ const PASSABLE: f32 = 0.2;
 
 /// What share of the answer each grade deserves among its group: the shares sum to 1. `None` where all are
 /// alike, and there is no order to learn.
-pub fn shares(grades: &[Grade]) -> Option<Vec<f32>> {
+pub(crate) fn shares(grades: &[Grade]) -> Option<Vec<f32>> {
     let first = grades.first()?;
     if grades.iter().all(|grade| grade == first) {
         return None;

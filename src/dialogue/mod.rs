@@ -6,8 +6,11 @@ mod query;
 mod replies;
 mod said;
 
-pub use exchange::{Exchange, Turn, fingerprint};
-pub use judged::{Grade, Judged, JudgedReply, read_judged, shares};
-pub use query::{Query, context, queries};
-pub use replies::Replies;
+pub(crate) use exchange::fingerprint;
+pub use exchange::{Exchange, Turn};
+pub use judged::{Grade, Judged, JudgedReply};
+pub(crate) use judged::{read_judged, shares};
+pub use query::Query;
+pub(crate) use query::{context, queries};
+pub(crate) use replies::Replies;
 pub use said::Said;

@@ -12,13 +12,16 @@ pub struct Query<'a> {
 }
 
 /// The texts of an exchange's context, oldest first.
-pub fn context(exchange: &Exchange) -> Vec<String> {
+pub(crate) fn context(exchange: &Exchange) -> Vec<String> {
     let turns = exchange.context.iter();
     turns.map(|turn| turn.text.clone()).collect()
 }
 
 /// The queries of exchanges, given the [`context`] of each.
-pub fn queries<'a>(exchanges: &'a [Exchange], contexts: &'a [Vec<String>]) -> Vec<Query<'a>> {
+pub(crate) fn queries<'a>(
+    exchanges: &'a [Exchange],
+    contexts: &'a [Vec<String>],
+) -> Vec<Query<'a>> {
     exchanges
         .iter()
         .zip(contexts)

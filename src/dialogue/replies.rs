@@ -8,7 +8,7 @@ use crate::text::normalize::normalized;
 /// Distinct replies, numbered in order of appearance; the same reply is one that is
 /// [`normalized`] alike.
 #[derive(Debug, Clone, Default)]
-pub struct Replies {
+pub(crate) struct Replies {
     /// The first text of each.
     pub texts: Vec<String>,
     numbers: HashMap<String, u32>,
@@ -16,7 +16,7 @@ pub struct Replies {
 
 impl Replies {
     /// The number of a reply, a new one if it was not seen before.
-    pub fn number(&mut self, text: &str) -> u32 {
+    pub(crate) fn number(&mut self, text: &str) -> u32 {
         let next = self.texts.len() as u32;
         let number = *self.numbers.entry(normalized(text)).or_insert(next);
         if number == next {
@@ -26,29 +26,24 @@ impl Replies {
     }
 
     /// The number of a reply that was seen before.
-    pub fn find(&self, text: &str) -> Option<u32> {
+    pub(crate) fn find(&self, text: &str) -> Option<u32> {
         self.numbers.get(&normalized(text)).copied()
     }
 
     /// The numbers of the replies that repeat the query of an exchange or a turn of its context: nobody
     /// says again what was just said.
-    pub fn said(&self, exchange: &Exchange) -> impl Iterator<Item = u32> {
+    pub(crate) fn said(&self, exchange: &Exchange) -> impl Iterator<Item = u32> {
         let turns = exchange.context.iter().chain([&exchange.query]);
         turns.filter_map(|turn| self.find(&turn.text))
     }
 
     /// How many there are.
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.texts.len()
     }
 
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.texts.is_empty()
-    }
-
     /// The texts, borrowed.
-    pub fn as_strs(&self) -> Vec<&str> {
+    pub(crate) fn as_strs(&self) -> Vec<&str> {
         self.texts.iter().map(String::as_str).collect()
     }
 }

@@ -10,29 +10,24 @@ pub struct Said(HashMap<String, usize>);
 
 impl Said {
     /// Whether this was said, however it is written.
-    pub fn contains(&self, text: &str) -> bool {
+    pub(crate) fn contains(&self, text: &str) -> bool {
         self.last(text).is_some()
     }
 
     /// When this was said last, counted from the oldest text on.
-    pub fn last(&self, text: &str) -> Option<usize> {
+    pub(crate) fn last(&self, text: &str) -> Option<usize> {
         self.0.get(&normalized(text)).copied()
     }
 
     /// Adds what is said; whether it was not said before.
-    pub fn insert(&mut self, text: &str) -> bool {
+    pub(crate) fn insert(&mut self, text: &str) -> bool {
         let place = self.0.len();
         self.0.insert(normalized(text), place).is_none()
     }
 
     /// How many different things were said.
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.0.len()
-    }
-
-    /// Whether nothing was.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
     }
 }
 

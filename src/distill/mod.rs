@@ -7,11 +7,13 @@
 //! After DistilBERT (Sanh et al., 2019) for the layers and sentence-transformers' model
 //! distillation (Reimers & Gurevych, 2020) for the target.
 
-pub mod shrink;
-pub mod student;
-pub mod task;
-pub mod texts;
-pub mod vocabulary;
+pub(crate) mod shrink;
+pub(crate) mod student;
+pub(crate) mod task;
+pub(crate) mod texts;
+pub(crate) mod vocabulary;
+
+pub use shrink::{Change, ShrinkOptions, Shrunk};
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -20,17 +22,16 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, IoContext, Remedy, Result, Setting};
 use crate::fingerprint::Fnv;
-use crate::folder::Folder;
+use crate::hf::checkpoint::weights_bytes;
 use crate::hf::folder::make_encoder;
 use crate::hf::hub;
 use crate::hf::tensors::Precision;
 use crate::hf::tokenizer::Tokenizer;
 use crate::model::bi_encoder::{BiEncoder, embed};
 use crate::nn::device::Compute;
-use crate::nn::packed::Tokens;
 use crate::train::job::Training;
 use crate::train::run::{Outcome, Run, Start};
-use crate::train::settings::{BiSettings, Common, Data};
+use crate::train::settings::{BiSettings, CommonSettings, Data};
 use crate::train::trainer::train;
 use crate::watch::{Unit, Watch};
 
@@ -57,7 +58,7 @@ pub struct StudentSettings {
     pub intermediate: Option<usize>,
     /// What every training takes; every epoch ends with a validation.
     #[serde(flatten)]
-    pub common: Common,
+    pub common: CommonSettings,
 }
 
 impl Default for StudentSettings {
@@ -68,7 +69,7 @@ impl Default for StudentSettings {
             layers: 3,
             vocabulary: 6000,
             intermediate: None,
-            common: Common {
+            common: CommonSettings {
                 epochs: 10,
                 batch_size: 64,
                 max_length: 128,
@@ -99,12 +100,12 @@ pub struct Distilled {
     pub texts: [usize; 2],
     /// How the training ended; scores are mean cosines to the teacher on held-out texts.
     pub outcome: Outcome,
-    /// The teacher's folder.
-    pub teacher: Folder,
+    /// Bytes of the teacher's and the student's weights on disk.
+    pub bytes: [u64; 2],
 }
 
 /// The run of a student that is to be `out`: a folder beside it.
-pub fn run_of(out: &Path) -> PathBuf {
+pub(crate) fn run_of(out: &Path) -> PathBuf {
     let mut name = out.as_os_str().to_owned();
     name.push(".run");
     name.into()
@@ -140,32 +141,13 @@ pub fn distill(
     let sizes = [texts.train.len(), texts.held_out.len()];
     let data = data(settings, &texts);
 
-    watch.stage("embedding", sizes.iter().sum::<usize>() as u64, Unit::Parts);
-    let mut embedded = 0;
-    let mut lessons = |texts: &[String]| {
-        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
-        let read = |tokenizer: &Tokenizer| -> Result<Vec<Tokens>> {
-            tokenizer.texts(&texts, settings.common.max_length)
-        };
-        let theirs = read(&teacher.tokenizer)?;
-        let targets = embed(teacher.encoder.as_ref(), &theirs, |more| {
-            embedded += more;
-            watch.advance(embedded as u64);
-            watch.go_on()
-        })?;
-        Ok::<_, Error>(Lessons {
-            sequences: read(&made.tokenizer)?,
-            targets,
-        })
-    };
-    let held_out = lessons(&texts.held_out)?;
-    let lessons = lessons(&texts.train)?;
-
+    let max_length = settings.common.max_length;
+    let [lessons, held_out] = lessons(&teacher, &made.tokenizer, &texts, max_length, watch)?;
     let mut task = Imitation {
         student: BiEncoder {
             encoder: make_encoder(made.weights, &compute)?,
             tokenizer: made.tokenizer,
-            max_length: settings.common.max_length,
+            max_length,
             // The large encoder's was made for states that these are not.
             pooler: None,
         },
@@ -193,8 +175,36 @@ pub fn distill(
         coverage: made.coverage,
         texts: sizes,
         outcome,
-        teacher: folder,
+        bytes: [weights_bytes(&folder)?, weights_bytes(&out.into())?],
     })
+}
+
+/// Texts to learn from, and those held out, as the student reads them, with what the teacher makes of them.
+fn lessons(
+    teacher: &BiEncoder,
+    student: &Tokenizer,
+    texts: &Texts,
+    max_length: usize,
+    watch: &mut dyn Watch,
+) -> Result<[Lessons; 2]> {
+    let all = texts.train.len() + texts.held_out.len();
+    watch.stage("embedding", all as u64, Unit::Parts);
+    let mut embedded = 0;
+    let mut read = |texts: &[String]| {
+        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        let theirs = teacher.tokenizer.texts(&texts, max_length)?;
+        let targets = embed(teacher.encoder.as_ref(), &theirs, |more| {
+            embedded += more;
+            watch.advance(embedded as u64);
+            watch.go_on()
+        })?;
+        Ok::<_, Error>(Lessons {
+            sequences: student.texts(&texts, max_length)?,
+            targets,
+        })
+    };
+    let held_out = read(&texts.held_out)?;
+    Ok([read(&texts.train)?, held_out])
 }
 
 /// A student that has not learned yet.

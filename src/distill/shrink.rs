@@ -11,8 +11,9 @@ use super::texts::Scene;
 use super::vocabulary::{self, Characters};
 use crate::dialogue::Query;
 use crate::error::{Error, Remedy, Result, Setting};
-use crate::hf::checkpoint::{Checkpoint, HeadKind, Precision};
+use crate::hf::checkpoint::{Checkpoint, HeadKind, weights_bytes};
 use crate::hf::export::{save_bi_encoder, save_cross_encoder};
+use crate::hf::tensors::Precision;
 use crate::hf::tokenizer::Tokenizer;
 use crate::model::bi_encoder::BiEncoder;
 use crate::model::cross_encoder::{CrossEncoder, score};
@@ -29,7 +30,7 @@ const POSITIONS: usize = 128;
 
 /// What the small model is to be.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Options {
+pub struct ShrinkOptions {
     /// Its tokens; `None` for all that can be read out of a text.
     pub vocabulary: Option<usize>,
     /// How it is stored.
@@ -38,13 +39,15 @@ pub struct Options {
 
 /// What was kept, and how far what the model says has moved.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Report {
+pub struct Shrunk {
     /// Tokens before and after.
     pub tokens: [usize; 2],
     /// Positions before and after.
     pub positions: [usize; 2],
     /// Share of the texts' tokens that are still read whole.
     pub coverage: f64,
+    /// Bytes of the weights on disk before and after.
+    pub bytes: [u64; 2],
     /// Texts, or pairs of texts, that were compared.
     pub compared: usize,
     /// The change on them.
@@ -80,13 +83,13 @@ pub enum Change {
 /// # Errors
 /// [`Error::Exists`] where there is something at `out`; the model cannot be read, there is no text,
 /// the vocabulary is too small for the characters, or `out` cannot be written.
-pub fn shrink(
+pub(crate) fn shrink(
     model: &Path,
     out: &Path,
     scenes: &[Scene],
-    options: &Options,
+    options: &ShrinkOptions,
     compute: &Compute,
-) -> Result<Report> {
+) -> Result<Shrunk> {
     if out.exists() {
         return Err(Error::Exists {
             path: out.to_path_buf(),
@@ -100,8 +103,8 @@ pub fn shrink(
             "give a script, or a file with one sentence a line",
         ));
     }
-    let model = Model::load(model, compute)?;
-    let (encoder, tokenizer, max_length) = model.parts();
+    let whole = Model::load(model, compute)?;
+    let (encoder, tokenizer, max_length) = whole.parts();
     let weights = encoder.weights()?;
     let old = &weights.config;
     let counts = [vocabulary::count(tokenizer, &lines)?];
@@ -116,18 +119,19 @@ pub fn shrink(
             positions: positions(max_length, old.max_positions),
         },
     )?;
-    model.save(
+    whole.save(
         out,
         &small,
         &tokenizer.cut(&chosen.kept)?,
         options.precision,
     )?;
 
-    let (compared, change) = model.compare(&Model::load(out, compute)?, scenes)?;
-    Ok(Report {
+    let (compared, change) = whole.compare(&Model::load(out, compute)?, scenes)?;
+    Ok(Shrunk {
         tokens: [old.vocab, small.config.vocab],
         positions: [old.max_positions, small.config.max_positions],
         coverage: chosen.coverage,
+        bytes: [weights_bytes(&model.into())?, weights_bytes(&out.into())?],
         compared,
         change,
     })

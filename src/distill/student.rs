@@ -8,7 +8,7 @@ use crate::nn::weights::{Layout, Part, Values, Weights};
 
 /// The layers that a student of `layers` keeps of its teacher's `of`, counted from 0: evenly
 /// spread, the last one among them.
-pub fn kept_layers(layers: usize, of: usize) -> Vec<usize> {
+pub(crate) fn kept_layers(layers: usize, of: usize) -> Vec<usize> {
     (1..=layers)
         .map(|i| (i * of).div_ceil(layers) - 1)
         .collect()
@@ -16,7 +16,7 @@ pub fn kept_layers(layers: usize, of: usize) -> Vec<usize> {
 
 /// What a student keeps of its teacher.
 #[derive(Debug, Clone, Copy)]
-pub struct Cut<'a> {
+pub(crate) struct Cut<'a> {
     /// Ids of the word embeddings.
     pub words: &'a [u32],
     /// Numbers of the layers.
@@ -31,7 +31,7 @@ pub struct Cut<'a> {
 ///
 /// # Errors
 /// The teacher has not so much, or its `config.json` cannot be changed.
-pub fn cut(teacher: &Weights, cut: &Cut<'_>) -> Result<Weights> {
+pub(crate) fn cut(teacher: &Weights, cut: &Cut<'_>) -> Result<Weights> {
     let Cut {
         words: kept,
         layers,

@@ -15,7 +15,7 @@ use crate::watch::Watch;
 const MATCHING: f64 = 10.0;
 
 /// Texts as the student reads them, and what the teacher makes of them.
-pub struct Lessons {
+pub(crate) struct Lessons {
     /// Token sequences.
     pub sequences: Vec<Tokens>,
     /// The teacher's unit vectors, one a sequence.
@@ -36,7 +36,7 @@ fn rows(all: &Embeddings, batch: &[usize], device: &Device) -> Result<Tensor> {
 }
 
 /// A student, what it learns from, and what it is measured by.
-pub struct Imitation {
+pub(crate) struct Imitation {
     /// The student.
     pub student: BiEncoder,
     /// To learn from.
@@ -104,7 +104,7 @@ impl Task for Imitation {
 ///
 /// # Errors
 /// A tensor operation fails.
-pub fn imitation(pooled: &Tensor, targets: &Tensor) -> Result<(Tensor, Tensor)> {
+pub(crate) fn imitation(pooled: &Tensor, targets: &Tensor) -> Result<(Tensor, Tensor)> {
     let leaf = Var::from_tensor(&pooled.detach())?;
     let norms = (leaf.sqr()?.sum_keepdim(D::Minus1)? + 1e-12)?.sqrt()?; // [n, 1]
     let unit = leaf.broadcast_div(&norms)?; // [n, h]

@@ -14,14 +14,14 @@ use crate::error::{Error, IoContext, Remedy, Result};
 use crate::text::clean::clean;
 
 /// Turns that follow on each other.
-pub type Scene = Vec<String>;
+pub(crate) type Scene = Vec<String>;
 
 /// One in so many turns is held out.
 const HELD_OUT: usize = 20;
 
 /// Texts to learn from, and others to measure by.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Texts {
+pub(crate) struct Texts {
     /// To learn from: no held-out turn is in any of them.
     pub train: Vec<String>,
     /// Held-out turns, alone.
@@ -33,7 +33,7 @@ pub struct Texts {
 ///
 /// # Errors
 /// The file cannot be read, or its columns are not recognised.
-pub fn read(path: &Path) -> Result<Vec<Scene>> {
+pub(crate) fn read(path: &Path) -> Result<Vec<Scene>> {
     if !is_table(path) {
         let text = fs::read_to_string(path).at("read", path)?;
         let lines: Vec<String> = text.lines().map(clean).collect();
@@ -64,7 +64,7 @@ pub fn read(path: &Path) -> Result<Vec<Scene>> {
 }
 
 /// What is said in exchanges, each a scene of a query and its reply.
-pub fn exchanged(exchanges: &[&Exchange]) -> Vec<Scene> {
+pub(crate) fn exchanged(exchanges: &[&Exchange]) -> Vec<Scene> {
     let scenes = exchanges.iter();
     scenes
         .map(|exchange| vec![exchange.query.text.clone(), exchange.reply.clone()])
@@ -76,7 +76,7 @@ pub fn exchanged(exchanges: &[&Exchange]) -> Vec<Scene> {
 ///
 /// # Errors
 /// There are fewer than two distinct turns.
-pub fn arrange(scenes: &[Scene], seed: u64) -> Result<Texts> {
+pub(crate) fn arrange(scenes: &[Scene], seed: u64) -> Result<Texts> {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let mut distinct = HashSet::new();
     let turns: Vec<&String> = scenes

@@ -10,11 +10,11 @@ use crate::error::{Error, Remedy, Result, Setting};
 use crate::hf::tokenizer::Tokenizer;
 
 /// How often each token occurs in a text.
-pub type Counts = BTreeMap<u32, u64>;
+pub(crate) type Counts = BTreeMap<u32, u64>;
 
 /// The tokens that are kept.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Vocabulary {
+pub(crate) struct Vocabulary {
     /// Their ids in the teacher's vocabulary, ascending.
     pub kept: Vec<u32>,
     /// The share of the texts' tokens that are among them; the others fall into smaller pieces.
@@ -23,7 +23,7 @@ pub struct Vocabulary {
 
 /// Which single characters are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Characters {
+pub(crate) enum Characters {
     /// Those of Latin script and of the texts: no other text is to be read.
     Latin,
     /// All, and the tokens with a character that does not stand alone: what could be read still can.
@@ -34,7 +34,7 @@ pub enum Characters {
 ///
 /// # Errors
 /// The tokenizer fails.
-pub fn count(tokenizer: &Tokenizer, texts: &[&str]) -> Result<Counts> {
+pub(crate) fn count(tokenizer: &Tokenizer, texts: &[&str]) -> Result<Counts> {
     let special = tokenizer.special_ids();
     let mut counts = Counts::new();
     for tokens in tokenizer.texts(texts, usize::MAX)? {
@@ -53,7 +53,7 @@ pub fn count(tokenizer: &Tokenizer, texts: &[&str]) -> Result<Counts> {
 ///
 /// # Errors
 /// `size` is too small for the special tokens and the characters.
-pub fn choose(
+pub(crate) fn choose(
     tokenizer: &Tokenizer,
     texts: &[Counts],
     size: usize,

@@ -7,13 +7,13 @@ use rand_chacha::ChaCha8Rng;
 use crate::dialogue::{Exchange, Query, Replies};
 
 /// Candidates of the larger of the two draws, the true reply among them.
-pub const MANY: usize = 100;
+pub(crate) const MANY: usize = 100;
 /// Candidates of the smaller one: the true reply and the first of the same distractors.
-pub const FEW: usize = 20;
+pub(crate) const FEW: usize = 20;
 
 /// A query whose true reply is known.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Case {
+pub(crate) struct Case {
     /// Place among the cases.
     pub number: usize,
     /// The exchange's id.
@@ -34,7 +34,7 @@ pub struct Case {
 
 impl Case {
     /// The query as the models read it.
-    pub fn query(&self) -> Query<'_> {
+    pub(crate) fn query(&self) -> Query<'_> {
         Query {
             context: &self.context,
             text: &self.text,
@@ -43,7 +43,7 @@ impl Case {
 
     /// The true reply among `size` candidates in the order of the pool, so that their order tells
     /// nothing; `None` where the pool is too small.
-    pub fn among(&self, size: usize) -> Option<Vec<usize>> {
+    pub(crate) fn among(&self, size: usize) -> Option<Vec<usize>> {
         let drawn = self.distractors.get(..size - 1)?;
         let mut candidates: Vec<usize> = drawn.iter().copied().chain([self.truth]).collect();
         candidates.sort_unstable();
@@ -53,7 +53,7 @@ impl Case {
 
 /// The queries with the replies that they are ranked among.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Cases {
+pub(crate) struct Cases {
     /// The queries.
     pub cases: Vec<Case>,
     /// The distinct replies of all exchanges, compared as [`crate::text::normalize`] says, in their order.
@@ -65,7 +65,7 @@ pub struct Cases {
 impl Cases {
     /// At most `most` of `exchanges`, drawn at random, against the distinct replies of all of them.
     /// The seed decides this draw and that of the distractors.
-    pub fn new(exchanges: &[Exchange], most: usize, seed: u64) -> Self {
+    pub(crate) fn new(exchanges: &[Exchange], most: usize, seed: u64) -> Self {
         let mut pool = Replies::default();
         let truths: Vec<u32> = exchanges.iter().map(|e| pool.number(&e.reply)).collect();
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
@@ -102,13 +102,8 @@ impl Cases {
     }
 
     /// The pool as the models read it.
-    pub fn replies(&self) -> Vec<&str> {
+    pub(crate) fn replies(&self) -> Vec<&str> {
         self.pool.iter().map(String::as_str).collect()
-    }
-
-    /// The queries as the models read them.
-    pub fn queries(&self) -> Vec<Query<'_>> {
-        self.cases.iter().map(Case::query).collect()
     }
 }
 
@@ -120,7 +115,7 @@ pub(super) mod tests {
     use crate::dialogue::Turn;
 
     /// Exchanges with these replies; query `i` is "query i".
-    pub fn exchanges<S: AsRef<str>>(replies: &[S]) -> Vec<Exchange> {
+    pub(crate) fn exchanges<S: AsRef<str>>(replies: &[S]) -> Vec<Exchange> {
         let turn = |text: String| Turn {
             speaker: "Ada".into(),
             text,

@@ -31,7 +31,7 @@ impl Contest {
 ///
 /// # Errors
 /// A system fails, or `progress` says so.
-pub fn contest(
+pub(crate) fn contest(
     cases: &Arc<Cases>,
     before: &dyn Ranker,
     after: &dyn Ranker,

@@ -14,7 +14,7 @@ const PLACES: usize = 10;
 
 /// The messages of one file.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Set {
+pub(crate) struct Set {
     /// Its name, the character's.
     pub name: String,
     /// The messages, each with a graded candidate at least.
@@ -25,7 +25,7 @@ pub struct Set {
 
 impl Set {
     /// The messages that have a graded candidate.
-    pub fn new(name: impl Into<String>, messages: Vec<Judged>) -> Self {
+    pub(crate) fn new(name: impl Into<String>, messages: Vec<Judged>) -> Self {
         let all = messages.len();
         let mut messages = messages;
         messages.retain(|judged| judged.graded().next().is_some());
@@ -40,11 +40,11 @@ impl Set {
 /// The candidates' grades in the order that a system gives them, the best first; those that it
 /// can't tell apart stand together.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Order(Vec<Vec<Option<Grade>>>);
+pub(crate) struct Order(Vec<Vec<Option<Grade>>>);
 
 impl Order {
     /// By falling scores; what is no number stands last. Scores and candidates are in one order.
-    pub fn by_scores(judged: &Judged, scores: &[f32]) -> Self {
+    pub(crate) fn by_scores(judged: &Judged, scores: &[f32]) -> Self {
         let number = |score: f32| match score.is_nan() {
             true => f32::NEG_INFINITY,
             false => score,
@@ -63,7 +63,7 @@ impl Order {
     }
 
     /// In this order.
-    pub fn of(grades: impl IntoIterator<Item = Option<Grade>>) -> Self {
+    pub(crate) fn of(grades: impl IntoIterator<Item = Option<Grade>>) -> Self {
         Self(grades.into_iter().map(|grade| vec![grade]).collect())
     }
 }
@@ -119,7 +119,7 @@ fn gain(order: &Order) -> f64 {
 
 /// A system and the orders that it gave, a message each, by set; `None` where it can't be asked.
 #[derive(Debug, Clone, PartialEq)]
-pub struct System {
+pub(crate) struct System {
     /// Its name in JSON.
     pub key: &'static str,
     /// Its name for people.
@@ -150,7 +150,7 @@ impl Figures {
     }
 
     /// In the order of the fields.
-    pub fn all(&self) -> [Estimate; 3] {
+    pub(crate) fn all(&self) -> [Estimate; 3] {
         [self.good_at_1, self.passable_at_1, self.ndcg_at_10]
     }
 }
@@ -199,7 +199,12 @@ pub struct Report {
 impl Report {
     /// Measures every system on every set that it can be put to, and on all sets together.
     /// Systems that are to serve as the baseline stand in `baselines`, the best first.
-    pub fn new(sets: &[Set], systems: &[System], baselines: &[&'static str], seed: u64) -> Self {
+    pub(crate) fn new(
+        sets: &[Set],
+        systems: &[System],
+        baselines: &[&'static str],
+        seed: u64,
+    ) -> Self {
         let everywhere = |key: &&str| {
             let found = systems.iter().find(|system| system.key == *key);
             found.is_some_and(|system| system.orders.iter().all(Option::is_some))

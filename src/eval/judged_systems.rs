@@ -8,11 +8,11 @@ use crate::ranker::{Graded, LinearRanker, Seen, fit};
 use crate::text::bm25::Bm25;
 
 /// Scores, a message each, in the order of its candidates.
-pub type Scores = Vec<Vec<f32>>;
+pub(crate) type Scores = Vec<Vec<f32>>;
 
 /// The scores of a set; `None` where there is no such model, or it can't be asked.
 #[derive(Debug, Default)]
-pub struct Scored {
+pub(crate) struct Scored {
     /// The bi-encoder's cosines of message and reply.
     pub bi: Option<Scores>,
     /// Cosines of the message and the nearest query that the reply answered.
@@ -29,7 +29,7 @@ pub struct Scored {
 
 /// Every system, the simplest first. Beside the weights that the cross-encoder comes with there are some
 /// that are fitted here, on other sets than they are measured on.
-pub fn systems(sets: &[Set], scored: &[Scored], seed: u64) -> Vec<System> {
+pub(crate) fn systems(sets: &[Set], scored: &[Scored], seed: u64) -> Vec<System> {
     let each = |scores: &dyn Fn(&Set, &Scored) -> Option<Scores>| -> Vec<Option<Vec<Order>>> {
         let both = sets.iter().zip(scored);
         both.map(|(set, one)| Some(orders(set, &scores(set, one)?)))
@@ -70,20 +70,20 @@ pub fn systems(sets: &[Set], scored: &[Scored], seed: u64) -> Vec<System> {
 }
 
 /// Places by falling scores; equals keep their order.
-pub fn ranked(scores: &[f32]) -> Vec<usize> {
+pub(crate) fn ranked(scores: &[f32]) -> Vec<usize> {
     let mut places: Vec<usize> = (0..scores.len()).collect();
     places.sort_by(|&a, &b| scores[b].total_cmp(&scores[a]));
     places
 }
 
 /// The replies of a message's candidates.
-pub fn replies(judged: &Judged) -> Vec<&str> {
+pub(crate) fn replies(judged: &Judged) -> Vec<&str> {
     let candidates = judged.candidates.iter();
     candidates.map(|one| one.reply.as_str()).collect()
 }
 
 /// The first stage's scores: the file's own, else the bi-encoder's, else all are alike.
-pub fn first_stage(set: &Set, bi: Option<&Scores>) -> Scores {
+pub(crate) fn first_stage(set: &Set, bi: Option<&Scores>) -> Scores {
     let own = retrieval(set).or_else(|| bi.cloned());
     own.unwrap_or_else(|| chance(set))
 }

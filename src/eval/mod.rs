@@ -6,14 +6,14 @@
 //! [`judged`] measures by a reader's grades instead, the systems of [`judged_systems`]; as text by
 //! [`judged_table`].
 
-pub mod cases;
-pub mod contest;
-pub mod judged;
-pub mod judged_systems;
-pub mod judged_table;
+pub(crate) mod cases;
+pub(crate) mod contest;
+pub(crate) mod judged;
+pub(crate) mod judged_systems;
+pub(crate) mod judged_table;
 #[cfg(feature = "plots")]
-pub mod picture;
-pub mod rankers;
-pub mod report;
-pub mod staged;
-pub mod table;
+pub(crate) mod picture;
+pub(crate) mod rankers;
+pub(crate) mod report;
+pub(crate) mod staged;
+pub(crate) mod table;

@@ -26,7 +26,7 @@ const MARGIN: u32 = 28;
 ///
 /// # Errors
 /// The picture cannot be drawn or written.
-pub fn draw(report: &Evaluation, path: &Path) -> Result<()> {
+pub(crate) fn draw(report: &Evaluation, path: &Path) -> Result<()> {
     let metrics: Vec<&Metric> = METRICS
         .iter()
         .filter(|metric| DRAWN.contains(&metric.key))

@@ -8,7 +8,7 @@ use crate::text::bm25::Bm25;
 use crate::text::tfidf::TfIdf;
 
 /// A system to be evaluated.
-pub trait Ranker: Send + Sync {
+pub(crate) trait Ranker: Send + Sync {
     /// A score for each of `candidates` (places in the pool); higher is better.
     ///
     /// # Errors
@@ -18,7 +18,7 @@ pub trait Ranker: Send + Sync {
 
 /// Which part of a case a system reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Input {
+pub(crate) enum Input {
     /// The query alone.
     Query,
     /// The query with the turns before it.
@@ -38,7 +38,7 @@ impl Input {
 }
 
 /// Every candidate is as good as any other.
-pub struct Chance;
+pub(crate) struct Chance;
 
 impl Ranker for Chance {
     fn scores(&self, _: &Case, candidates: &[usize]) -> Result<Vec<f32>> {
@@ -47,11 +47,11 @@ impl Ranker for Chance {
 }
 
 /// The query's words against the replies', by TF-IDF cosine.
-pub struct TfIdfRanker(TfIdf);
+pub(crate) struct TfIdfRanker(TfIdf);
 
 impl TfIdfRanker {
     /// With weights learnt from the pool.
-    pub fn new(cases: &Cases) -> Self {
+    pub(crate) fn new(cases: &Cases) -> Self {
         Self(TfIdf::fit(&cases.pool))
     }
 }
@@ -65,11 +65,11 @@ impl Ranker for TfIdfRanker {
 }
 
 /// The query's words against the replies', by BM25.
-pub struct Bm25Ranker(Bm25);
+pub(crate) struct Bm25Ranker(Bm25);
 
 impl Bm25Ranker {
     /// With weights learnt from the pool.
-    pub fn new(cases: &Cases) -> Self {
+    pub(crate) fn new(cases: &Cases) -> Self {
         Self(Bm25::fit(&cases.pool))
     }
 }
@@ -81,7 +81,7 @@ impl Ranker for Bm25Ranker {
 }
 
 /// A bi-encoder's cosines.
-pub struct BiRanker {
+pub(crate) struct BiRanker {
     /// Unit vectors, one row a case.
     queries: Embeddings,
     /// One row a reply of the pool.
@@ -93,7 +93,7 @@ impl BiRanker {
     ///
     /// # Errors
     /// The encoder fails.
-    pub fn embed(encoder: &BiEncoder, cases: &Cases, input: Input) -> Result<Self> {
+    pub(crate) fn embed(encoder: &BiEncoder, cases: &Cases, input: Input) -> Result<Self> {
         let queries: Vec<Query<'_>> = cases.cases.iter().map(|case| input.of(case)).collect();
         Ok(Self {
             queries: encoder.embed_queries(&queries)?,

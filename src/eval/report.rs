@@ -16,7 +16,7 @@ use crate::watch::{Unit, Watch};
 
 /// What a system makes of one case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct CaseResult {
+pub(crate) struct CaseResult {
     /// The true reply among 20, where the pool is that large.
     pub few: Option<Standing>,
     /// The true reply among 100, where the pool is that large.
@@ -29,7 +29,7 @@ pub struct CaseResult {
 
 /// A measure of an [`CaseResult`].
 #[derive(Debug, Clone, Copy)]
-pub struct Metric {
+pub(crate) struct Metric {
     /// Its name in JSON.
     pub key: &'static str,
     /// Its name among the candidates that it looks at.
@@ -40,7 +40,7 @@ pub struct Metric {
 }
 
 /// Everything that is measured.
-pub const METRICS: [Metric; 9] = [
+pub(crate) const METRICS: [Metric; 9] = [
     metric("r1_of_20", "R@1", Some(FEW), |o| {
         o.few.map(|few| few.recall(1))
     }),
@@ -78,12 +78,12 @@ pub struct Figures([Option<Estimate>; METRICS.len()]);
 
 impl Figures {
     /// The means of `outcomes`.
-    pub fn of(outcomes: &[CaseResult], seed: u64) -> Self {
+    pub(crate) fn of(outcomes: &[CaseResult], seed: u64) -> Self {
         Self(METRICS.map(|metric| Some(estimate(&metric.values(outcomes)?, seed))))
     }
 
     /// The means of `after - before`, case by case.
-    pub fn gain(before: &[CaseResult], after: &[CaseResult], seed: u64) -> Self {
+    pub(crate) fn gain(before: &[CaseResult], after: &[CaseResult], seed: u64) -> Self {
         Self(METRICS.map(|metric| {
             let (before, after) = (metric.values(before)?, metric.values(after)?);
             Some(paired(&before, &after, seed))
@@ -91,12 +91,12 @@ impl Figures {
     }
 
     /// In the order of [`METRICS`].
-    pub fn iter(&self) -> impl Iterator<Item = (&'static Metric, Option<Estimate>)> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&'static Metric, Option<Estimate>)> {
         METRICS.iter().zip(self.0)
     }
 
     /// The estimate with a key of [`METRICS`].
-    pub fn get(&self, key: &str) -> Option<Estimate> {
+    pub(crate) fn get(&self, key: &str) -> Option<Estimate> {
         self.iter().find(|(metric, _)| metric.key == key)?.1
     }
 }
@@ -150,7 +150,7 @@ impl Diversity {
 }
 
 /// A system with its name.
-pub struct System {
+pub(crate) struct System {
     /// Its name in JSON.
     pub key: &'static str,
     /// Its name for people.
@@ -161,7 +161,7 @@ pub struct System {
 
 /// What is to be evaluated.
 #[derive(Default)]
-pub struct Lineup {
+pub(crate) struct Lineup {
     /// The systems, the simplest first.
     pub systems: Vec<System>,
     /// Keys of systems to be compared, the simpler first.
@@ -173,7 +173,7 @@ pub struct Lineup {
 }
 
 /// What a report on reranking is made of.
-pub struct RerankingOf {
+pub(crate) struct RerankingOf {
     /// Key of the system before.
     pub before: &'static str,
     /// Key of the system after.
@@ -248,7 +248,7 @@ pub struct Evaluation {
 
 impl Evaluation {
     /// The row of a system.
-    pub fn row(&self, key: &str) -> Option<&SystemRow> {
+    pub(crate) fn row(&self, key: &str) -> Option<&SystemRow> {
         self.systems.iter().find(|row| row.key == key)
     }
 }
@@ -277,7 +277,7 @@ pub struct Answers {
 ///
 /// # Errors
 /// A model fails; [`crate::error::Error::Interrupted`].
-pub fn measure(
+pub(crate) fn measure(
     cases: &Cases,
     ranker: &dyn Ranker,
     seed: u64,
@@ -344,7 +344,7 @@ fn best(scores: &[f32], seed: u64, case: usize) -> usize {
 ///
 /// # Errors
 /// A model fails; [`crate::error::Error::Interrupted`].
-pub fn evaluate(
+pub(crate) fn evaluate(
     cases: &Cases,
     lineup: &Lineup,
     seed: u64,

@@ -6,13 +6,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::cases::{Case, Cases};
 use super::rankers::Ranker;
 use crate::chat::Choice;
-use crate::chat::persona::Rerank;
+use crate::chat::second_stage::Rerank;
 use crate::error::Result;
 use crate::ranker::{LinearRanker, Seen};
 
 /// Both stages over a pool, with what the second has scored so far: it is slow, and several systems
 /// ask it about the same pairs.
-pub struct Stages {
+pub(crate) struct Stages {
     retriever: Arc<dyn Ranker>,
     reranker: Option<Box<dyn Rerank>>,
     cases: Arc<Cases>,
@@ -22,7 +22,7 @@ pub struct Stages {
 
 impl Stages {
     /// Stages over the pool of `cases`; `retriever` scores the candidates of the first.
-    pub fn new(
+    pub(crate) fn new(
         cases: Arc<Cases>,
         retriever: Arc<dyn Ranker>,
         reranker: Option<Box<dyn Rerank>>,
@@ -61,7 +61,7 @@ impl Stages {
 
 /// What a persona makes of the candidates: those that it considered stand above the others, which
 /// stay in the first stage's order.
-pub struct Staged {
+pub(crate) struct Staged {
     stages: Arc<Stages>,
     ranker: Option<LinearRanker>,
     with_truth: bool,
@@ -69,7 +69,7 @@ pub struct Staged {
 
 impl Staged {
     /// Answers as `ask` does by default, with this use of the second stage; `None` leaves it out.
-    pub fn new(stages: &Arc<Stages>, ranker: Option<LinearRanker>) -> Self {
+    pub(crate) fn new(stages: &Arc<Stages>, ranker: Option<LinearRanker>) -> Self {
         Self {
             stages: stages.clone(),
             ranker,
@@ -79,7 +79,7 @@ impl Staged {
 
     /// The same, with the true reply added to the candidates where the first stage missed it: how
     /// good the second stage is by itself.
-    pub fn with_truth(stages: &Arc<Stages>, ranker: Option<LinearRanker>) -> Self {
+    pub(crate) fn with_truth(stages: &Arc<Stages>, ranker: Option<LinearRanker>) -> Self {
         Self {
             with_truth: true,
             ..Self::new(stages, ranker)
@@ -173,7 +173,8 @@ mod tests {
     use super::*;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
-    use crate::chat::persona::{Persona, Retrieve, SecondStage};
+    use crate::chat::persona::{Persona, Retrieve};
+    use crate::chat::second_stage::SecondStage;
     use crate::dialogue::Query;
     use crate::index::Entry;
     use crate::stats::rank::Standing;
@@ -286,7 +287,10 @@ mod tests {
             cross: Box::new(Knows("reply 20", asked)),
             ranker,
         };
-        let persona = Persona::new("", Pool(cases.clone()), Some(second), None);
+        let persona = Persona {
+            second: Some(second),
+            ..Persona::new("", Pool(cases.clone()))
+        };
         let case = &cases.cases[5];
         let answer = persona
             .answer(&case.context, &case.text, &[], &Choice::default())

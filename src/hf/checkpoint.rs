@@ -7,8 +7,6 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-pub use super::tensors::{Precision, write_safetensors};
-
 use super::tensors::{Stored, parse_safetensors, read_pickle};
 use crate::error::{Error, Remedy, Result};
 use crate::folder::Folder;
@@ -80,13 +78,24 @@ const SHARDS: &str = "model.safetensors.index.json";
 const PICKLE: &str = "pytorch_model.bin";
 
 /// The name of the file that a model folder's weights are read from, if it has one.
-pub fn weights_name(folder: &Folder) -> Option<&'static str> {
+pub(crate) fn weights_name(folder: &Folder) -> Option<&'static str> {
     let names = [SAFETENSORS, SHARDS, PICKLE];
     names.into_iter().find(|name| folder.has(name))
 }
 
+/// Bytes of a model folder's weights; of sharded ones, their list's.
+///
+/// # Errors
+/// The file cannot be read.
+pub(crate) fn weights_bytes(folder: &Folder) -> Result<u64> {
+    match weights_name(folder) {
+        Some(file) => Ok(folder.map(file)?.len() as u64),
+        None => Ok(0),
+    }
+}
+
 /// The file that the weights of a model folder on disk are read from, if it has one.
-pub fn weights_file(folder: &Path) -> Option<PathBuf> {
+pub(crate) fn weights_file(folder: &Path) -> Option<PathBuf> {
     weights_name(&folder.into()).map(|name| folder.join(name))
 }
 
@@ -198,7 +207,7 @@ impl Checkpoint {
     }
 
     /// Whether it holds a tensor of such a head.
-    pub fn has(&self, head: HeadKind) -> bool {
+    pub(crate) fn has(&self, head: HeadKind) -> bool {
         let mut names = self.tensors.keys();
         names.any(|name| HeadKind::of(bare(name)) == Some(head))
     }

@@ -12,7 +12,7 @@ use crate::nn::plain::PlainEncoder;
 use crate::nn::weights::Weights;
 
 /// What a model folder holds, before a model is made of it.
-pub struct ModelFolder {
+pub(crate) struct ModelFolder {
     /// The architecture.
     pub config: Config,
     /// The weights, mapped where the file allows it.
@@ -27,7 +27,7 @@ impl ModelFolder {
     /// # Errors
     /// A file is missing or damaged, the family is unknown, or the tokenizer has more entries than
     /// the encoder has embeddings.
-    pub fn open(folder: impl Into<Folder>) -> Result<Self> {
+    pub(crate) fn open(folder: impl Into<Folder>) -> Result<Self> {
         let folder = &folder.into();
         if !folder.is_there() {
             return Err(Error::model(
@@ -64,12 +64,12 @@ impl ModelFolder {
     ///
     /// # Errors
     /// The checkpoint does not hold exactly the tensors that the architecture needs.
-    pub fn encoder(&self, compute: &Compute) -> Result<Box<dyn Encoder>> {
+    pub(crate) fn encoder(&self, compute: &Compute) -> Result<Box<dyn Encoder>> {
         make_encoder(self.checkpoint.encoder(&self.config)?, compute)
     }
 
     /// Longest sequence, in tokens: what was asked for, as far as the encoder has positions.
-    pub fn longest(&self, wanted: usize) -> usize {
+    pub(crate) fn longest(&self, wanted: usize) -> usize {
         wanted.min(self.config.max_positions)
     }
 }

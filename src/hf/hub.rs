@@ -25,7 +25,7 @@ pub struct HubEnv {
 impl HubEnv {
     /// Reads `HF_HUB_CACHE`, `HF_HOME`, `XDG_CACHE_HOME`, `HF_ENDPOINT`, `HF_TOKEN` and
     /// `HF_HUB_OFFLINE`.
-    pub fn from_process() -> Self {
+    pub(crate) fn from_process() -> Self {
         let home = std::env::home_dir().unwrap_or_default();
         Self::from_variables(&home, |name| std::env::var(name).ok())
     }
@@ -59,7 +59,7 @@ impl HubEnv {
 /// # Errors
 /// What looks like a path is not a model folder, or the model is not in the cache and cannot be
 /// downloaded; the error says what was tried and how to go on without the internet.
-pub fn resolve(encoder: &str, watch: &mut dyn Watch) -> Result<Folder> {
+pub(crate) fn resolve(encoder: &str, watch: &mut dyn Watch) -> Result<Folder> {
     if encoder == builtin::ENCODER {
         return Ok(builtin::encoder());
     }
@@ -67,7 +67,7 @@ pub fn resolve(encoder: &str, watch: &mut dyn Watch) -> Result<Folder> {
 }
 
 /// The folder that `encoder` names, if nothing has to be downloaded for it.
-pub fn local(encoder: &str) -> Option<Folder> {
+pub(crate) fn local(encoder: &str) -> Option<Folder> {
     if encoder == builtin::ENCODER {
         return Some(builtin::encoder());
     }

@@ -5,13 +5,13 @@
 //! - [`tokenizer`]: text to tokens. [`hub`]: folders that are not here yet.
 //! - [`testing`]: tiny folders to test with.
 
-pub mod checkpoint;
+pub(crate) mod checkpoint;
 #[cfg(feature = "hub")]
 mod download;
-pub mod export;
-pub mod folder;
-pub mod hub;
-pub mod tensors;
+pub(crate) mod export;
+pub(crate) mod folder;
+pub(crate) mod hub;
+pub(crate) mod tensors;
 #[doc(hidden)]
-pub mod testing;
-pub mod tokenizer;
+pub(crate) mod testing;
+pub(crate) mod tokenizer;

@@ -18,7 +18,7 @@ use crate::nn::weights::Values;
 
 /// A tensor as it lies in a file.
 #[derive(Debug, Clone)]
-pub struct Stored {
+pub(crate) struct Stored {
     /// Its name.
     pub name: String,
     /// Its shape.
@@ -48,7 +48,7 @@ const SCALE: &str = ".scale";
 /// # Errors
 /// The file cannot be read, is damaged or cut short, or holds floats of a type that homer does
 /// not know.
-pub fn read_safetensors(path: &Path) -> Result<Vec<Stored>> {
+pub(crate) fn read_safetensors(path: &Path) -> Result<Vec<Stored>> {
     parse_safetensors(&Bytes::map(path)?, path)
 }
 
@@ -56,7 +56,7 @@ pub fn read_safetensors(path: &Path) -> Result<Vec<Stored>> {
 ///
 /// # Errors
 /// As [`read_safetensors`].
-pub fn parse_safetensors(map: &Bytes, path: &Path) -> Result<Vec<Stored>> {
+pub(crate) fn parse_safetensors(map: &Bytes, path: &Path) -> Result<Vec<Stored>> {
     let damaged = |why: String| {
         Error::model(
             path,
@@ -190,7 +190,7 @@ fn floats(bytes: &[u8]) -> Vec<f32> {
 ///
 /// # Errors
 /// The file cannot be read, is damaged, or was written by a PyTorch older than 1.6.
-pub fn read_pickle(path: &Path) -> Result<Vec<Stored>> {
+pub(crate) fn read_pickle(path: &Path) -> Result<Vec<Stored>> {
     let wrong = |why: String| {
         Error::model(
             path,

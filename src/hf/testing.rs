@@ -4,8 +4,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::checkpoint;
-use super::checkpoint::Precision;
+use super::tensors::{Precision, write_safetensors};
 use super::tokenizer::Tokenizer;
 use crate::error::{Error, Result};
 use crate::files;
@@ -27,7 +26,7 @@ pub fn tiny_encoder_folder(folder: &Path, family: Family, words: &[&str], seed: 
         .zip(&weights.values)
         .map(|(spec, values)| (spec.name, spec.shape, values.to_f32()))
         .collect();
-    checkpoint::write_safetensors(&folder.join("model.safetensors"), &tensors, Precision::F32)?;
+    write_safetensors(&folder.join("model.safetensors"), &tensors, Precision::F32)?;
     files::write_json(&folder.join("config.json"), &config.raw)?;
     Tokenizer::from_vocab(&vocab)?.save(folder, config.max_positions)
 }

@@ -225,7 +225,7 @@ impl Tokenizer {
     ///
     /// # Errors
     /// `max` leaves no room for a token.
-    pub fn join(&self, turns: &[u32], reply: &[u32], max: usize) -> Result<Tokens> {
+    pub(crate) fn join(&self, turns: &[u32], reply: &[u32], max: usize) -> Result<Tokens> {
         let room = room(max, 3)?;
         let for_reply = room.saturating_sub(turns.len()).max(room / 2);
         let reply = &reply[..reply.len().min(for_reply)];
@@ -237,7 +237,7 @@ impl Tokenizer {
     ///
     /// # Errors
     /// As [`Tokenizer::query`].
-    pub fn queries(&self, queries: &[Query<'_>], max: usize) -> Result<Vec<QueryTokens>> {
+    pub(crate) fn queries(&self, queries: &[Query<'_>], max: usize) -> Result<Vec<QueryTokens>> {
         let tokens = queries.par_iter().map(|&query| self.query(query, max));
         tokens.collect()
     }
@@ -254,7 +254,7 @@ impl Tokenizer {
     ///
     /// # Errors
     /// As [`Tokenizer::pair`].
-    pub fn pairs(&self, pairs: &[(Query<'_>, &str)], max: usize) -> Result<Vec<Tokens>> {
+    pub(crate) fn pairs(&self, pairs: &[(Query<'_>, &str)], max: usize) -> Result<Vec<Tokens>> {
         let tokens = pairs
             .par_iter()
             .map(|&(query, reply)| self.pair(query, reply, max));
@@ -315,7 +315,7 @@ impl Tokenizer {
     ///
     /// # Errors
     /// The tokenizer fails.
-    pub fn turns(&self, query: Query<'_>) -> Result<Vec<u32>> {
+    pub(crate) fn turns(&self, query: Query<'_>) -> Result<Vec<u32>> {
         let mut ids = self.before(query)?.unwrap_or_default();
         if !ids.is_empty() {
             ids.push(self.sep);

@@ -6,15 +6,15 @@
 //! with the mean of the vectors, and searching costs nothing more.
 
 /// Weight of the queries' vector beside the reply's own, unless the user says otherwise.
-pub const QUERY_WEIGHT: f32 = 1.0;
+pub(crate) const QUERY_WEIGHT: f32 = 1.0;
 /// Queries of one reply that are looked at, at most: what answers more fits everything anyway.
-pub const QUERIES: usize = 8;
+pub(crate) const QUERIES: usize = 8;
 
 /// `(reply + weight · mean(queries)) / (1 + weight)`, in the reply's place; a reply that answered
 /// nobody stays as it is. All are unit vectors, one in each chunk of `queries`.
 ///
 /// The mean is not made a unit vector again: a reply to all sorts of queries is close to none.
-pub fn blend(reply: &mut [f32], queries: &[f32], weight: f32) {
+pub(crate) fn blend(reply: &mut [f32], queries: &[f32], weight: f32) {
     let count = queries.len() / reply.len();
     if count == 0 {
         return;

@@ -24,7 +24,7 @@ const BATCH: usize = 512;
 /// # Errors
 /// What `embed` returns, [`Error::Interrupted`]; there is no reply, a vector is unusable, or the folder cannot
 /// be written.
-pub fn build(
+pub(crate) fn build(
     folder: &Path,
     dataset: &Dataset,
     source: Provenance,

@@ -76,7 +76,10 @@ fn threshold(mut own: Vec<f32>, mut random: Vec<f32>) -> Option<Calibration> {
 ///
 /// # Errors
 /// The embedding fails.
-pub fn calibrate(encoder: &BiEncoder, exchanges: &[Exchange]) -> Result<Option<Calibration>> {
+pub(crate) fn calibrate(
+    encoder: &BiEncoder,
+    exchanges: &[Exchange],
+) -> Result<Option<Calibration>> {
     if exchanges.len() < LEAST {
         return Ok(None);
     }

@@ -11,7 +11,7 @@ use half::slice::HalfFloatSliceExt;
 ///
 /// # Panics
 /// When `rows` does not hold `out.len() * query.len()` values.
-pub fn dots(query: &[f32], rows: &[f16], out: &mut [f32]) {
+pub(crate) fn dots(query: &[f32], rows: &[f16], out: &mut [f32]) {
     assert_eq!(rows.len(), query.len() * out.len(), "rows of another width");
     if query.is_empty() {
         return out.fill(0.0);
@@ -74,7 +74,7 @@ mod x86 {
     /// # Safety
     /// The processor has AVX-512F, and `rows` holds `out.len() * query.len()` values.
     #[target_feature(enable = "avx512f")]
-    pub unsafe fn avx512(query: &[f32], rows: &[f16], out: &mut [f32]) {
+    pub(super) unsafe fn avx512(query: &[f32], rows: &[f16], out: &mut [f32]) {
         const LANES: usize = 16;
         let width = query.len();
         let whole = width / LANES;
@@ -122,7 +122,7 @@ mod x86 {
     /// # Safety
     /// The processor has AVX2, FMA and F16C, and `rows` holds `out.len() * query.len()` values.
     #[target_feature(enable = "avx2,fma,f16c")]
-    pub unsafe fn avx2(query: &[f32], rows: &[f16], out: &mut [f32]) {
+    pub(super) unsafe fn avx2(query: &[f32], rows: &[f16], out: &mut [f32]) {
         const LANES: usize = 8;
         let width = query.len();
         let whole = width / LANES;
@@ -189,7 +189,7 @@ mod arm {
     /// # Safety
     /// The processor has NEON, and `rows` holds `out.len() * query.len()` values.
     #[target_feature(enable = "neon")]
-    pub unsafe fn neon(query: &[f32], rows: &[f16], out: &mut [f32]) {
+    pub(crate) unsafe fn neon(query: &[f32], rows: &[f16], out: &mut [f32]) {
         const LANES: usize = 4;
         let width = query.len();
         let whole = width / LANES;

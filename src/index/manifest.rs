@@ -57,7 +57,7 @@ pub struct Manifest {
 ///
 /// # Errors
 /// The manifest cannot be read or written.
-pub fn note_evaluation(folder: &Path, figures: &Value) -> Result<()> {
+pub(crate) fn note_evaluation(folder: &Path, figures: &Value) -> Result<()> {
     let path = folder.join(MANIFEST);
     if !path.is_file() {
         return Ok(());
@@ -94,7 +94,7 @@ impl Manifest {
     /// # Errors
     /// [`Error::NotMade`] where there is none; [`Error::Model`] where it is damaged or of another
     /// version, or a file is not the one that was written with it.
-    pub fn read(folder: impl Into<Folder>) -> Result<Self> {
+    pub(crate) fn read(folder: impl Into<Folder>) -> Result<Self> {
         let folder = &folder.into();
         let path = folder.path(MANIFEST);
         if !folder.has(MANIFEST) {

@@ -10,24 +10,22 @@
 //! kernels of [`dot`]. [`build`](mod@build) makes it from a dataset, [`calibrate`] finds the
 //! score under which an answer is no better than a random one.
 
-pub mod blend;
-pub mod build;
-pub mod calibrate;
-pub mod dot;
-pub mod manifest;
-pub mod open;
-pub mod records;
-pub mod search;
-pub mod write;
+pub(crate) mod blend;
+pub(crate) mod build;
+pub(crate) mod calibrate;
+pub(crate) mod dot;
+pub(crate) mod manifest;
+pub(crate) mod open;
+pub(crate) mod records;
+pub(crate) mod search;
+pub(crate) mod write;
 
 use serde::Serialize;
 
 use crate::dialogue::{Exchange, Turn};
 use crate::text::clean::one_line;
-pub use calibrate::Calibration;
-pub use manifest::Manifest;
+pub(crate) use calibrate::Calibration;
 pub use open::Index;
-pub use search::Hit;
 
 /// Names of the files in the folder.
 const VECTORS: &str = "vectors.safetensors";

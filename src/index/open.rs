@@ -51,12 +51,12 @@ impl Index {
     }
 
     /// What the index says of itself.
-    pub fn manifest(&self) -> &Manifest {
+    pub(crate) fn manifest(&self) -> &Manifest {
         &self.manifest
     }
 
     /// Number of replies.
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.manifest.replies
     }
 
@@ -66,7 +66,7 @@ impl Index {
     }
 
     /// The vectors `[replies, width]`.
-    pub fn vectors(&self) -> &[f16] {
+    pub(crate) fn vectors(&self) -> &[f16] {
         bytemuck::cast_slice(&self.tensors[self.vectors.clone()])
     }
 
@@ -74,7 +74,7 @@ impl Index {
     ///
     /// # Errors
     /// `query` is of another width.
-    pub fn search(&self, query: &[f32], k: usize) -> Result<Vec<Hit>> {
+    pub(crate) fn search(&self, query: &[f32], k: usize) -> Result<Vec<Hit>> {
         if query.len() != self.manifest.width {
             let what = format!(
                 "vectors of width {}, where the bi-encoder's are of width {}",
@@ -93,7 +93,7 @@ impl Index {
     ///
     /// # Panics
     /// When there is no such row.
-    pub fn entry(&self, row: usize) -> Result<Entry> {
+    pub(crate) fn entry(&self, row: usize) -> Result<Entry> {
         assert!(row < self.len(), "row {row} of {}", self.len());
         let range = self.offset(row) as usize..self.offset(row + 1) as usize;
         self.records
@@ -113,7 +113,7 @@ impl Index {
     ///
     /// # Panics
     /// When there is no such row.
-    pub fn entries(&self, rows: &[usize]) -> Result<Vec<Entry>> {
+    pub(crate) fn entries(&self, rows: &[usize]) -> Result<Vec<Entry>> {
         let mut bytes = Vec::new();
         for &row in rows {
             assert!(row < self.len(), "row {row} of {}", self.len());

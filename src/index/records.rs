@@ -6,7 +6,7 @@ use crate::dialogue::Turn;
 /// The header row. `exchange`, `scene`, `query_speaker`, `query` and `context` (a turn a line) are
 /// of the first exchange that the reply answers and empty where it answers nobody; `exchanges` are
 /// the ids of all, with spaces between.
-pub const COLUMNS: [&str; 7] = [
+pub(crate) const COLUMNS: [&str; 7] = [
     "text",
     "exchange",
     "scene",
@@ -17,7 +17,7 @@ pub const COLUMNS: [&str; 7] = [
 ];
 
 /// The cells of an entry, in the order of [`COLUMNS`].
-pub fn cells(entry: &Entry) -> [String; COLUMNS.len()] {
+pub(crate) fn cells(entry: &Entry) -> [String; COLUMNS.len()] {
     let origin = entry.origin.as_ref();
     let cell = |of: &dyn Fn(&Origin) -> String| origin.map(of).unwrap_or_default();
     let ids: Vec<String> = entry.exchanges.iter().map(usize::to_string).collect();
@@ -36,7 +36,7 @@ pub fn cells(entry: &Entry) -> [String; COLUMNS.len()] {
 ///
 /// # Errors
 /// Never, as far as one knows: it is written to memory.
-pub fn line(cells: &[impl AsRef<[u8]>]) -> std::io::Result<Vec<u8>> {
+pub(crate) fn line(cells: &[impl AsRef<[u8]>]) -> std::io::Result<Vec<u8>> {
     let mut writer = csv::WriterBuilder::new()
         .terminator(csv::Terminator::CRLF)
         .from_writer(Vec::new());
@@ -48,7 +48,7 @@ pub fn line(cells: &[impl AsRef<[u8]>]) -> std::io::Result<Vec<u8>> {
 ///
 /// # Errors
 /// It is no record of the [`COLUMNS`]; what is wrong, in words.
-pub fn parse(bytes: &[u8]) -> Result<Entry, String> {
+pub(crate) fn parse(bytes: &[u8]) -> Result<Entry, String> {
     let mut entries = parse_all(bytes)?;
     match (entries.pop(), entries.pop()) {
         (Some(entry), None) => Ok(entry),
@@ -61,7 +61,7 @@ pub fn parse(bytes: &[u8]) -> Result<Entry, String> {
 ///
 /// # Errors
 /// One is no record of the [`COLUMNS`]; what is wrong, in words.
-pub fn parse_all(bytes: &[u8]) -> Result<Vec<Entry>, String> {
+pub(crate) fn parse_all(bytes: &[u8]) -> Result<Vec<Entry>, String> {
     let mut reader = csv::ReaderBuilder::new()
         .has_headers(false)
         .flexible(true)

@@ -6,9 +6,9 @@ use super::query;
 use crate::dialogue::Query;
 use crate::error::Result;
 use crate::folder::Folder;
-use crate::hf::checkpoint::Precision;
 use crate::hf::export::{model_settings, save_bi_encoder};
 use crate::hf::folder::ModelFolder;
+use crate::hf::tensors::Precision;
 use crate::hf::tokenizer::Tokenizer;
 use crate::nn::device::Compute;
 use crate::nn::encoder::{Encoder, Pooling};
@@ -27,13 +27,8 @@ pub struct Embeddings {
 
 impl Embeddings {
     /// Number of rows.
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.values.len() / self.width
-    }
-
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.values.is_empty()
     }
 
     /// Row `i`.
@@ -43,7 +38,7 @@ impl Embeddings {
 }
 
 /// The scalar product of two vectors: of unit vectors, their cosine.
-pub fn dot(a: &[f32], b: &[f32]) -> f32 {
+pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
     a.iter().zip(b).map(|(x, y)| x * y).sum()
 }
 
@@ -84,7 +79,7 @@ impl BiEncoder {
     ///
     /// # Errors
     /// The tokenizer or a tensor operation fails.
-    pub fn embed_queries(&self, queries: &[Query<'_>]) -> Result<Embeddings> {
+    pub(crate) fn embed_queries(&self, queries: &[Query<'_>]) -> Result<Embeddings> {
         let queries = self.tokenizer.queries(queries, self.max_length)?;
         query::embed(&queries, |sequences| self.embed(sequences, |_| Ok(())))
     }
@@ -102,7 +97,7 @@ impl BiEncoder {
     ///
     /// # Errors
     /// A tensor operation fails, or what `progress` returns.
-    pub fn embed(
+    pub(crate) fn embed(
         &self,
         sequences: &[Tokens],
         progress: impl FnMut(usize) -> Result<()>,
@@ -131,7 +126,7 @@ impl BiEncoder {
 ///
 /// # Errors
 /// A tensor operation fails.
-pub fn embed(
+pub(crate) fn embed(
     encoder: &dyn Encoder,
     sequences: &[Tokens],
     mut progress: impl FnMut(usize) -> Result<()>,

@@ -6,9 +6,9 @@ use super::bi_encoder::within;
 use crate::dialogue::Query;
 use crate::error::{Error, Remedy, Result};
 use crate::folder::Folder;
-use crate::hf::checkpoint::Precision;
 use crate::hf::export::{model_settings, save_cross_encoder};
 use crate::hf::folder::ModelFolder;
+use crate::hf::tensors::Precision;
 use crate::hf::tokenizer::Tokenizer;
 use crate::nn::device::Compute;
 use crate::nn::encoder::{Encoder, Pooling};
@@ -87,7 +87,7 @@ impl CrossEncoder {
 ///
 /// # Errors
 /// A tensor operation fails.
-pub fn score(encoder: &dyn Encoder, head: &Head, pairs: &[Tokens]) -> Result<Vec<f32>> {
+pub(crate) fn score(encoder: &dyn Encoder, head: &Head, pairs: &[Tokens]) -> Result<Vec<f32>> {
     let mut scores = Vec::with_capacity(pairs.len());
     let mut rest = pairs;
     while !rest.is_empty() {

@@ -1,6 +1,6 @@
 //! The two models, a page each: [`bi_encoder`] embeds queries and replies apart, [`cross_encoder`]
 //! reads them together. [`query`] is what a query is to the bi-encoder.
 
-pub mod bi_encoder;
-pub mod cross_encoder;
-pub mod query;
+pub(crate) mod bi_encoder;
+pub(crate) mod cross_encoder;
+pub(crate) mod query;

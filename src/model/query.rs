@@ -11,13 +11,13 @@ use crate::hf::tokenizer::QueryTokens;
 use crate::nn::packed::Tokens;
 
 /// What the context's unit vector counts beside the query's.
-pub const CONTEXT_WEIGHT: f32 = 0.5;
+pub(crate) const CONTEXT_WEIGHT: f32 = 0.5;
 
 /// Unit vectors of queries `[queries, hidden]`; `embed` gives those of token sequences.
 ///
 /// # Errors
 /// What `embed` fails with.
-pub fn embed(
+pub(crate) fn embed(
     queries: &[QueryTokens],
     embed: impl FnOnce(&[Tokens]) -> Result<Embeddings>,
 ) -> Result<Embeddings> {

@@ -61,7 +61,7 @@ impl Config {
     ///
     /// # Errors
     /// As [`Config::read`].
-    pub fn from_json(raw: Value) -> std::result::Result<Self, String> {
+    pub(crate) fn from_json(raw: Value) -> std::result::Result<Self, String> {
         let family = match raw["model_type"].as_str() {
             Some("bert") => Family::Bert,
             Some("distilbert") => Family::DistilBert,
@@ -147,7 +147,7 @@ impl Config {
     }
 
     /// Width of one attention head.
-    pub fn head_width(&self) -> usize {
+    pub(crate) fn head_width(&self) -> usize {
         self.hidden / self.heads
     }
 }

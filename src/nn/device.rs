@@ -45,7 +45,7 @@ impl Compute {
 }
 
 /// What single numbers, a loss or a norm, are summed in on a device: f64, which Metal lacks.
-pub fn scalars(device: &Device) -> DType {
+pub(crate) fn scalars(device: &Device) -> DType {
     if device.is_metal() {
         DType::F32
     } else {

@@ -52,7 +52,7 @@ impl Mask {
 
     /// Factor of element `index`: 0 where it is dropped, else [`Mask::scale`].
     #[inline(always)]
-    pub fn factor(self, index: u32) -> f32 {
+    pub(crate) fn factor(self, index: u32) -> f32 {
         if mix(index ^ self.key) >= self.threshold {
             self.scale
         } else {
@@ -61,7 +61,7 @@ impl Mask {
     }
 
     /// Factors of elements `from..from + len`.
-    pub fn factors(self, from: usize, len: usize) -> Vec<f32> {
+    pub(crate) fn factors(self, from: usize, len: usize) -> Vec<f32> {
         (from..from + len)
             .map(|index| self.factor(index as u32))
             .collect()
@@ -74,7 +74,7 @@ impl Mask {
     ///
     /// # Errors
     /// The device cannot make the tensor.
-    pub fn factors_on_device(self, shape: &Shape, device: &Device) -> Result<Tensor> {
+    pub(crate) fn factors_on_device(self, shape: &Shape, device: &Device) -> Result<Tensor> {
         let p = 1.0 - 1.0 / f64::from(self.scale);
         let kept = Tensor::rand(0f32, 1f32, shape, device)?.ge(p)?;
         Ok((kept.to_dtype(DType::F32)? * f64::from(self.scale))?)
@@ -87,7 +87,7 @@ impl Mask {
 ///
 /// # Errors
 /// The device cannot be seeded.
-pub fn seed_device(device: &Device, seed: u64) -> Result<()> {
+pub(crate) fn seed_device(device: &Device, seed: u64) -> Result<()> {
     if device.is_cpu() {
         return Ok(());
     }

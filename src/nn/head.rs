@@ -199,7 +199,7 @@ impl Head {
     ///
     /// # Errors
     /// Shapes differ.
-    pub fn set_values(&mut self, values: &[Values]) -> Result<()> {
+    pub(crate) fn set_values(&mut self, values: &[Values]) -> Result<()> {
         for (variable, values) in self.variables.iter().zip(values) {
             let tensor = Tensor::from_slice(&values.to_f32(), variable.shape(), variable.device())?;
             variable.set(&tensor)?;
@@ -211,7 +211,7 @@ impl Head {
     ///
     /// # Errors
     /// A tensor operation fails.
-    pub fn moments(&self) -> Result<Moments> {
+    pub(crate) fn moments(&self) -> Result<Moments> {
         self.optimizer.moments(&self.variables)
     }
 
@@ -219,7 +219,7 @@ impl Head {
     ///
     /// # Errors
     /// Shapes differ.
-    pub fn set_moments(&mut self, moments: &Moments) -> Result<()> {
+    pub(crate) fn set_moments(&mut self, moments: &Moments) -> Result<()> {
         self.optimizer.set_moments(&self.variables, moments)
     }
 }

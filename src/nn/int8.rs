@@ -24,7 +24,7 @@ pub struct Rows {
 impl Rows {
     /// `scales.len()` rows of `width` numbers from byte `start` on; `None` where the file ends
     /// before them.
-    pub fn new(map: &Bytes, start: usize, width: usize, scales: Vec<f32>) -> Option<Self> {
+    pub(crate) fn new(map: &Bytes, start: usize, width: usize, scales: Vec<f32>) -> Option<Self> {
         let end = start.checked_add(width.checked_mul(scales.len())?)?;
         (end <= map.len()).then(|| Self {
             map: map.clone(),
@@ -35,22 +35,17 @@ impl Rows {
     }
 
     /// Number of values.
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.width * self.scales.len()
     }
 
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
     /// The whole numbers, row by row.
-    pub fn numbers(&self) -> &[i8] {
+    pub(crate) fn numbers(&self) -> &[i8] {
         bytemuck::cast_slice(&self.map[self.start..][..self.len()])
     }
 
     /// The scales of the rows `[rows]`.
-    pub fn scales(&self) -> &[f32] {
+    pub(crate) fn scales(&self) -> &[f32] {
         &self.scales
     }
 
@@ -58,7 +53,7 @@ impl Rows {
     ///
     /// # Panics
     /// When the range is outside the matrix.
-    pub fn read(&self, from: usize, out: &mut [f32]) {
+    pub(crate) fn read(&self, from: usize, out: &mut [f32]) {
         let numbers = &self.numbers()[from..from + out.len()];
         let (mut numbers, mut out) = (numbers, out);
         let mut at = from;
@@ -77,7 +72,7 @@ impl Rows {
 
 /// The whole numbers `[rows, width]` of a matrix and the scales `[rows]` of its rows: a row's largest
 /// absolute value becomes 127 or -127, and every value is off by half a scale at most.
-pub fn quantise(values: &[f32], width: usize) -> (Vec<i8>, Vec<f32>) {
+pub(crate) fn quantise(values: &[f32], width: usize) -> (Vec<i8>, Vec<f32>) {
     let scales: Vec<f32> = values
         .par_chunks(width.max(1))
         .map(|row| row.iter().fold(0.0, |most: f32, x| most.max(x.abs())) / LARGEST)

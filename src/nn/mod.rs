@@ -7,16 +7,16 @@
 //! - [`packed`]: sequences end to end, without padding, as an encoder takes them.
 //! - [`dropout`], [`optimizer`]: what training needs of them. [`device`]: where all that happens.
 
-pub mod config;
-pub mod device;
-pub mod dropout;
-pub mod encoder;
-pub mod fast;
-pub mod head;
-pub mod int8;
+pub(crate) mod config;
+pub(crate) mod device;
+pub(crate) mod dropout;
+pub(crate) mod encoder;
+pub(crate) mod fast;
+pub(crate) mod head;
+pub(crate) mod int8;
 pub mod kernels;
-pub mod optimizer;
-pub mod packed;
+pub(crate) mod optimizer;
+pub(crate) mod packed;
 mod padding;
-pub mod plain;
-pub mod weights;
+pub(crate) mod plain;
+pub(crate) mod weights;

@@ -33,7 +33,7 @@ impl Default for AdamW {
 impl AdamW {
     /// The learning rate and epsilon with the bias corrections of step `t` (counted from 1) folded in:
     /// `p -= rate * m / (sqrt(v) + epsilon)` is then Adam's step.
-    pub fn corrected(&self, lr: f64, t: u64) -> (f64, f64) {
+    pub(crate) fn corrected(&self, lr: f64, t: u64) -> (f64, f64) {
         let t = t as i32;
         let first = 1.0 - self.beta1.powi(t);
         let second = (1.0 - self.beta2.powi(t)).sqrt();
@@ -46,7 +46,7 @@ impl AdamW {
 ///
 /// # Errors
 /// A tensor operation fails.
-pub fn clip(norm: &Tensor, largest: f64) -> Result<Tensor> {
+pub(crate) fn clip(norm: &Tensor, largest: f64) -> Result<Tensor> {
     Ok((norm.maximum(largest)?.recip()? * largest)?)
 }
 
@@ -54,7 +54,7 @@ pub fn clip(norm: &Tensor, largest: f64) -> Result<Tensor> {
 ///
 /// # Errors
 /// A tensor operation fails.
-pub fn read<const N: usize>(numbers: [&Tensor; N]) -> Result<[f64; N]> {
+pub(crate) fn read<const N: usize>(numbers: [&Tensor; N]) -> Result<[f64; N]> {
     let read = Tensor::stack(&numbers, 0)?.to_device(&Device::Cpu)?;
     let read = read.to_dtype(DType::F64)?.to_vec1()?;
     Ok(std::array::from_fn(|i| read[i]))
@@ -76,7 +76,7 @@ impl Moments {
     ///
     /// # Errors
     /// They do not.
-    pub fn check(&self, lengths: &[usize]) -> Result<()> {
+    pub(crate) fn check(&self, lengths: &[usize]) -> Result<()> {
         let fits = |moments: &[Vec<f32>]| {
             moments.len() == lengths.len()
                 && moments
@@ -97,7 +97,7 @@ impl Moments {
 /// AdamW for candle variables, in candle operations, on any device.
 ///
 /// The variables themselves stay with their model, which passes them in, always in one order.
-pub struct VarAdamW {
+pub(crate) struct VarAdamW {
     decays: Vec<bool>,
     gradients: Vec<Option<Tensor>>,
     moments: Vec<Option<(Tensor, Tensor)>>,
@@ -106,7 +106,7 @@ pub struct VarAdamW {
 
 impl VarAdamW {
     /// An optimizer that has taken no step; `decays` says of each variable whether weight decay applies.
-    pub fn new(decays: Vec<bool>) -> Self {
+    pub(crate) fn new(decays: Vec<bool>) -> Self {
         Self {
             gradients: vec![None; decays.len()],
             moments: vec![None; decays.len()],
@@ -119,7 +119,7 @@ impl VarAdamW {
     ///
     /// # Errors
     /// A tensor operation fails.
-    pub fn accumulate(&mut self, variables: &[Var], store: &GradStore) -> Result<()> {
+    pub(crate) fn accumulate(&mut self, variables: &[Var], store: &GradStore) -> Result<()> {
         for (sum, variable) in self.gradients.iter_mut().zip(variables) {
             if let Some(gradient) = store.get(variable.as_tensor()) {
                 // Detached, or the whole graph would stay alive.
@@ -137,7 +137,7 @@ impl VarAdamW {
     ///
     /// # Errors
     /// A tensor operation fails.
-    pub fn grad_norm_squared(&self, device: &Device) -> Result<Tensor> {
+    pub(crate) fn grad_norm_squared(&self, device: &Device) -> Result<Tensor> {
         let mut sum = Tensor::zeros((), scalars(device), device)?;
         for gradient in self.gradients.iter().flatten() {
             sum = (sum + gradient.sqr()?.sum_all()?.to_dtype(scalars(device))?)?;
@@ -150,7 +150,7 @@ impl VarAdamW {
     ///
     /// # Errors
     /// A tensor operation fails.
-    pub fn step(
+    pub(crate) fn step(
         &mut self,
         variables: &[Var],
         adamw: &AdamW,
@@ -187,7 +187,7 @@ impl VarAdamW {
     ///
     /// # Errors
     /// A tensor operation fails.
-    pub fn gradients(&self, variables: &[Var]) -> Result<Vec<Vec<f32>>> {
+    pub(crate) fn gradients(&self, variables: &[Var]) -> Result<Vec<Vec<f32>>> {
         flat(variables, self.gradients.iter().map(Option::as_ref))
     }
 
@@ -195,7 +195,7 @@ impl VarAdamW {
     ///
     /// # Errors
     /// A tensor operation fails.
-    pub fn moments(&self, variables: &[Var]) -> Result<Moments> {
+    pub(crate) fn moments(&self, variables: &[Var]) -> Result<Moments> {
         Ok(Moments {
             steps: self.steps,
             first: flat(
@@ -213,7 +213,7 @@ impl VarAdamW {
     ///
     /// # Errors
     /// Shapes differ.
-    pub fn set_moments(&mut self, variables: &[Var], moments: &Moments) -> Result<()> {
+    pub(crate) fn set_moments(&mut self, variables: &[Var], moments: &Moments) -> Result<()> {
         let lengths: Vec<usize> = variables
             .iter()
             .map(|variable| variable.elem_count())

@@ -14,13 +14,8 @@ pub struct Tokens {
 
 impl Tokens {
     /// Number of tokens.
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.ids.len()
-    }
-
-    /// Whether there is no token at all.
-    pub fn is_empty(&self) -> bool {
-        self.ids.is_empty()
     }
 }
 
@@ -67,12 +62,12 @@ impl Packed {
     }
 
     /// Where sequence `i` stands in the packed tokens.
-    pub fn range(&self, i: usize) -> std::ops::Range<usize> {
+    pub(crate) fn range(&self, i: usize) -> std::ops::Range<usize> {
         self.offsets[i]..self.offsets[i + 1]
     }
 
     /// Length of the longest sequence.
-    pub fn longest(&self) -> usize {
+    pub(crate) fn longest(&self) -> usize {
         self.offsets
             .windows(2)
             .map(|pair| pair[1] - pair[0])
@@ -84,7 +79,7 @@ impl Packed {
     ///
     /// # Errors
     /// There is no sequence, one is empty or longer than the positions, or an id or type is unknown.
-    pub fn check(&self, config: &Config) -> Result<()> {
+    pub(crate) fn check(&self, config: &Config) -> Result<()> {
         let wrong = |what: String| {
             Err(Error::Misuse(format!(
                 "the encoder cannot read this batch: {what}"
@@ -120,7 +115,7 @@ impl Packed {
     }
 
     /// Position of every token in its own sequence `[T]`.
-    pub fn positions(&self) -> Vec<u32> {
+    pub(crate) fn positions(&self) -> Vec<u32> {
         (0..self.len())
             .flat_map(|i| 0..self.range(i).len() as u32)
             .collect()

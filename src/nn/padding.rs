@@ -10,7 +10,7 @@ use crate::error::Result;
 
 /// How packed rows are laid out in a padded batch, and back. `T` is the number of packed rows,
 /// `n` of sequences, `L` the length of the longest one.
-pub struct Padding {
+pub(super) struct Padding {
     /// Number of sequences.
     pub n: usize,
     /// Length of the longest one.
@@ -32,7 +32,7 @@ impl Padding {
     ///
     /// # Errors
     /// The tensors cannot be made on the device.
-    pub fn new(batch: &Packed, device: &Device) -> Result<Self> {
+    pub(super) fn new(batch: &Packed, device: &Device) -> Result<Self> {
         let (n, longest) = (batch.len(), batch.longest());
         let mut gather = vec![0u32; n * longest];
         let mut scatter = Vec::with_capacity(batch.tokens());
@@ -63,7 +63,7 @@ impl Padding {
     ///
     /// # Errors
     /// A tensor operation fails.
-    pub fn pad(&self, rows: &Tensor) -> Result<Tensor> {
+    pub(super) fn pad(&self, rows: &Tensor) -> Result<Tensor> {
         let back = Back {
             rows: self.scatter.clone(),
             present: None,
@@ -75,7 +75,7 @@ impl Padding {
     ///
     /// # Errors
     /// A tensor operation fails.
-    pub fn pack(&self, places: &Tensor) -> Result<Tensor> {
+    pub(super) fn pack(&self, places: &Tensor) -> Result<Tensor> {
         let back = Back {
             rows: self.gather.clone(),
             present: Some(self.present.clone()),

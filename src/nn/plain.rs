@@ -24,7 +24,7 @@ use super::weights::{Layout, Part, Spec, Values, Weights, encoder_specs};
 use crate::error::{Error, Result};
 
 /// An encoder whose parameters are candle variables.
-pub struct PlainEncoder {
+pub(crate) struct PlainEncoder {
     config: Config,
     layout: Layout,
     device: Device,
@@ -41,7 +41,7 @@ impl PlainEncoder {
     ///
     /// # Errors
     /// The tensors cannot be made on the device.
-    pub fn new(weights: &Weights, device: &Device, compute: DType) -> Result<Self> {
+    pub(crate) fn new(weights: &Weights, device: &Device, compute: DType) -> Result<Self> {
         let specs = encoder_specs(&weights.config);
         let parameters = specs
             .iter()

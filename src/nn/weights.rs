@@ -36,13 +36,8 @@ impl Spec {
     }
 
     /// Number of values.
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.shape.iter().product()
-    }
-
-    /// Whether it holds no value.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
     }
 }
 
@@ -77,17 +72,12 @@ pub struct Weights {
 
 impl Values {
     /// Number of values.
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         match self {
             Self::Owned(values) => values.len(),
             Self::Mapped { len, .. } => *len,
             Self::Int8(rows) => rows.len(),
         }
-    }
-
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
     }
 
     /// All values as f32: borrowed where they are stored so, else converted.
@@ -103,7 +93,7 @@ impl Values {
     }
 
     /// All values, where they are stored as f32.
-    pub fn as_f32(&self) -> Option<&[f32]> {
+    pub(crate) fn as_f32(&self) -> Option<&[f32]> {
         match self {
             Self::Owned(values) => Some(values),
             Self::Mapped {
@@ -120,7 +110,7 @@ impl Values {
     ///
     /// # Panics
     /// When the range is outside the tensor.
-    pub fn read(&self, from: usize, out: &mut [f32]) {
+    pub(crate) fn read(&self, from: usize, out: &mut [f32]) {
         use half::slice::HalfFloatSliceExt;
         match self {
             Self::Owned(values) => out.copy_from_slice(&values[from..from + out.len()]),
@@ -148,7 +138,7 @@ impl Values {
 
 /// The 16 parameters of one layer, in their order in [`encoder_specs`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Part {
+pub(crate) enum Part {
     /// Projects hidden states to queries.
     Query,
     /// … to keys.
@@ -180,10 +170,10 @@ impl Layout {
     /// Index of the word embeddings.
     pub const WORDS: usize = 0;
     /// Index of the position embeddings.
-    pub const POSITIONS: usize = 1;
+    pub(crate) const POSITIONS: usize = 1;
 
     /// The layout of an architecture.
-    pub fn of(config: &Config) -> Self {
+    pub(crate) fn of(config: &Config) -> Self {
         match config.family {
             Family::Bert => Self {
                 token_types: Some(2),
@@ -197,7 +187,7 @@ impl Layout {
     }
 
     /// Index of the weight of a layer's part; its bias follows.
-    pub fn part(&self, layer: usize, part: Part) -> usize {
+    pub(crate) fn part(&self, layer: usize, part: Part) -> usize {
         self.norm + 2 + layer * 16 + part as usize * 2
     }
 }
@@ -278,7 +268,7 @@ impl Weights {
     ///
     /// # Errors
     /// The number or the sizes of the tensors differ.
-    pub fn check(&self, config: &Config) -> Result<()> {
+    pub(crate) fn check(&self, config: &Config) -> Result<()> {
         let specs = encoder_specs(config);
         let same = specs.len() == self.values.len()
             && specs

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use super::repertoire::Repertoire;
 use super::{Project, second_stage};
-use crate::chat::persona::{Candidate, Persona, SecondStage};
-use crate::chat::{Answer, Choice};
+use crate::chat::second_stage::SecondStage;
+use crate::chat::{Answer, Candidate, Choice, Persona};
 use crate::dialogue::{Grade, Judged, Query, read_judged};
 use crate::error::{Error, Result};
 use crate::eval::judged::{Order, Report, Set};

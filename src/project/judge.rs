@@ -80,7 +80,7 @@ impl Judging {
     /// # Errors
     /// Any I/O error, with the path.
     pub fn save(&self) -> Result<()> {
-        save(&self.path, &self.judged)
+        save_judged(&self.path, &self.judged)
     }
 }
 
@@ -88,7 +88,7 @@ impl Judging {
 ///
 /// # Errors
 /// Any I/O error, with the path.
-pub fn save(path: &Path, judged: &[Judged]) -> Result<()> {
+pub fn save_judged(path: &Path, judged: &[Judged]) -> Result<()> {
     files::write_jsonl(path, judged)
 }
 

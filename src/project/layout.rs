@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::corpus::dataset::POOL;
+use crate::corpus::dataset::{Dataset, POOL};
 use crate::train::run::Run;
 
 /// The folder that a persona lives in (`-C DIR`, else the working folder).
@@ -40,6 +40,11 @@ impl Project {
     /// What training writes.
     pub fn runs(&self) -> PathBuf {
         self.root.join("runs")
+    }
+
+    /// Whether `prepare` has left its exchanges here.
+    pub fn is_prepared(&self) -> bool {
+        Dataset::is_there(&self.exchanges())
     }
 
     /// Whether a persona of its own was begun here: a bi-encoder, or an index.

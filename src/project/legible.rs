@@ -6,7 +6,7 @@ use crate::hf::tokenizer::Tokenizer;
 use crate::watch::Watch;
 
 /// An encoder for other languages than English, and for many scripts.
-pub const MULTILINGUAL: &str = "distilbert-base-multilingual-cased";
+pub(super) const MULTILINGUAL: &str = "distilbert-base-multilingual-cased";
 
 /// More unknown tokens than this, and a text is a riddle.
 const UNKNOWN: f64 = 0.2;

@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::{Project, second_stage};
 use crate::chat::Choice;
-use crate::chat::persona::SecondStage;
+use crate::chat::second_stage::SecondStage;
 use crate::error::Result;
 use crate::eval::cases::Cases;
 use crate::eval::rankers::{BiRanker, Bm25Ranker, Chance, Input, Ranker, TfIdfRanker};
@@ -25,7 +25,7 @@ use crate::watch::Watch;
 ///
 /// # Errors
 /// A model is there but damaged; [`crate::error::Error::Interrupted`].
-pub fn lineup(
+pub(crate) fn lineup(
     project: &Project,
     compute: &Compute,
     cases: &Arc<Cases>,

@@ -10,28 +10,28 @@
 //! - [`judge`](mod@judge) makes what a reader grades, [`grading`] and [`sheet`] grade it,
 //!   [`evaluate_judged`](mod@evaluate_judged) measures by the grades.
 
-pub mod build_index;
-pub mod evaluate;
-pub mod evaluate_judged;
-pub mod grading;
-pub mod input;
-pub mod judge;
+pub(crate) mod build_index;
+pub(crate) mod evaluate;
+pub(crate) mod evaluate_judged;
+pub(crate) mod grading;
+pub(crate) mod input;
+pub(crate) mod judge;
 mod layout;
 mod legible;
-pub mod lineup;
-pub mod persona;
+pub(crate) mod lineup;
+pub(crate) mod persona;
 mod pooling;
-pub mod prepare;
-pub mod record;
+pub(crate) mod prepare;
+pub(crate) mod record;
 mod repertoire;
-pub mod second_stage;
+pub(crate) mod second_stage;
 pub mod sheet;
-pub mod shrink;
-pub mod status;
-pub mod test_set;
-pub mod train_bi;
-pub mod train_cross;
-pub mod verdict;
+pub(crate) mod shrink;
+pub(crate) mod status;
+pub(crate) mod test_set;
+pub(crate) mod train_bi;
+pub(crate) mod train_cross;
+pub(crate) mod verdict;
 
 use std::path::Path;
 
@@ -42,16 +42,21 @@ use crate::hf::checkpoint::{weights_file, weights_name};
 use crate::train::run::{Run, is_unfinished};
 use crate::watch::Watch;
 
-pub use build_index::build_index;
-pub use evaluate::evaluate;
-pub use evaluate_judged::evaluate_judged;
-pub use judge::judge;
+pub use crate::eval::judged::Report as JudgedReport;
+pub use crate::eval::report::{Answers, Comparison, Diversity, Evaluation, Reranking, SystemRow};
+pub use build_index::{IndexSettings, build_index};
+pub use evaluate::{TestSettings, Tested, evaluate};
+pub use evaluate_judged::{JudgedSettings, evaluate_judged};
+pub use grading::{Current, Grading};
+pub use input::default_input;
+pub use judge::{JudgeSettings, Judging, judge, save_judged};
 pub use layout::Project;
 pub use prepare::prepare;
 pub use shrink::shrink;
-pub use status::status;
+pub use status::{Age, DialogueStatus, IndexStatus, ModelStatus, Status, status};
+pub use test_set::TestSource;
 pub use train_bi::train_bi;
-pub use train_cross::train_cross;
+pub use train_cross::{JudgedTraining, train_cross};
 
 /// The bi-encoder that a project retrieves by.
 pub(crate) struct Retriever {

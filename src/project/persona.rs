@@ -3,7 +3,7 @@
 use super::second_stage::Found;
 use super::{Project, second_stage};
 use crate::builtin;
-use crate::chat::persona::Persona;
+use crate::chat::Persona;
 use crate::chat::stages::Indexed;
 use crate::error::{Error, Remedy, Result, Step};
 use crate::fingerprint;

@@ -22,7 +22,7 @@ use crate::watch::Watch;
 ///
 /// # Errors
 /// A model or the index fails, or `watch` stops it.
-pub fn pool(
+pub(super) fn pool(
     persona: &Persona,
     messages: &[String],
     count: usize,
@@ -153,7 +153,8 @@ fn best(scores: &[f32]) -> Vec<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::chat::persona::{Rerank, Retrieve, SecondStage};
+    use crate::chat::persona::Retrieve;
+    use crate::chat::second_stage::{Rerank, SecondStage};
     use crate::dialogue::Turn;
     use crate::index::{Entry, Origin};
     use crate::ranker::LinearRanker;
@@ -208,7 +209,10 @@ mod tests {
             cross: Box::new(Moose),
             ranker: LinearRanker::default(),
         };
-        let persona = Persona::new("Rufus", Lines, Some(second), None);
+        let persona = Persona {
+            second: Some(second),
+            ..Persona::new("Rufus", Lines)
+        };
         let messages = [message.to_owned()];
         let all = pool(&persona, &messages, candidates, seed, &mut ());
         all.unwrap().remove(0)

@@ -18,7 +18,7 @@ const NEXT: &str = "## Use\n";
 ///
 /// # Errors
 /// A file cannot be read or written.
-pub fn record(project: &Project, report: &Evaluation) -> Result<()> {
+pub(crate) fn record(project: &Project, report: &Evaluation) -> Result<()> {
     for run in [project.bi_encoder(), project.cross_encoder()] {
         let path = Run::card_of(&run);
         if path.is_file() {

@@ -9,7 +9,7 @@ use crate::dialogue::{Query, Replies, Said};
 use crate::error::Result;
 
 /// A persona's distinct replies, each with what it answered.
-pub struct Repertoire {
+pub(super) struct Repertoire {
     /// The replies.
     pub replies: Replies,
     answered: Vec<Answered>,
@@ -28,7 +28,7 @@ impl Repertoire {
     ///
     /// # Errors
     /// The model or the index fails.
-    pub fn of(persona: &Persona) -> Result<Self> {
+    pub(super) fn of(persona: &Persona) -> Result<Self> {
         let anything = Query {
             context: &[],
             text: "?",
@@ -62,7 +62,7 @@ impl Repertoire {
     }
 
     /// The distinct queries that a reply answered; none where it answered nobody or is not the persona's.
-    pub fn queries(&self, reply: &str) -> impl Iterator<Item = &str> {
+    pub(super) fn queries(&self, reply: &str) -> impl Iterator<Item = &str> {
         let answered = self.find(reply);
         answered
             .into_iter()
@@ -70,7 +70,7 @@ impl Repertoire {
     }
 
     /// How many exchanges a reply answers, if it is the persona's.
-    pub fn exchanges(&self, reply: &str) -> Option<usize> {
+    pub(super) fn exchanges(&self, reply: &str) -> Option<usize> {
         self.find(reply).map(|one| one.exchanges)
     }
 

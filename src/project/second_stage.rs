@@ -4,7 +4,7 @@
 use super::Project;
 use super::verdict::CrossVerdict;
 use crate::builtin;
-use crate::chat::persona::SecondStage;
+use crate::chat::second_stage::SecondStage;
 use crate::error::Result;
 use crate::folder::Folder;
 use crate::hf::checkpoint::weights_file;
@@ -14,7 +14,7 @@ use crate::ranker::{LinearRanker, RANKER};
 
 /// A second stage, and where it comes from.
 #[derive(Default)]
-pub struct Found {
+pub(crate) struct Found {
     /// The stage, if there is any.
     pub stage: Option<SecondStage>,
     /// Whether it is the project's own.
@@ -27,7 +27,7 @@ pub struct Found {
 ///
 /// # Errors
 /// A model is there and damaged.
-pub fn find(project: &Project, bi_encoder: &str, compute: &Compute) -> Result<Found> {
+pub(crate) fn find(project: &Project, bi_encoder: &str, compute: &Compute) -> Result<Found> {
     let own = weights_file(&project.cross_encoder_model()).is_some();
     let verdict = CrossVerdict::read(project)?;
     if own && verdict.in_use(bi_encoder) {
@@ -48,7 +48,7 @@ pub fn find(project: &Project, bi_encoder: &str, compute: &Compute) -> Result<Fo
 ///
 /// # Errors
 /// The device refuses it.
-pub fn general(compute: &Compute) -> Result<SecondStage> {
+pub(crate) fn general(compute: &Compute) -> Result<SecondStage> {
     let folder = builtin::reranker();
     Ok(SecondStage {
         cross: Box::new(CrossEncoder::load(&folder, compute)?),
@@ -61,7 +61,7 @@ pub fn general(compute: &Compute) -> Result<SecondStage> {
 ///
 /// # Errors
 /// It is not there, or damaged.
-pub fn trained(project: &Project, compute: &Compute) -> Result<SecondStage> {
+pub(crate) fn trained(project: &Project, compute: &Compute) -> Result<SecondStage> {
     let model = project.cross_encoder_model();
     let own = Folder::from(&model);
     let weighed = match own.has(RANKER) {

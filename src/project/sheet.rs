@@ -8,7 +8,7 @@ use std::path::Path;
 use crate::dialogue::{Grade, Judged};
 use crate::error::{Error, IoContext, Result};
 use crate::files;
-use crate::text::printable::one_line;
+use crate::text::printable::printable_line;
 
 const HEAD: &str = "\
 Grade how well each numbered line answers the message above it, for somebody who reads only these two:
@@ -30,11 +30,11 @@ pub fn write(path: &Path, judged: &[Judged]) -> Result<()> {
         for (number, one) in judged.iter().enumerate() {
             writeln!(out)?;
             for turn in &one.context {
-                writeln!(out, "(before: {})", one_line(turn))?;
+                writeln!(out, "(before: {})", printable_line(turn))?;
             }
-            writeln!(out, "## {}: {}", number + 1, one_line(&one.message))?;
+            writeln!(out, "## {}: {}", number + 1, printable_line(&one.message))?;
             for (number, candidate) in one.candidates.iter().enumerate() {
-                writeln!(out, "{}. {}", number + 1, one_line(&candidate.reply))?;
+                writeln!(out, "{}. {}", number + 1, printable_line(&candidate.reply))?;
             }
         }
         Ok(())

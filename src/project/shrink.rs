@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::Project;
 use crate::corpus::dataset::Dataset;
-use crate::distill::shrink::{self, Options, Report};
+use crate::distill::shrink::{self, ShrinkOptions, Shrunk};
 use crate::distill::texts;
 use crate::error::Result;
 use crate::nn::device::Compute;
@@ -19,8 +19,8 @@ pub fn shrink(
     model: &Path,
     out: &Path,
     files: &[PathBuf],
-    options: &Options,
-) -> Result<Report> {
+    options: &ShrinkOptions,
+) -> Result<Shrunk> {
     let scenes = if files.is_empty() {
         texts::exchanged(&Dataset::load(&project.exchanges())?.exchanges())
     } else {

@@ -26,7 +26,7 @@ pub enum TestSource {
 
 /// Exchanges to test on.
 #[derive(Debug, Clone, PartialEq)]
-pub struct TestSet {
+pub(crate) struct TestSet {
     /// Who answers.
     pub character: String,
     /// What it is, in words.
@@ -74,7 +74,11 @@ impl TestSet {
     ///
     /// # Errors
     /// Nothing was prepared; the file cannot be used; there is no exchange.
-    pub fn load(project: &Project, source: &TestSource, character: Option<&str>) -> Result<Self> {
+    pub(crate) fn load(
+        project: &Project,
+        source: &TestSource,
+        character: Option<&str>,
+    ) -> Result<Self> {
         let (set, path) = match source {
             TestSource::File(path) => {
                 // Models can be tested where their dialogue is not.

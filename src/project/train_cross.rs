@@ -19,7 +19,7 @@ use crate::watch::Watch;
 
 /// A cross-encoder that was trained and judged.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Judged {
+pub struct JudgedTraining {
     /// How the training ended.
     pub outcome: Outcome,
     /// What validation says of answering without it, and with it.
@@ -38,7 +38,7 @@ pub fn train_cross(
     judged: &[PathBuf],
     start: Start,
     watch: &mut dyn Watch,
-) -> Result<Judged> {
+) -> Result<JudgedTraining> {
     let folder = project.cross_encoder();
     if start == Start::Resume
         && let Some(outcome) = Run::outcome(&folder)
@@ -83,7 +83,7 @@ fn judge(
     dataset: &Dataset,
     outcome: Outcome,
     watch: &mut dyn Watch,
-) -> Result<Judged> {
+) -> Result<JudgedTraining> {
     let compute = Compute::choose(settings.common.gpu)?;
     let contest = verdict::judge(
         project,
@@ -93,7 +93,7 @@ fn judge(
         watch,
     );
     match contest {
-        Ok(contest) => Ok(Judged { outcome, contest }),
+        Ok(contest) => Ok(JudgedTraining { outcome, contest }),
         Err(Error::Interrupted { .. }) => Err(Error::Interrupted { saved: true }),
         Err(error) => Err(error),
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::{Project, second_stage};
-use crate::chat::persona::SecondStage;
+use crate::chat::second_stage::SecondStage;
 use crate::dialogue::Exchange;
 use crate::error::Result;
 use crate::eval::cases::Cases;
@@ -20,7 +20,7 @@ use crate::watch::{Unit, Watch};
 
 /// What validation said about the use of the cross-encoder, when it was trained.
 #[derive(Debug, Default, Serialize, Deserialize)]
-pub struct CrossVerdict {
+pub(crate) struct CrossVerdict {
     /// Whether reranking made the order better on validation; `None` where nobody has judged.
     pub rerank: Option<bool>,
     /// [`crate::fingerprint::of_file`] of the bi-encoder that it was judged beside, if that is known.
@@ -35,7 +35,7 @@ impl CrossVerdict {
     ///
     /// # Errors
     /// They are there and damaged.
-    pub fn read(project: &Project) -> Result<Self> {
+    pub(crate) fn read(project: &Project) -> Result<Self> {
         let path = project.verdict();
         if path.is_file() {
             files::read_json(&path)
@@ -54,14 +54,14 @@ impl CrossVerdict {
     }
 
     /// Whether somebody has judged it beside the bi-encoder of this fingerprint.
-    pub fn is_judged(&self, bi_encoder: &str) -> bool {
+    pub(crate) fn is_judged(&self, bi_encoder: &str) -> bool {
         let beside = self.bi_encoder.as_deref();
         self.rerank.is_some() && beside.is_none_or(|judged| judged == bi_encoder)
     }
 
     /// Whether a persona with the bi-encoder of this fingerprint uses the cross-encoder: one that was not
     /// found to help is left out.
-    pub fn in_use(&self, bi_encoder: &str) -> bool {
+    pub(crate) fn in_use(&self, bi_encoder: &str) -> bool {
         self.rerank == Some(true) && self.is_judged(bi_encoder)
     }
 }
@@ -74,7 +74,7 @@ const QUERIES: usize = 200;
 ///
 /// # Errors
 /// A model is missing or fails, the verdict cannot be written, or `watch` stops it.
-pub fn judge(
+pub(crate) fn judge(
     project: &Project,
     compute: &Compute,
     valid: &[Exchange],

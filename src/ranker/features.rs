@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 /// Names of the features, in the order of [`features`]. Lengths, pronouns, question marks and the like were tried:
 /// what they say of one kind of script is wrong of another.
-pub const FEATURES: [&str; 6] = [
+pub(crate) const FEATURES: [&str; 6] = [
     "cross",
     "retrieval",
     "echo",
@@ -15,7 +15,7 @@ pub const FEATURES: [&str; 6] = [
 
 /// A candidate as both stages left it.
 #[derive(Debug, Clone, Copy)]
-pub struct Seen<'a> {
+pub(crate) struct Seen<'a> {
     /// The reply.
     pub reply: &'a str,
     /// The first stage's score, a cosine or a mean of cosines.
@@ -27,7 +27,7 @@ pub struct Seen<'a> {
 /// The features of the candidates of `query`, a row a candidate, in the order of [`FEATURES`]. Logits are
 /// taken in deviations from their mean over the candidates, so that cross-encoders of any scale are
 /// weighed alike.
-pub fn features(query: &str, candidates: &[Seen<'_>]) -> Vec<[f32; FEATURES.len()]> {
+pub(crate) fn features(query: &str, candidates: &[Seen<'_>]) -> Vec<[f32; FEATURES.len()]> {
     let asked = Line::of(query);
     let (mean, deviation) = spread(candidates);
     let row = |one: &Seen<'_>| {

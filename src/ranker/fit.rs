@@ -9,7 +9,7 @@ use crate::dialogue::{Grade, shares};
 use crate::seed::{Stream, derive};
 
 /// A judged message with its candidates as the first stage ranked them.
-pub struct Graded<'a> {
+pub(crate) struct Graded<'a> {
     /// The message.
     pub query: &'a str,
     /// The candidates.
@@ -37,7 +37,7 @@ struct Group {
 /// The weights with the least listwise loss (Cao et al., 2007) and a ridge, each with a 95% bootstrap interval
 /// over the messages. Messages whose candidates are all of one grade tell nothing; without any other,
 /// the cross-encoder decides alone.
-pub fn fit(graded: &[Graded<'_>], seed: u64) -> LinearRanker {
+pub(crate) fn fit(graded: &[Graded<'_>], seed: u64) -> LinearRanker {
     let scale = scale(graded);
     let groups: Vec<Group> = graded.iter().filter_map(|one| group(one, &scale)).collect();
     if groups.is_empty() {

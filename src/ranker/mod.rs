@@ -6,12 +6,12 @@
 //! their weighted sum, kept in a file that one can read, and [`fit`](fit()) finds the weights from graded answers.
 
 /// Name of the weights' file in a cross-encoder's folder.
-pub const RANKER: &str = "ranker.json";
+pub(crate) const RANKER: &str = "ranker.json";
 
 mod features;
 mod fit;
 mod linear;
 
-pub use features::{FEATURES, Seen, features};
-pub use fit::{Graded, fit};
-pub use linear::{LinearRanker, Weight};
+pub(crate) use features::Seen;
+pub(crate) use fit::{Graded, fit};
+pub use linear::LinearRanker;

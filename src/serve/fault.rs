@@ -10,7 +10,7 @@ const LONGEST: usize = 300;
 
 /// An error of a request.
 #[derive(Debug)]
-pub struct Fault {
+pub(crate) struct Fault {
     status: StatusCode,
     code: &'static str,
     message: String,
@@ -28,12 +28,12 @@ impl Fault {
     }
 
     /// The request cannot be understood, or asks for what there is not.
-    pub fn invalid(message: impl Into<String>) -> Self {
+    pub(crate) fn invalid(message: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "invalid_value", message)
     }
 
     /// The field that is wrong.
-    pub fn of(self, param: &'static str) -> Self {
+    pub(crate) fn of(self, param: &'static str) -> Self {
         Self {
             param: Some(param),
             ..self
@@ -41,7 +41,7 @@ impl Fault {
     }
 
     /// The body is no JSON.
-    pub fn media_type() -> Self {
+    pub(crate) fn media_type() -> Self {
         Self::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             "unsupported_media_type",
@@ -50,7 +50,7 @@ impl Fault {
     }
 
     /// The body is larger than `limit` bytes.
-    pub fn too_large(limit: usize) -> Self {
+    pub(crate) fn too_large(limit: usize) -> Self {
         Self::new(
             StatusCode::PAYLOAD_TOO_LARGE,
             "too_large",
@@ -59,7 +59,7 @@ impl Fault {
     }
 
     /// The body did not arrive in time.
-    pub fn slow() -> Self {
+    pub(crate) fn slow() -> Self {
         Self::new(
             StatusCode::REQUEST_TIMEOUT,
             "slow_body",
@@ -68,13 +68,13 @@ impl Fault {
     }
 
     /// There is no persona of this name, but these.
-    pub fn no_model(name: &str, known: &str) -> Self {
+    pub(crate) fn no_model(name: &str, known: &str) -> Self {
         let message = format!("there is no model {name:?} here; there is {known}");
         Self::new(StatusCode::NOT_FOUND, "model_not_found", message).of("model")
     }
 
     /// There is nothing at this path.
-    pub fn no_route() -> Self {
+    pub(crate) fn no_route() -> Self {
         Self::new(
             StatusCode::NOT_FOUND,
             "not_found",
@@ -83,7 +83,7 @@ impl Fault {
     }
 
     /// The path knows other methods.
-    pub fn no_method() -> Self {
+    pub(crate) fn no_method() -> Self {
         Self::new(
             StatusCode::METHOD_NOT_ALLOWED,
             "method_not_allowed",
@@ -92,7 +92,7 @@ impl Fault {
     }
 
     /// The key is missing or wrong.
-    pub fn no_key() -> Self {
+    pub(crate) fn no_key() -> Self {
         Self::new(
             StatusCode::UNAUTHORIZED,
             "invalid_api_key",
@@ -101,12 +101,12 @@ impl Fault {
     }
 
     /// The request came under a name, or from a page, that is not this server's.
-    pub fn stranger(message: &str) -> Self {
+    pub(crate) fn stranger(message: &str) -> Self {
         Self::new(StatusCode::FORBIDDEN, "forbidden", message)
     }
 
     /// Too many wait already.
-    pub fn busy() -> Self {
+    pub(crate) fn busy() -> Self {
         Self::new(
             StatusCode::TOO_MANY_REQUESTS,
             "queue_full",
@@ -115,7 +115,7 @@ impl Fault {
     }
 
     /// It took too long.
-    pub fn late() -> Self {
+    pub(crate) fn late() -> Self {
         Self::new(
             StatusCode::GATEWAY_TIMEOUT,
             "deadline",
@@ -124,7 +124,7 @@ impl Fault {
     }
 
     /// The server is about to leave.
-    pub fn leaving() -> Self {
+    pub(crate) fn leaving() -> Self {
         Self::new(
             StatusCode::SERVICE_UNAVAILABLE,
             "shutting_down",
@@ -133,7 +133,7 @@ impl Fault {
     }
 
     /// Something is wrong on this side; the log says what.
-    pub fn internal() -> Self {
+    pub(crate) fn internal() -> Self {
         Self::new(
             StatusCode::INTERNAL_SERVER_ERROR,
             "internal_error",

@@ -22,7 +22,7 @@ const LARGEST: u64 = 64 << 20;
 
 /// What somebody thinks of an answer.
 #[derive(Debug, Deserialize)]
-pub struct Request {
+pub(crate) struct Request {
     model: Option<String>,
     query: String,
     #[serde(default)]
@@ -50,7 +50,7 @@ struct Line<'a> {
 }
 
 /// Keeps a verdict.
-pub async fn keep(
+pub(crate) async fn keep(
     State(app): State<Arc<App>>,
     Body(request): Body<Request>,
 ) -> std::result::Result<StatusCode, Fault> {

@@ -101,7 +101,7 @@ fn is_address(name: &str) -> bool {
 }
 
 /// Every request passes this door.
-pub async fn outer(
+pub(crate) async fn outer(
     State(doors): State<std::sync::Arc<Doors>>,
     request: Request,
     next: Next,
@@ -112,7 +112,7 @@ pub async fn outer(
 }
 
 /// And this one what needs the key. A browser asks without it whether it may ask.
-pub async fn inner(
+pub(crate) async fn inner(
     State(doors): State<std::sync::Arc<Doors>>,
     request: Request,
     next: Next,

@@ -50,7 +50,7 @@ impl Host {
     }
 
     /// Where feedback about its answers is kept.
-    pub fn feedback(&self) -> PathBuf {
+    pub(crate) fn feedback(&self) -> PathBuf {
         self.project.runs().join("feedback.jsonl")
     }
 
@@ -59,7 +59,7 @@ impl Host {
     /// # Errors
     /// It cannot be loaded, as is so between `train-bi` and `build-index`: the old one stays, and
     /// there is no other try before the files change again.
-    pub fn refresh(&self) -> Result<bool> {
+    pub(crate) fn refresh(&self) -> Result<bool> {
         let now = look(&self.project);
         {
             let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);

@@ -10,7 +10,7 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 
 /// The media type of what [`Metrics::text`] gives.
-pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+pub(crate) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Answered {
@@ -29,7 +29,7 @@ struct Name {
 }
 
 /// All counters.
-pub struct Metrics {
+pub(crate) struct Metrics {
     registry: Registry,
     requests: Family<Answered, Counter>,
     seconds: Family<Route, Histogram>,
@@ -41,7 +41,7 @@ pub struct Metrics {
 
 /// The counters of one queue.
 #[derive(Clone)]
-pub struct QueueMetrics {
+pub(crate) struct QueueMetrics {
     /// Requests that wait.
     pub waiting: Gauge,
     /// Requests worked on together.
@@ -96,7 +96,7 @@ impl Default for Metrics {
 
 impl Metrics {
     /// The counters of the queue of that name.
-    pub fn queue(&self, queue: &'static str) -> QueueMetrics {
+    pub(crate) fn queue(&self, queue: &'static str) -> QueueMetrics {
         QueueMetrics {
             waiting: self.waiting.get_or_create(&Name { queue }).clone(),
             batch: self.batches.get_or_create(&Name { queue }).clone(),
@@ -105,7 +105,7 @@ impl Metrics {
 
     /// Counts a request that was answered. `route` is the pattern, not what was asked for, so that
     /// strangers can't make up any number of them.
-    pub fn answered(&self, route: &str, status: u16, after: Duration) {
+    pub(crate) fn answered(&self, route: &str, status: u16, after: Duration) {
         let route = route.to_owned();
         let labels = Route {
             route: route.clone(),
@@ -119,7 +119,7 @@ impl Metrics {
     }
 
     /// Everything, as text.
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         let mut text = String::new();
         // Writing to a string does not fail.
         let _ = encode(&mut text, &self.registry);

@@ -9,20 +9,20 @@
 //!
 //! Nothing that a request says becomes a path: personas are known by their names alone.
 
-pub mod extract;
-pub mod fault;
-pub mod feedback;
-pub mod guard;
-pub mod host;
-pub mod listen;
-pub mod metrics;
-pub mod openai;
-pub mod page;
-pub mod queue;
-pub mod rerank;
-pub mod routes;
-pub mod watch;
-pub mod work;
+pub(crate) mod extract;
+pub(crate) mod fault;
+pub(crate) mod feedback;
+pub(crate) mod guard;
+pub(crate) mod host;
+pub(crate) mod listen;
+pub(crate) mod metrics;
+pub(crate) mod openai;
+pub(crate) mod page;
+pub(crate) mod queue;
+pub(crate) mod rerank;
+pub(crate) mod routes;
+pub(crate) mod watch;
+pub(crate) mod work;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -31,13 +31,14 @@ use std::time::Duration;
 use crate::chat::Choice;
 use crate::error::{Error, Remedy, Result};
 use fault::Fault;
-use guard::Doors;
-use host::Host;
 use metrics::Metrics;
 use queue::Queue;
 use work::{Pairs, Question, Texts, Told};
 
+pub use guard::Doors;
+pub use host::Host;
 pub use listen::{Address, Listener};
+pub use watch::{asked_to_leave, persona_changes};
 
 /// Questions that are answered together.
 const TOGETHER: usize = 64;

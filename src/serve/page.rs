@@ -25,17 +25,17 @@ fn asset(kind: &'static str, text: &'static str) -> Asset {
 }
 
 /// The page itself.
-pub async fn html() -> Asset {
+pub(crate) async fn html() -> Asset {
     asset("text/html; charset=utf-8", include_str!("page/index.html"))
 }
 
 /// How it looks.
-pub async fn css() -> Asset {
+pub(crate) async fn css() -> Asset {
     asset("text/css; charset=utf-8", include_str!("page/page.css"))
 }
 
 /// What it does.
-pub async fn js() -> Asset {
+pub(crate) async fn js() -> Asset {
     asset(
         "text/javascript; charset=utf-8",
         include_str!("page/page.js"),
@@ -43,6 +43,6 @@ pub async fn js() -> Asset {
 }
 
 /// Its picture in a tab.
-pub async fn icon() -> Asset {
+pub(crate) async fn icon() -> Asset {
     asset("image/svg+xml", include_str!("page/icon.svg"))
 }

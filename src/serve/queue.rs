@@ -24,7 +24,7 @@ struct Ticket<Q, A> {
 }
 
 /// The entrance to a queue; the thread behind it ends when the last entrance is gone.
-pub struct Queue<Q, A> {
+pub(crate) struct Queue<Q, A> {
     entrance: SyncSender<Ticket<Q, A>>,
     metrics: QueueMetrics,
     patience: Duration,
@@ -36,7 +36,7 @@ impl<Q: Send + 'static, A: Send + 'static> Queue<Q, A> {
     ///
     /// # Errors
     /// The system gives no thread.
-    pub fn start(
+    pub(crate) fn start(
         name: &'static str,
         room: usize,
         together: usize,
@@ -61,7 +61,7 @@ impl<Q: Send + 'static, A: Send + 'static> Queue<Q, A> {
     ///
     /// # Errors
     /// The queue is full, it takes too long, or the work fails.
-    pub async fn ask(&self, question: Q) -> std::result::Result<A, Fault> {
+    pub(crate) async fn ask(&self, question: Q) -> std::result::Result<A, Fault> {
         let (answer, answered) = oneshot::channel();
         let ticket = Ticket {
             question,

@@ -21,7 +21,7 @@ const LARGEST: i64 = 1_000_000;
 
 /// What is to be put in order.
 #[derive(Deserialize)]
-pub struct Request {
+pub(crate) struct Request {
     model: Option<String>,
     query: Text,
     documents: Vec<Text>,
@@ -48,7 +48,7 @@ impl Text {
 
 /// The order.
 #[derive(Serialize)]
-pub struct Ranking {
+pub(crate) struct Ranking {
     id: String,
     model: String,
     results: Vec<Ranked>,
@@ -69,7 +69,7 @@ struct Document {
 }
 
 /// Puts documents in the order of their relevance to a query.
-pub async fn rerank(
+pub(crate) async fn rerank(
     State(app): State<Arc<App>>,
     Body(request): Body<Request>,
 ) -> Result<Json<Ranking>, Fault> {
@@ -132,7 +132,7 @@ async fn relevance(
     documents: &[String],
 ) -> Result<Vec<f32>, Fault> {
     let persona = host.persona();
-    if persona.reranker().is_some() {
+    if persona.second.is_some() {
         let pairs = Pairs {
             persona,
             query: query.to_owned(),

@@ -22,7 +22,7 @@ use super::{App, feedback, guard, metrics, page, rerank};
 const OPENAPI: &str = include_str!("openapi.json");
 
 /// The routes of a server.
-pub fn router(app: Arc<App>) -> Router {
+pub(crate) fn router(app: Arc<App>) -> Router {
     let doors = Arc::clone(&app.doors);
     let keyed = Router::new()
         .route("/v1/models", get(models::list))

@@ -7,13 +7,12 @@ use std::sync::Arc;
 
 use crate::chat::ask::Ask;
 use crate::chat::decide::choose;
-use crate::chat::persona::Candidate;
-use crate::chat::{Choice, Persona};
+use crate::chat::{Candidate, Choice, Persona};
 use crate::dialogue::Query;
 use crate::error::{Error, Result};
 
 /// A question to a persona.
-pub struct Question {
+pub(crate) struct Question {
     /// Who is asked.
     pub persona: Arc<Persona>,
     /// The turns before it, oldest first.
@@ -29,7 +28,7 @@ pub struct Question {
 }
 
 /// The answers to a question.
-pub struct Told {
+pub(crate) struct Told {
     /// What was considered, best first.
     pub candidates: Vec<Candidate>,
     /// The answers among them, in the order in which they were chosen.
@@ -37,7 +36,7 @@ pub struct Told {
 }
 
 /// Answers all, embedding together the questions to the same persona.
-pub fn talk(questions: &[Question]) -> Vec<Result<Told>> {
+pub(crate) fn talk(questions: &[Question]) -> Vec<Result<Told>> {
     together(
         questions,
         |question| &question.persona,
@@ -57,21 +56,30 @@ pub fn talk(questions: &[Question]) -> Vec<Result<Told>> {
                 })
                 .collect();
             let answers = persona.answer_all(&asks)?;
-            let told = group.iter().zip(answers).map(|(question, answer)| Told {
-                chosen: several(&answer.candidates, answer.chosen, question),
-                candidates: answer.candidates,
+            let told = group.iter().zip(answers).map(|(question, answer)| {
+                Ok(Told {
+                    chosen: several(&answer.candidates, answer.chosen, question)?,
+                    candidates: answer.candidates,
+                })
             });
-            Ok(told.collect())
+            told.collect()
         },
     )
 }
 
 /// The first answer, and as many others as are wanted, each chosen as if those before it were not
 /// there.
-fn several(candidates: &[Candidate], first: Option<usize>, question: &Question) -> Vec<usize> {
+///
+/// # Errors
+/// As [`choose`].
+fn several(
+    candidates: &[Candidate],
+    first: Option<usize>,
+    question: &Question,
+) -> Result<Vec<usize>> {
     let mut chosen: Vec<usize> = first.into_iter().collect();
     if question.answers < 2 || chosen.is_empty() {
-        return chosen;
+        return Ok(chosen);
     }
     let Choice {
         temperature, seed, ..
@@ -82,14 +90,14 @@ fn several(candidates: &[Candidate], first: Option<usize>, question: &Question) 
     while let Some(taken) = last.filter(|_| chosen.len() < question.answers) {
         left.remove(taken);
         places.remove(taken);
-        last = choose(&left, None, temperature, seed);
+        last = choose(&left, None, temperature, seed)?;
         chosen.extend(last.map(|place| places[place]));
     }
-    chosen
+    Ok(chosen)
 }
 
 /// Texts to be embedded.
-pub struct Texts {
+pub(crate) struct Texts {
     /// By whose bi-encoder.
     pub persona: Arc<Persona>,
     /// The texts.
@@ -97,12 +105,12 @@ pub struct Texts {
 }
 
 /// The unit vectors of all texts; those of one persona are embedded together.
-pub fn embed(jobs: &[Texts]) -> Vec<Result<Vec<Vec<f32>>>> {
+pub(crate) fn embed(jobs: &[Texts]) -> Vec<Result<Vec<Vec<f32>>>> {
     together(
         jobs,
         |job| &job.persona,
         |persona, group| {
-            let encoder = persona.bi_encoder().ok_or_else(|| {
+            let encoder = persona.retriever.bi_encoder().ok_or_else(|| {
                 Error::Misuse("this persona has no bi-encoder to embed with".into())
             })?;
             let texts: Vec<&str> = group
@@ -120,7 +128,7 @@ pub fn embed(jobs: &[Texts]) -> Vec<Result<Vec<Vec<f32>>>> {
 }
 
 /// Documents to be scored against a query by a persona's second stage.
-pub struct Pairs {
+pub(crate) struct Pairs {
     /// By whose second stage.
     pub persona: Arc<Persona>,
     /// The query.
@@ -130,9 +138,9 @@ pub struct Pairs {
 }
 
 /// The scores of all documents; higher is better.
-pub fn score(jobs: &[Pairs]) -> Vec<Result<Vec<f32>>> {
+pub(crate) fn score(jobs: &[Pairs]) -> Vec<Result<Vec<f32>>> {
     let each = jobs.iter().map(|job| {
-        let reranker = job.persona.reranker().ok_or_else(|| {
+        let second = job.persona.second.as_ref().ok_or_else(|| {
             Error::Misuse("this persona has no cross-encoder to score with".into())
         })?;
         let documents: Vec<&str> = job.documents.iter().map(String::as_str).collect();
@@ -140,7 +148,7 @@ pub fn score(jobs: &[Pairs]) -> Vec<Result<Vec<f32>>> {
             context: &[],
             text: &job.query,
         };
-        reranker.rerank(query, &documents)
+        second.cross.rerank(query, &documents)
     });
     each.collect()
 }

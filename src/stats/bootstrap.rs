@@ -5,7 +5,7 @@ use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
 /// Samples drawn, each as large as the set of queries.
-pub const RESAMPLES: usize = 1000;
+pub(crate) const RESAMPLES: usize = 1000;
 
 /// A mean with its 95% interval.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -20,18 +20,18 @@ pub struct Estimate {
 
 impl Estimate {
     /// Whether all of the interval is on one side of zero.
-    pub fn excludes_zero(&self) -> bool {
+    pub(crate) fn excludes_zero(&self) -> bool {
         self.low > 0.0 || self.high < 0.0
     }
 
     /// Half of the interval's width.
-    pub fn half_width(&self) -> f64 {
+    pub(crate) fn half_width(&self) -> f64 {
         (self.high - self.low) / 2.0
     }
 }
 
 /// The mean of `values`, one a query; all zero where there is none. The seed decides the resamples.
-pub fn estimate(values: &[f64], seed: u64) -> Estimate {
+pub(crate) fn estimate(values: &[f64], seed: u64) -> Estimate {
     let n = values.len();
     if n == 0 {
         return Estimate {
@@ -58,7 +58,7 @@ pub fn estimate(values: &[f64], seed: u64) -> Estimate {
 
 /// The mean of `after - before`, query by query: systems are compared on the same queries, so what
 /// makes a query hard for both does not widen the interval.
-pub fn paired(before: &[f64], after: &[f64], seed: u64) -> Estimate {
+pub(crate) fn paired(before: &[f64], after: &[f64], seed: u64) -> Estimate {
     let gains: Vec<f64> = before.iter().zip(after).map(|(b, a)| a - b).collect();
     estimate(&gains, seed)
 }

@@ -1,5 +1,5 @@
 //! Figures of merit: [`rank`] says where the right candidate stands, [`bootstrap`] how far a mean
 //! can be trusted.
 
-pub mod bootstrap;
-pub mod rank;
+pub(crate) mod bootstrap;
+pub(crate) mod rank;

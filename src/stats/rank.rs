@@ -7,7 +7,7 @@
 ///
 /// A score that is not a number counts as the lowest of all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Standing {
+pub(crate) struct Standing {
     /// Wrong candidates that score higher than the best right one.
     pub ahead: usize,
     /// Wrong candidates with the very score of the best right one.
@@ -18,7 +18,7 @@ pub struct Standing {
 
 impl Standing {
     /// The standing of the best of the candidates that are `right`; `None` where none is.
-    pub fn of(scores: &[f32], right: impl Fn(usize) -> bool) -> Option<Self> {
+    pub(crate) fn of(scores: &[f32], right: impl Fn(usize) -> bool) -> Option<Self> {
         let number = |score: f32| {
             if score.is_nan() {
                 f32::NEG_INFINITY
@@ -48,23 +48,23 @@ impl Standing {
     }
 
     /// The expected rank, from 1: tied wrong candidates are ahead on average.
-    pub fn rank(&self) -> f64 {
+    pub(crate) fn rank(&self) -> f64 {
         1.0 + self.ahead as f64 + self.tied as f64 / (self.copies as f64 + 1.0)
     }
 
     /// R@k: the probability that the rank is at most `k`.
-    pub fn recall(&self, k: usize) -> f64 {
+    pub(crate) fn recall(&self, k: usize) -> f64 {
         self.expect(k, |_| 1.0)
     }
 
     /// The expected 1 / rank; its mean over the queries is the MRR.
-    pub fn reciprocal_rank(&self) -> f64 {
+    pub(crate) fn reciprocal_rank(&self) -> f64 {
         self.expect(usize::MAX, |rank| 1.0 / rank)
     }
 
     /// The expected nDCG@k, which for one right answer is 1 / log₂(1 + rank) if the rank is at
     /// most `k`, else 0 (Järvelin and Kekäläinen, 2002).
-    pub fn ndcg(&self, k: usize) -> f64 {
+    pub(crate) fn ndcg(&self, k: usize) -> f64 {
         self.expect(k, |rank| 1.0 / (1.0 + rank).log2())
     }
 

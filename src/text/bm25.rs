@@ -11,7 +11,7 @@ const B: f32 = 0.75;
 
 /// Documents, ready to be compared with a query.
 #[derive(Debug, Clone)]
-pub struct Bm25 {
+pub(crate) struct Bm25 {
     /// By term: document and weight.
     postings: HashMap<String, Vec<(usize, f32)>>,
     documents: usize,
@@ -19,7 +19,7 @@ pub struct Bm25 {
 
 impl Bm25 {
     /// Learns the weights of `documents`.
-    pub fn fit<S: AsRef<str>>(documents: &[S]) -> Self {
+    pub(crate) fn fit<S: AsRef<str>>(documents: &[S]) -> Self {
         let mut postings: HashMap<String, Vec<(usize, f32)>> = HashMap::new();
         let mut lengths = vec![0.0f32; documents.len()];
         for (document, text) in documents.iter().enumerate() {
@@ -49,7 +49,7 @@ impl Bm25 {
     }
 
     /// The score of every document; a word that is twice in the query counts twice.
-    pub fn score_all(&self, query: &str) -> Vec<f32> {
+    pub(crate) fn score_all(&self, query: &str) -> Vec<f32> {
         let mut scores = vec![0.0; self.documents];
         for token in tokens(query) {
             for &(document, weight) in self.postings.get(&token).into_iter().flatten() {

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 /// `text` with everything written out that a terminal would obey or hide: control characters,
 /// changes of the reading direction, characters without width. (Joiners after a letter that is not
 /// ASCII stay: Persian words and emoji are made of them.)
-pub fn printable(text: &str) -> Cow<'_, str> {
+pub(crate) fn printable(text: &str) -> Cow<'_, str> {
     let mut before = ' ';
     let hidden = |c: char| {
         let joins = matches!(c, '\u{200c}' | '\u{200d}') && !before.is_ascii();
@@ -30,12 +30,12 @@ pub fn printable(text: &str) -> Cow<'_, str> {
 }
 
 /// `text`, printable and on one line.
-pub fn one_line(text: &str) -> String {
+pub fn printable_line(text: &str) -> String {
     excerpt(text, usize::MAX)
 }
 
 /// The start of `text`, printable and on one line, of at most `most` characters.
-pub fn excerpt(text: &str, most: usize) -> String {
+pub(crate) fn excerpt(text: &str, most: usize) -> String {
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
     let mut start: String = line.chars().take(most).collect();
     if start.len() < line.len() {
@@ -45,7 +45,7 @@ pub fn excerpt(text: &str, most: usize) -> String {
 }
 
 /// Whether a character is not seen where it stands.
-pub fn is_hidden(c: char) -> bool {
+pub(crate) fn is_hidden(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{feff}')
         || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}')

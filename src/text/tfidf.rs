@@ -4,12 +4,11 @@
 //! `idf = ln((1 + n) / (1 + df)) + 1`, vectors of length 1. Only documents that share a term with a
 //! query are ever touched, so scoring a short line against tens of thousands takes microseconds.
 
-use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::HashMap;
 
 /// Documents, ready to be compared with a query.
 #[derive(Debug, Clone)]
-pub struct TfIdf {
+pub(crate) struct TfIdf {
     vocabulary: HashMap<String, usize>,
     idf: Vec<f32>,
     /// Of term `t`: the postings `starts[t]..starts[t + 1]`.
@@ -21,7 +20,7 @@ pub struct TfIdf {
 
 impl TfIdf {
     /// Learns the vocabulary and the weights of `documents`, and holds their vectors.
-    pub fn fit<S: AsRef<str>>(documents: &[S]) -> Self {
+    pub(crate) fn fit<S: AsRef<str>>(documents: &[S]) -> Self {
         let mut vocabulary: HashMap<String, usize> = HashMap::new();
         let counted: Vec<Vec<(usize, f32)>> = documents
             .iter()
@@ -64,19 +63,9 @@ impl TfIdf {
         }
     }
 
-    /// How many documents there are.
-    pub fn len(&self) -> usize {
-        self.documents
-    }
-
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.documents == 0
-    }
-
     /// The cosine of `query` with every document, in 0..=1, by document. `scores` is overwritten;
     /// hand it in again to save the allocation.
-    pub fn score_all(&self, query: &str, scores: &mut Vec<f32>) {
+    pub(crate) fn score_all(&self, query: &str, scores: &mut Vec<f32>) {
         scores.clear();
         scores.resize(self.documents, 0.0);
         let known = tokens(query).filter_map(|token| self.vocabulary.get(&token).copied());
@@ -88,31 +77,8 @@ impl TfIdf {
     }
 }
 
-/// The places of the (at most) `k` highest scores above 0, best first; of equals, the first.
-pub fn top(scores: &[f32], k: usize) -> Vec<(usize, f32)> {
-    // The bits of positive floats are ordered as the floats are.
-    let mut best: BinaryHeap<Reverse<(u32, Reverse<usize>)>> = BinaryHeap::new();
-    for (place, score) in scores.iter().enumerate() {
-        if *score <= 0.0 || k == 0 {
-            continue;
-        }
-        let entry = Reverse((score.to_bits(), Reverse(place)));
-        if best.len() < k {
-            best.push(entry);
-        } else if let Some(mut worst) = best.peek_mut()
-            && worst.0.0 < score.to_bits()
-        {
-            *worst = entry;
-        }
-    }
-    best.into_sorted_vec()
-        .into_iter()
-        .map(|Reverse((bits, Reverse(place)))| (place, f32::from_bits(bits)))
-        .collect()
-}
-
 /// The words of `text`: lower-case runs of letters, digits and inner apostrophes.
-pub fn tokens(text: &str) -> impl Iterator<Item = String> {
+pub(crate) fn tokens(text: &str) -> impl Iterator<Item = String> {
     text.split(|c: char| !(c.is_alphanumeric() || c == '\'' || c == '’'))
         .map(|word| word.trim_matches(['\'', '’']))
         .filter(|word| !word.is_empty())
@@ -150,7 +116,7 @@ pub(crate) fn weigh(mut terms: Vec<(usize, f32)>, idf: &[f32]) -> Vec<(usize, f3
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use proptest::prelude::*;
 
     use super::*;
@@ -176,6 +142,15 @@ mod tests {
         }
     }
 
+    /// The places of the (at most) `k` highest scores above 0, best first; of equals, the first.
+    pub(crate) fn top(scores: &[f32], k: usize) -> Vec<(usize, f32)> {
+        let mut sorted: Vec<(usize, f32)> = scores.iter().copied().enumerate().collect();
+        sorted.sort_by(|a, b| b.1.total_cmp(&a.1));
+        sorted.retain(|(_, score)| *score > 0.0);
+        sorted.truncate(k);
+        sorted
+    }
+
     fn nearest(index: &TfIdf, query: &str, k: usize) -> Vec<(usize, f32)> {
         let mut scores = Vec::new();
         index.score_all(query, &mut scores);
@@ -196,16 +171,6 @@ mod tests {
     }
 
     proptest! {
-        #[test]
-        fn top_equals_sorting(scores in prop::collection::vec(0u8..9, 0..40), k in 0usize..12) {
-            let scores: Vec<f32> = scores.into_iter().map(f32::from).collect();
-            let mut sorted: Vec<(usize, f32)> = scores.iter().copied().enumerate().collect();
-            sorted.sort_by(|a, b| b.1.total_cmp(&a.1));
-            sorted.retain(|(_, score)| *score > 0.0);
-            sorted.truncate(k);
-            prop_assert_eq!(top(&scores, k), sorted);
-        }
-
         #[test]
         fn a_document_is_nearest_to_itself(lines in prop::collection::vec("[a-e]{1,3}( [a-e]{1,3}){0,4}", 1..12)) {
             let index = TfIdf::fit(&lines);

@@ -10,7 +10,7 @@ use crate::seed::{Stream, derive};
 /// Batches of example numbers. Every epoch sees every example once, in a new order, in batches
 /// that differ in size by one at most: no batch is left with too few in-batch negatives.
 #[derive(Debug)]
-pub struct Batches {
+pub(crate) struct Batches {
     examples: usize,
     per_epoch: usize,
     seed: u64,
@@ -21,7 +21,7 @@ pub struct Batches {
 
 impl Batches {
     /// Batches of at most `size` out of `examples`; both are at least 1.
-    pub fn new(examples: usize, size: usize, seed: u64) -> Self {
+    pub(crate) fn new(examples: usize, size: usize, seed: u64) -> Self {
         Self {
             examples,
             per_epoch: examples.div_ceil(size.max(1)).max(1),
@@ -32,12 +32,12 @@ impl Batches {
     }
 
     /// Batches an epoch.
-    pub fn per_epoch(&self) -> u64 {
+    pub(crate) fn per_epoch(&self) -> u64 {
         self.per_epoch as u64
     }
 
     /// The batch of step `step`, counted from 0.
-    pub fn at(&mut self, step: u64) -> &[usize] {
+    pub(crate) fn at(&mut self, step: u64) -> &[usize] {
         let epoch = step / self.per_epoch();
         if self.order.is_empty() || epoch != self.epoch {
             self.epoch = epoch;

@@ -4,10 +4,10 @@ use std::fmt::Write;
 
 use super::run::Outcome;
 use super::schedule::Schedule;
-use super::settings::{Common, Data, Resolved};
+use super::settings::{CommonSettings, Data, Resolved};
 
 /// What differs between the two models.
-pub struct Kind<'a> {
+pub(crate) struct Kind<'a> {
     /// "bi-encoder" or "cross-encoder".
     pub name: &'static str,
     /// What the encoder was before.
@@ -23,10 +23,10 @@ pub struct Kind<'a> {
 }
 
 /// The card, in Markdown.
-pub fn card<S>(
+pub(crate) fn card<S>(
     kind: &Kind<'_>,
     resolved: &Resolved<S>,
-    common: &Common,
+    common: &CommonSettings,
     outcome: &Outcome,
 ) -> String {
     let Data {

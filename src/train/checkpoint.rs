@@ -20,7 +20,7 @@ use crate::nn::weights::{Spec, Values, Weights, encoder_specs};
 /// Everything about a training that is not a tensor. Data order, dropout and learning rate follow
 /// from the step and the settings.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct State {
+pub(crate) struct State {
     /// Steps taken.
     pub step: u64,
     /// The last step after which the model was validated.
@@ -54,7 +54,7 @@ const STATE: &str = "state.json";
 const KINDS: [&str; 3] = ["weights", "first", "second"];
 
 /// Whether `folder` holds a checkpoint.
-pub fn exists(folder: &Path) -> bool {
+pub(crate) fn exists(folder: &Path) -> bool {
     folder.join(STATE).is_file()
 }
 
@@ -62,7 +62,7 @@ pub fn exists(folder: &Path) -> bool {
 ///
 /// # Errors
 /// A file cannot be written; the checkpoint before it then stands.
-pub fn write(folder: &Path, state: &State, model: &dyn Trainee) -> Result<()> {
+pub(crate) fn write(folder: &Path, state: &State, model: &dyn Trainee) -> Result<()> {
     let weights = model.encoder().weights()?;
     let moments = model.encoder().moments()?;
     let specs = encoder_specs(&weights.config);
@@ -119,7 +119,7 @@ fn gather<'a>(
 ///
 /// # Errors
 /// The checkpoint is damaged, or is another model's.
-pub fn restore(folder: &Path, model: &mut dyn Trainee) -> Result<State> {
+pub(crate) fn restore(folder: &Path, model: &mut dyn Trainee) -> Result<State> {
     let stored: Stored = files::read_json(&folder.join(STATE))?;
     let path = folder.join(&stored.tensors);
     let mut tensors: BTreeMap<String, Values> = read_safetensors(&path)?

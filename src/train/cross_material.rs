@@ -11,7 +11,7 @@ use crate::nn::packed::Tokens;
 
 /// Candidates of one query as pairs with it, and what share of the answer each deserves.
 #[derive(Debug, Clone)]
-pub struct Group {
+pub(crate) struct Group {
     /// Query and candidate, tokenised.
     pub pairs: Vec<Tokens>,
     /// The shares, which sum to 1.
@@ -19,7 +19,7 @@ pub struct Group {
 }
 
 /// Exchanges, as tokens: none is tokenised twice, steps pair them anew.
-pub struct Exchanges {
+pub(crate) struct Exchanges {
     negatives: Negatives,
     /// The turn before and the query of each exchange.
     turns: Vec<Vec<u32>>,
@@ -34,7 +34,7 @@ impl Exchanges {
     ///
     /// # Errors
     /// The tokenizer fails.
-    pub fn new(exchanges: &[Exchange], tokenizer: &Tokenizer) -> Result<Self> {
+    pub(crate) fn new(exchanges: &[Exchange], tokenizer: &Tokenizer) -> Result<Self> {
         let mut replies = Replies::default();
         let negatives = Negatives::new(exchanges, &mut replies);
         let turns = |exchange: &Exchange| {
@@ -60,7 +60,7 @@ impl Exchanges {
     }
 
     /// How many there are.
-    pub fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.queries.len()
     }
 
@@ -68,7 +68,7 @@ impl Exchanges {
     ///
     /// # Errors
     /// They do not.
-    pub fn check(&self, count: usize) -> Result<()> {
+    pub(crate) fn check(&self, count: usize) -> Result<()> {
         let distinct = self.negatives.distinct();
         if distinct > count {
             return Ok(());
@@ -87,7 +87,7 @@ impl Exchanges {
     ///
     /// # Errors
     /// `max` leaves no room for a token.
-    pub fn group(
+    pub(crate) fn group(
         &self,
         i: usize,
         negatives: usize,
@@ -115,7 +115,7 @@ impl Exchanges {
 ///
 /// # Errors
 /// The tokenizer fails.
-pub fn judged(all: &[Judged], tokenizer: &Tokenizer, max: usize) -> Result<Vec<Group>> {
+pub(crate) fn judged(all: &[Judged], tokenizer: &Tokenizer, max: usize) -> Result<Vec<Group>> {
     let groups = all.par_iter().filter_map(|judged| {
         let (replies, grades): (Vec<&str>, Vec<Grade>) = judged.graded().unzip();
         let shares = dialogue::shares(&grades)?;
@@ -131,7 +131,7 @@ pub fn judged(all: &[Judged], tokenizer: &Tokenizer, max: usize) -> Result<Vec<G
 }
 
 /// Every fifth of the judged messages is kept for validation: those to train on, and those.
-pub fn divide(all: Vec<Judged>) -> (Vec<Judged>, Vec<Judged>) {
+pub(crate) fn divide(all: Vec<Judged>) -> (Vec<Judged>, Vec<Judged>) {
     let (valid, train): (Vec<_>, Vec<_>) = all
         .into_iter()
         .enumerate()

@@ -59,7 +59,7 @@ fn running_mean(points: &[Point]) -> Vec<Point> {
 ///
 /// # Errors
 /// The picture cannot be drawn or written.
-pub fn draw(rows: &[MetricsRow], name: &str, measure: &str, path: &Path) -> Result<()> {
+pub(crate) fn draw(rows: &[MetricsRow], name: &str, measure: &str, path: &Path) -> Result<()> {
     let series = Series::of(rows);
     chart::draw(path, (1280, 800), |area| {
         let area = area.margin(24, 20, 24, 24);

@@ -13,7 +13,7 @@ const PART: usize = 256;
 ///
 /// # Errors
 /// What `progress` returns, or the encoder fails.
-pub fn embed_all(
+pub(crate) fn embed_all(
     encoder: &dyn Encoder,
     sequences: &[Tokens],
     mut progress: impl FnMut(usize) -> Result<()>,

@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::run::{Run, Start};
-use super::settings::{Common, Data, Resolved};
+use super::settings::{CommonSettings, Data, Resolved};
 use crate::error::Result;
 
 /// A training in its folder, with its settings.
@@ -43,7 +43,7 @@ impl<S: Clone + Serialize + DeserializeOwned> Training<S> {
     }
 
     /// Whether it goes on with a run.
-    pub fn resumes(&self) -> bool {
+    pub(crate) fn resumes(&self) -> bool {
         self.resumed.is_some()
     }
 
@@ -60,7 +60,7 @@ impl<S: Clone + Serialize + DeserializeOwned> Training<S> {
     /// A setting makes no sense, or the data are others than the run was begun with.
     pub(crate) fn resolve(
         &self,
-        common: &Common,
+        common: &CommonSettings,
         data: Data,
         examples: usize,
     ) -> Result<Resolved<S>> {

@@ -21,7 +21,7 @@ pub struct Ranking {
 
 /// The ranking loss of a batch, with its gradients.
 #[derive(Debug)]
-pub struct RankingLoss {
+pub(crate) struct RankingLoss {
     /// Mean over the batch, a number on the device.
     pub loss: Tensor,
     /// With respect to the queries `[n, hidden]`.
@@ -40,7 +40,7 @@ pub struct RankingLoss {
 ///
 /// # Errors
 /// A tensor operation fails.
-pub fn ranking(
+pub(crate) fn ranking(
     queries: &Tensor,
     replies: &Tensor,
     texts: &[u32],
@@ -79,7 +79,7 @@ pub fn ranking(
 ///
 /// # Errors
 /// A tensor operation fails.
-pub fn listwise(logits: &Tensor, shares: &[Vec<f32>]) -> Result<(Tensor, Tensor)> {
+pub(crate) fn listwise(logits: &Tensor, shares: &[Vec<f32>]) -> Result<(Tensor, Tensor)> {
     let (device, groups) = (logits.device(), shares.len());
     let widest = shares.iter().map(Vec::len).max().unwrap_or(0);
     // Groups are rows as wide as the widest: what fills a row has the probability 0 and no share.
@@ -122,7 +122,7 @@ fn number(loss: &Tensor) -> Result<Tensor> {
 ///
 /// # Errors
 /// A tensor operation fails.
-pub fn unit(rows: &Tensor) -> Result<Tensor> {
+pub(crate) fn unit(rows: &Tensor) -> Result<Tensor> {
     let length = (rows.sqr()?.sum_keepdim(D::Minus1)? + 1e-24)?.sqrt()?;
     Ok(rows.broadcast_div(&length)?)
 }

@@ -6,23 +6,23 @@
 //! - [`losses`], [`schedule`]: how it learns.
 //! - [`trainer`]: the loop. [`run`], [`checkpoint`], [`curve`], [`card`]: what it leaves on disk.
 
-pub mod batches;
-pub mod bi;
-pub mod bi_task;
-pub mod card;
-pub mod checkpoint;
-pub mod cross;
-pub mod cross_material;
-pub mod cross_task;
+pub(crate) mod batches;
+pub(crate) mod bi;
+pub(crate) mod bi_task;
+pub(crate) mod card;
+pub(crate) mod checkpoint;
+pub(crate) mod cross;
+pub(crate) mod cross_material;
+pub(crate) mod cross_task;
 #[cfg(feature = "plots")]
-pub mod curve;
-pub mod embed;
-pub mod job;
-pub mod losses;
-pub mod negatives;
-pub mod run;
-pub mod schedule;
-pub mod settings;
-pub mod task;
-pub mod towers;
-pub mod trainer;
+pub(crate) mod curve;
+pub(crate) mod embed;
+pub(crate) mod job;
+pub(crate) mod losses;
+pub(crate) mod negatives;
+pub(crate) mod run;
+pub(crate) mod schedule;
+pub(crate) mod settings;
+pub(crate) mod task;
+pub(crate) mod towers;
+pub(crate) mod trainer;

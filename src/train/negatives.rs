@@ -15,7 +15,7 @@ use crate::dialogue::{Exchange, Replies};
 
 /// Per exchange, by number among the [`Replies`]: the true reply and where its negatives come from.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Negatives {
+pub(crate) struct Negatives {
     /// The true reply.
     truth: Vec<u32>,
     /// Which of `scenes` an exchange is of.
@@ -36,7 +36,7 @@ const TURNS: [Source; 2] = [Source::Random, Source::Scene];
 
 impl Negatives {
     /// The true replies of exchanges; `replies` learns what it does not know.
-    pub fn new(exchanges: &[Exchange], replies: &mut Replies) -> Self {
+    pub(crate) fn new(exchanges: &[Exchange], replies: &mut Replies) -> Self {
         let truth: Vec<u32> = exchanges.iter().map(|e| replies.number(&e.reply)).collect();
         let mut places = HashMap::new();
         let mut scenes: Vec<Vec<u32>> = Vec::new();
@@ -58,13 +58,13 @@ impl Negatives {
     }
 
     /// How many distinct true replies there are.
-    pub fn distinct(&self) -> usize {
+    pub(crate) fn distinct(&self) -> usize {
         self.pool as usize
     }
 
     /// The true reply of exchange `i`, then `count` distinct negatives, drawn with `seed`: of each source
     /// in turn, random ones where the scene has no more. Fewer only when there are no more at all.
-    pub fn draw(&self, i: usize, count: usize, seed: u64) -> Vec<u32> {
+    pub(crate) fn draw(&self, i: usize, count: usize, seed: u64) -> Vec<u32> {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let scene = &self.scenes[self.scene[i] as usize];
         let mut drawn = Vec::with_capacity(count + 1);

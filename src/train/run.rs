@@ -93,7 +93,7 @@ impl Run {
     /// # Errors
     /// [`Error::Exists`] for what must not be overwritten unasked; with [`Start::Resume`], that
     /// there is nothing to go on with.
-    pub fn check(folder: &Path, start: Start) -> Result<()> {
+    pub(crate) fn check(folder: &Path, start: Start) -> Result<()> {
         let path = folder.to_path_buf();
         let begun = begun(folder);
         let done = Self::is_finished(folder);
@@ -113,7 +113,7 @@ impl Run {
     }
 
     /// Whether the training in `folder` ran to its end.
-    pub fn is_finished(folder: &Path) -> bool {
+    pub(crate) fn is_finished(folder: &Path) -> bool {
         folder.join(DONE).exists()
     }
 
@@ -139,7 +139,7 @@ impl Run {
     ///
     /// # Errors
     /// As [`Run::check`], and any I/O error.
-    pub fn resume(folder: &Path, title: &str) -> Result<Self> {
+    pub(crate) fn resume(folder: &Path, title: &str) -> Result<Self> {
         let lock = lock(folder)?;
         Self::check(folder, Start::Resume)?;
         let path = folder.join(METRICS);
@@ -169,12 +169,12 @@ impl Run {
     ///
     /// # Errors
     /// There is none, or they were written by another version of homer.
-    pub fn settings<T: DeserializeOwned>(folder: &Path) -> Result<T> {
+    pub(crate) fn settings<T: DeserializeOwned>(folder: &Path) -> Result<T> {
         files::read_json(&folder.join(SETTINGS))
     }
 
     /// The folder itself.
-    pub fn folder(&self) -> &Path {
+    pub(crate) fn folder(&self) -> &Path {
         &self.folder
     }
 
@@ -184,7 +184,7 @@ impl Run {
     }
 
     /// The model card of a run.
-    pub fn card_of(folder: &Path) -> PathBuf {
+    pub(crate) fn card_of(folder: &Path) -> PathBuf {
         folder.join(CARD)
     }
 
@@ -194,12 +194,12 @@ impl Run {
     }
 
     /// How a run ended; `None` where it did not, or does not say.
-    pub fn outcome(folder: &Path) -> Option<Outcome> {
+    pub(crate) fn outcome(folder: &Path) -> Option<Outcome> {
         files::read_json(&folder.join(DONE)).ok()
     }
 
     /// Whether there is a checkpoint to go on from.
-    pub fn can_resume(folder: &Path) -> bool {
+    pub(crate) fn can_resume(folder: &Path) -> bool {
         checkpoint::exists(&folder.join(CHECKPOINT))
     }
 
@@ -212,7 +212,7 @@ impl Run {
     ///
     /// # Errors
     /// The checkpoint is damaged, or is another model's.
-    pub fn restore(&mut self, model: &mut dyn Trainee) -> Result<State> {
+    pub(crate) fn restore(&mut self, model: &mut dyn Trainee) -> Result<State> {
         let state = if checkpoint::exists(&self.checkpoint()) {
             checkpoint::restore(&self.checkpoint(), model)?
         } else {
@@ -227,7 +227,7 @@ impl Run {
     ///
     /// # Errors
     /// A file cannot be written; the checkpoint before it then stands.
-    pub fn save(&self, state: &mut State, model: &dyn Trainee) -> Result<()> {
+    pub(crate) fn save(&self, state: &mut State, model: &dyn Trainee) -> Result<()> {
         state.rows = self.rows.len();
         checkpoint::write(&self.checkpoint(), state, model)
     }
@@ -236,7 +236,7 @@ impl Run {
     ///
     /// # Errors
     /// The file cannot be written.
-    pub fn log(&mut self, row: MetricsRow) -> Result<()> {
+    pub(crate) fn log(&mut self, row: MetricsRow) -> Result<()> {
         let path = self.folder.join(METRICS);
         let mut line = serde_json::to_string(&row)
             .map_err(std::io::Error::from)
@@ -247,16 +247,11 @@ impl Run {
         Ok(())
     }
 
-    /// All metrics so far.
-    pub fn rows(&self) -> &[MetricsRow] {
-        &self.rows
-    }
-
     /// Draws the loss curve, where homer can draw; `measure` is what scores are.
     ///
     /// # Errors
     /// The picture cannot be drawn or written.
-    pub fn draw(&self, measure: &str) -> Result<()> {
+    pub(crate) fn draw(&self, measure: &str) -> Result<()> {
         #[cfg(feature = "plots")]
         super::curve::draw(
             &self.rows,
@@ -273,7 +268,7 @@ impl Run {
     ///
     /// # Errors
     /// A file cannot be written.
-    pub fn finish(&self, outcome: &Outcome, card: &str) -> Result<()> {
+    pub(crate) fn finish(&self, outcome: &Outcome, card: &str) -> Result<()> {
         let path = Self::card_of(&self.folder);
         files::write_atomic(&path, |out| {
             out.write_all(card.as_bytes()).at("write", &path)
@@ -318,12 +313,12 @@ fn lock(folder: &Path) -> Result<File> {
 }
 
 /// Whether the training in a run folder is not finished, though it has kept a model.
-pub fn is_unfinished(folder: &Path) -> bool {
+pub(crate) fn is_unfinished(folder: &Path) -> bool {
     folder.join(SETTINGS).exists() && Run::model_of(folder).exists() && !Run::is_finished(folder)
 }
 
 /// What the run in `folder` was trained on, if its settings are there and say so.
-pub fn trained_on(folder: &Path) -> Option<Data> {
+pub(crate) fn trained_on(folder: &Path) -> Option<Data> {
     #[derive(Deserialize)]
     struct Begun {
         data: Data,

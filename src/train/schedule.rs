@@ -6,7 +6,7 @@ use crate::error::{Error, Remedy, Result};
 
 /// What the user may fix; the rest follows from the size of the data.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct ScheduleSettings {
+pub(crate) struct ScheduleSettings {
     /// Passes over the training data.
     pub epochs: u64,
     /// Steps in all, instead of whole passes.
@@ -19,7 +19,7 @@ pub struct ScheduleSettings {
 
 /// Linear warm-up, then linear decay to zero, with validations at equal intervals.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Schedule {
+pub(crate) struct Schedule {
     /// Steps in all.
     pub steps: u64,
     /// Steps over which the learning rate rises.
@@ -38,7 +38,7 @@ impl Schedule {
     ///
     /// # Errors
     /// There would be no step, or a wish makes no sense.
-    pub fn new(per_epoch: u64, lr: f64, settings: ScheduleSettings) -> Result<Self> {
+    pub(crate) fn new(per_epoch: u64, lr: f64, settings: ScheduleSettings) -> Result<Self> {
         if !(lr > 0.0 && lr.is_finite()) {
             return Err(Error::setting(
                 format!("a learning rate of {lr} trains nothing"),
@@ -69,7 +69,7 @@ impl Schedule {
     }
 
     /// The learning rate of step `step`, counted from 0: never 0 within the run.
-    pub fn rate(&self, step: u64) -> f64 {
+    pub(crate) fn rate(&self, step: u64) -> f64 {
         if step < self.warmup_steps {
             return self.lr * (step + 1) as f64 / (self.warmup_steps + 1) as f64;
         }
@@ -78,7 +78,7 @@ impl Schedule {
     }
 
     /// Whether to validate after `step` steps; before the first one too.
-    pub fn evaluates(&self, step: u64) -> bool {
+    pub(crate) fn evaluates(&self, step: u64) -> bool {
         step.is_multiple_of(self.evaluate_every) || step == self.steps
     }
 }

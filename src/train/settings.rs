@@ -12,7 +12,7 @@ use crate::hf::tensors::Precision;
 
 /// What every training takes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Common {
+pub struct CommonSettings {
     /// Passes over the training exchanges.
     pub epochs: u64,
     /// Steps in all, instead of whole passes.
@@ -56,7 +56,7 @@ pub struct BiSettings {
     pub encoder: String,
     /// What both trainings take.
     #[serde(flatten)]
-    pub common: Common,
+    pub common: CommonSettings,
     /// Similarities are divided by it in the loss.
     pub temperature: f64,
     /// Also rank the queries for every reply.
@@ -74,7 +74,7 @@ impl Default for BiSettings {
     fn default() -> Self {
         Self {
             encoder: "distilbert-base-uncased".into(),
-            common: Common {
+            common: CommonSettings {
                 epochs: 3,
                 steps: None,
                 batch_size: Self::batch_size(false),
@@ -101,7 +101,7 @@ pub struct CrossSettings {
     pub encoder: Option<String>,
     /// What both trainings take.
     #[serde(flatten)]
-    pub common: Common,
+    pub common: CommonSettings,
     /// Negatives for each true reply.
     pub negatives: usize,
 }
@@ -117,7 +117,7 @@ impl Default for CrossSettings {
     fn default() -> Self {
         Self {
             encoder: None,
-            common: Common {
+            common: CommonSettings {
                 // Where more passes were tried, the best step lay in the first.
                 epochs: 1,
                 batch_size: Self::batch_size(false),
@@ -135,7 +135,7 @@ impl Default for CrossSettings {
 
 /// What `settings.json` of a run holds: every number that decides it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Resolved<S> {
+pub(crate) struct Resolved<S> {
     /// The version that trained.
     pub homer: String,
     /// What was trained on.
@@ -166,7 +166,7 @@ impl Data {
     ///
     /// # Errors
     /// It is too small to train or to validate on.
-    pub fn of(dataset: &Dataset) -> Result<Self> {
+    pub(crate) fn of(dataset: &Dataset) -> Result<Self> {
         let (train, valid) = (dataset.train.len(), dataset.valid.len());
         if train < 2 || valid == 0 {
             return Err(Error::too_few(
@@ -197,7 +197,12 @@ impl<S> Resolved<S> {
     ///
     /// # Errors
     /// A setting makes no sense.
-    pub fn new(settings: S, common: &Common, data: Data, examples: usize) -> Result<Self> {
+    pub(crate) fn new(
+        settings: S,
+        common: &CommonSettings,
+        data: Data,
+        examples: usize,
+    ) -> Result<Self> {
         if common.batch_size == 0 || common.chunk_size == 0 {
             return Err(Error::setting(
                 "a batch or a chunk of nothing trains nothing",
@@ -223,7 +228,7 @@ impl<S> Resolved<S> {
     ///
     /// # Errors
     /// They are not.
-    pub fn check_data(&self, data: &Data) -> Result<()> {
+    pub(crate) fn check_data(&self, data: &Data) -> Result<()> {
         if data.fingerprint == self.data.fingerprint {
             return Ok(());
         }
@@ -231,7 +236,7 @@ impl<S> Resolved<S> {
     }
 
     /// The loop's plan.
-    pub fn plan(&self, common: &Common) -> Plan {
+    pub(crate) fn plan(&self, common: &CommonSettings) -> Plan {
         Plan {
             schedule: self.schedule,
             batch_size: common.batch_size,

@@ -7,7 +7,7 @@ use candle_core::Tensor;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
-use crate::hf::checkpoint::Precision;
+use crate::hf::tensors::Precision;
 use crate::model::bi_encoder::BiEncoder;
 use crate::model::cross_encoder::CrossEncoder;
 use crate::nn::encoder::Encoder;
@@ -88,7 +88,7 @@ pub struct Validation {
 
 impl Validation {
     /// Whether this is better than `other`: a higher score, or the same with a lower loss.
-    pub fn beats(&self, other: &Self) -> bool {
+    pub(crate) fn beats(&self, other: &Self) -> bool {
         self.score > other.score || (self.score == other.score && self.loss < other.loss)
     }
 }
@@ -125,7 +125,7 @@ pub trait Task {
 
 /// The expected reciprocal rank of the best of the candidates that are `right`, ties broken at
 /// random, as `eval` counts it.
-pub fn reciprocal_rank(scores: &[f32], right: impl Fn(usize) -> bool) -> f64 {
+pub(crate) fn reciprocal_rank(scores: &[f32], right: impl Fn(usize) -> bool) -> f64 {
     Standing::of(scores, right).map_or(0.0, |standing| standing.reciprocal_rank())
 }
 

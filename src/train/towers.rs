@@ -10,7 +10,7 @@ use crate::model::query::CONTEXT_WEIGHT;
 
 /// The queries and replies of `n` exchanges, `m` of them with a context.
 #[derive(Debug)]
-pub struct Towers {
+pub(crate) struct Towers {
     /// The queries' vectors, of any length `[n, hidden]`.
     pub queries: Tensor,
     /// The replies' states `[n, hidden]`.
@@ -32,7 +32,7 @@ impl Towers {
     ///
     /// # Errors
     /// A tensor operation fails.
-    pub fn of(pooled: &Tensor, owners: &[u32]) -> Result<Self> {
+    pub(crate) fn of(pooled: &Tensor, owners: &[u32]) -> Result<Self> {
         let m = owners.len();
         let n = (pooled.dim(0)? - m) / 2;
         let texts = pooled.narrow(0, 0, n)?.detach(); // [n, h]
@@ -65,7 +65,7 @@ impl Towers {
     ///
     /// # Errors
     /// A tensor operation fails.
-    pub fn backward(&self, queries: &Tensor, replies: &Tensor) -> Result<Tensor> {
+    pub(crate) fn backward(&self, queries: &Tensor, replies: &Tensor) -> Result<Tensor> {
         let Some(composed) = &self.composed else {
             return Ok(Tensor::cat(&[queries, replies], 0)?);
         };

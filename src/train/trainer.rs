@@ -15,7 +15,7 @@ use crate::watch::{Unit, Watch};
 
 /// How to train.
 #[derive(Debug, Clone, Copy)]
-pub struct Plan {
+pub(crate) struct Plan {
     /// How long, and how fast.
     pub schedule: Schedule,
     /// Examples a step, at most.
@@ -37,7 +37,7 @@ const MAX_NORM: f64 = 1.0;
 /// [`Error::Interrupted`] once `watch` says so: the step is finished and a checkpoint written.
 /// [`Error::Diverged`] when the loss or its gradient is no number any more. Anything that the
 /// task or the run fails with.
-pub fn train(
+pub(crate) fn train(
     task: &mut dyn Task,
     plan: &Plan,
     run: &mut Run,

@@ -6,18 +6,11 @@ use std::path::Path;
 use assert_cmd::Command;
 use serde_json::Value;
 
-use homer::builtin;
-use homer::chat::Persona;
-use homer::dialogue::{Query, Said};
-use homer::folder::Folder;
-use homer::hf::testing::tiny_encoder_folder;
-use homer::index::Index;
-use homer::model::bi_encoder::BiEncoder;
-use homer::nn::config::Family;
-use homer::nn::device::Compute;
+use homer::internals::{BiEncoder, Family, Index, Said, tiny_encoder_folder};
+use homer::{Compute, Folder, Persona, Query, builtin};
 
-use crate::chat;
 use crate::home::{Home, stderr, stdout};
+use crate::persona::persona;
 
 #[test]
 fn the_program_alone_answers_and_says_who_does() {
@@ -55,7 +48,7 @@ fn the_built_in_persona_greets_and_says_how_to_make_another() {
 
 #[test]
 fn a_persona_of_the_users_own_comes_first() {
-    let home = chat::persona();
+    let home = persona();
     let line: Value = serde_json::from_str(&home.says(&["ask", "A boat?", "--json"])).unwrap();
     assert_eq!(line["character"], "Rufus");
     assert_eq!(line["built_in"], false);

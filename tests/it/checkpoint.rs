@@ -3,12 +3,11 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use homer::hf::checkpoint::{Checkpoint, HeadKind, Precision, write_safetensors};
-use homer::hf::tensors::Named;
-use homer::hf::testing::{tiny_config, tiny_encoder_folder};
-use homer::nn::config::{Config, Family};
-use homer::nn::head::{head_specs, pooler_specs};
-use homer::nn::weights::{Spec, Values, Weights, encoder_specs};
+use homer::Precision;
+use homer::internals::{
+    Checkpoint, Config, Family, HeadKind, Named, Spec, Values, Weights, encoder_specs, head_specs,
+    pooler_specs, tiny_config, tiny_encoder_folder, write_safetensors,
+};
 use serde_json::json;
 
 type Tensor = Named<'static>;

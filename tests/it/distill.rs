@@ -9,18 +9,11 @@ use predicates::str::contains;
 use serde_json::Value;
 
 use homer::distill::{StudentSettings, distill};
-use homer::error::{Error, Remedy};
-use homer::hf::checkpoint::Precision;
-use homer::hf::export::save_bi_encoder;
-use homer::hf::testing::{tiny_config, tiny_vocab};
-use homer::hf::tokenizer::Tokenizer;
-use homer::model::bi_encoder::BiEncoder;
-use homer::nn::config::Family;
-use homer::nn::device::Compute;
-use homer::nn::weights::{Values, Weights, encoder_specs};
-use homer::train::run::Start;
-use homer::train::settings::Common;
-use homer::watch::{Unit, Watch};
+use homer::internals::{
+    BiEncoder, Family, Tokenizer, Values, Weights, encoder_specs, save_bi_encoder, tiny_config,
+    tiny_vocab,
+};
+use homer::{CommonSettings, Compute, Error, Precision, Remedy, Start, Unit, Watch};
 
 use crate::home::Home;
 
@@ -86,7 +79,7 @@ fn settings(home: &Home, vocabulary: usize, epochs: u64) -> StudentSettings {
         layers: 1,
         vocabulary,
         intermediate: Some(48),
-        common: Common {
+        common: CommonSettings {
             epochs,
             batch_size: 8,
             max_length: 32,
@@ -243,7 +236,7 @@ fn the_command_writes_a_model_folder_that_says_what_it_is() {
     let student = load(&home.path("small"));
     let unknown = student.tokenizer.text("A ZEPPELIN, ¿no?", 32).unwrap();
     assert!(
-        unknown.len() > 10,
+        unknown.ids.len() > 10,
         "a word that was cut is read in pieces: {unknown:?}"
     );
     assert!(unknown.ids.iter().all(|&id| id < 113));

@@ -1,13 +1,11 @@
 //! What the tests of the encoders share.
 
 use candle_core::{DType, Device, Tensor};
-use homer::hf::folder::make_encoder;
-use homer::nn::device::Compute;
-use homer::nn::encoder::Encoder;
-use homer::nn::weights::Weights;
+use homer::Compute;
+use homer::internals::{Encoder, Weights, make_encoder};
 
 /// The fast and the plain encoder with these weights, by name.
-pub fn encoders(weights: &Weights) -> [(&'static str, Box<dyn Encoder>); 2] {
+pub(crate) fn encoders(weights: &Weights) -> [(&'static str, Box<dyn Encoder>); 2] {
     let make = |compute| make_encoder(weights.clone(), &compute).unwrap();
     [
         ("fast", make(Compute::Fast)),
@@ -16,23 +14,23 @@ pub fn encoders(weights: &Weights) -> [(&'static str, Box<dyn Encoder>); 2] {
 }
 
 /// What a GPU runs, on the CPU.
-pub fn plain(products: DType) -> Compute {
+pub(crate) fn plain(products: DType) -> Compute {
     Compute::Plain {
         device: Device::Cpu,
         products,
     }
 }
 
-pub fn values(tensor: &Tensor) -> Vec<f32> {
+pub(crate) fn values(tensor: &Tensor) -> Vec<f32> {
     tensor.flatten_all().unwrap().to_vec1().unwrap()
 }
 
-pub fn largest(values: &[f32]) -> f32 {
+pub(crate) fn largest(values: &[f32]) -> f32 {
     values.iter().fold(0.0, |a, b| a.max(b.abs()))
 }
 
 /// The largest difference; NaN where there is one on either side.
-pub fn distance(a: &[f32], b: &[f32]) -> f32 {
+pub(crate) fn distance(a: &[f32], b: &[f32]) -> f32 {
     assert_eq!(a.len(), b.len());
     a.iter()
         .zip(b)
@@ -43,7 +41,7 @@ pub fn distance(a: &[f32], b: &[f32]) -> f32 {
 /// Panics where gradients, by parameter, differ by more than `tolerance` of the parameter's
 /// largest. A softmax does not change when all its inputs do, so a key's bias has no gradient but
 /// rounding: there the scale is the largest gradient of the key's weight, which comes before it.
-pub fn assert_gradients(
+pub(crate) fn assert_gradients(
     names: &[String],
     got: &[Vec<f32>],
     expected: &[Vec<f32>],
@@ -61,6 +59,6 @@ pub fn assert_gradients(
     }
 }
 
-pub fn is_key_bias(name: &str) -> bool {
+pub(crate) fn is_key_bias(name: &str) -> bool {
     name.ends_with("key.bias") || name.ends_with("k_lin.bias")
 }

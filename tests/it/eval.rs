@@ -5,17 +5,11 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use homer::corpus::dataset::Dataset;
-use homer::hf::checkpoint::Precision;
-use homer::hf::testing::tiny_encoder_folder;
-use homer::model::bi_encoder::BiEncoder;
-use homer::model::cross_encoder::CrossEncoder;
-use homer::nn::config::Family;
-use homer::nn::device::Compute;
-use homer::nn::head::{Head, head_specs};
-use homer::nn::weights::Values;
-use homer::ranker::LinearRanker;
-use homer::train::settings::Data;
+use homer::internals::{
+    BiEncoder, CrossEncoder, Data, Dataset, Family, Head, LinearRanker, Values, head_specs,
+    tiny_encoder_folder,
+};
+use homer::{Compute, Precision};
 
 use crate::home::{Home, stderr, stdout};
 
@@ -59,7 +53,7 @@ fn train_cross(home: &Home, settings: &Value) {
             // Small before the tanh, large behind it.
             let scale = if spec.shape[0] == 1 { 300.0 } else { 0.3 };
             let value = |i: usize| (((i * 37 + 11) % 101) as f32 / 101.0 - 0.5) * scale;
-            Values::Owned((0..spec.len()).map(value).collect())
+            Values::Owned((0..spec.shape.iter().product()).map(value).collect())
         })
         .collect();
     let model = CrossEncoder {

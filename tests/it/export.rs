@@ -3,13 +3,11 @@
 use std::fs;
 use std::path::Path;
 
-use homer::hf::checkpoint::{Checkpoint, Precision};
-use homer::hf::export::{model_settings, save_bi_encoder, save_cross_encoder};
-use homer::hf::testing::{tiny_config, tiny_vocab};
-use homer::hf::tokenizer::Tokenizer;
-use homer::nn::config::{Config, Family};
-use homer::nn::head::{head_specs, pooler_specs};
-use homer::nn::weights::{Spec, Values, Weights};
+use homer::Precision;
+use homer::internals::{
+    Checkpoint, Config, Family, Spec, Tokenizer, Values, Weights, head_specs, model_settings,
+    pooler_specs, save_bi_encoder, save_cross_encoder, tiny_config, tiny_vocab,
+};
 use serde_json::Value;
 
 const FAMILIES: [Family; 2] = [Family::Bert, Family::DistilBert];
@@ -28,7 +26,9 @@ fn model(family: Family) -> Model {
     config.raw["num_labels"] = 3.into();
     config.raw["dtype"] = "bfloat16".into();
     let numbered = |specs: Vec<Spec>| -> Vec<Values> {
-        let values = |(i, spec): (usize, &Spec)| Values::Owned(vec![i as f32 + 0.5; spec.len()]);
+        let values = |(i, spec): (usize, &Spec)| {
+            Values::Owned(vec![i as f32 + 0.5; spec.shape.iter().product()])
+        };
         specs.iter().enumerate().map(values).collect()
     };
     Model {

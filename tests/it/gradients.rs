@@ -3,13 +3,10 @@
 
 use crate::encoders::{assert_gradients, distance, encoders, is_key_bias, largest, plain, values};
 use candle_core::{DType, Device, Tensor};
-use homer::hf::folder::make_encoder;
-use homer::hf::testing::tiny_config;
-use homer::nn::config::{Config, Family};
-use homer::nn::encoder::{Encoder, Pooling};
-use homer::nn::optimizer::AdamW;
-use homer::nn::packed::{Packed, Tokens};
-use homer::nn::weights::{Layout, Values, Weights, encoder_specs};
+use homer::internals::{
+    AdamW, Config, Encoder, Family, Layout, Packed, Pooling, Tokens, Values, Weights,
+    encoder_specs, make_encoder, tiny_config,
+};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -46,7 +43,11 @@ fn lively_weights(config: &Config, rng: &mut ChaCha8Rng) -> Weights {
                 (false, false) => (1.0, 0.4),
             };
             let mut draw = |_| middle + spread * rng.random_range(-1.0..1.0);
-            Values::Owned((0..spec.len()).map(&mut draw).collect())
+            Values::Owned(
+                (0..spec.shape.iter().product::<usize>())
+                    .map(&mut draw)
+                    .collect(),
+            )
         })
         .collect();
     Weights {

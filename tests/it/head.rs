@@ -2,11 +2,7 @@
 
 use candle_core::{Device, Tensor};
 
-use homer::hf::testing::tiny_config;
-use homer::nn::config::{Config, Family};
-use homer::nn::head::Head;
-use homer::nn::optimizer::AdamW;
-use homer::nn::weights::Values;
+use homer::internals::{AdamW, Config, Family, Head, Values, tiny_config};
 
 const FAMILIES: [Family; 2] = [Family::Bert, Family::DistilBert];
 

@@ -8,7 +8,7 @@ use assert_cmd::assert::Assert;
 use serde::de::DeserializeOwned;
 
 /// A folder that homer works in, gone when it is dropped.
-pub struct Home {
+pub(crate) struct Home {
     _folder: tempfile::TempDir,
     /// The folder as homer names it, without links in its path.
     root: PathBuf,
@@ -16,7 +16,7 @@ pub struct Home {
 
 impl Home {
     /// An empty one.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         Self {
             root: fs::canonicalize(folder.path()).unwrap(),
@@ -25,77 +25,84 @@ impl Home {
     }
 
     /// One with a file in it.
-    pub fn with(name: &str, bytes: impl AsRef<[u8]>) -> Self {
+    pub(crate) fn with(name: &str, bytes: impl AsRef<[u8]>) -> Self {
         let home = Self::new();
         home.write(name, bytes);
         home
     }
 
-    pub fn root(&self) -> &Path {
+    pub(crate) fn root(&self) -> &Path {
         &self.root
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.root.join(name)
     }
 
     /// Writes a file, and the folders that it lies in.
-    pub fn write(&self, name: &str, bytes: impl AsRef<[u8]>) {
+    pub(crate) fn write(&self, name: &str, bytes: impl AsRef<[u8]>) {
         let path = self.path(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, bytes).unwrap();
     }
 
-    pub fn read(&self, name: &str) -> Vec<u8> {
+    pub(crate) fn read(&self, name: &str) -> Vec<u8> {
         fs::read(self.path(name)).unwrap()
     }
 
-    pub fn json<T: DeserializeOwned>(&self, name: &str) -> T {
+    pub(crate) fn json<T: DeserializeOwned>(&self, name: &str) -> T {
         serde_json::from_slice(&self.read(name)).unwrap()
     }
 
     /// homer, at work here, without a hub.
-    pub fn command(&self, args: &[&str]) -> Command {
-        let mut command = assert_cmd::cargo::cargo_bin_cmd!("homer");
-        command.current_dir(&self.root).args(args);
-        command
+    pub(crate) fn program(&self) -> std::process::Command {
+        let mut program = std::process::Command::new(env!("CARGO_BIN_EXE_homer"));
+        program.current_dir(&self.root);
+        program
             .env("HF_HUB_OFFLINE", "1")
             .env("HF_HOME", &self.root);
-        command
+        program
     }
 
-    pub fn homer(&self, args: &[&str]) -> Assert {
+    /// The same, to be looked at when it has ended.
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
+        let mut program = self.program();
+        program.args(args);
+        Command::from_std(program)
+    }
+
+    pub(crate) fn homer(&self, args: &[&str]) -> Assert {
         self.command(args).write_stdin("").assert()
     }
 
     /// Standard output of a command that succeeds.
-    pub fn says(&self, args: &[&str]) -> String {
+    pub(crate) fn says(&self, args: &[&str]) -> String {
         stdout(&self.homer(args).success())
     }
 
     /// Standard output of a command that succeeds, given standard input.
-    pub fn replies(&self, args: &[&str], input: &str) -> String {
+    pub(crate) fn replies(&self, args: &[&str], input: &str) -> String {
         stdout(&self.command(args).write_stdin(input).assert().success())
     }
 
     /// Standard error of a command that succeeds.
-    pub fn notes(&self, args: &[&str]) -> String {
+    pub(crate) fn notes(&self, args: &[&str]) -> String {
         stderr(&self.homer(args).success())
     }
 
     /// Standard error of a command that fails with `code`, and says nothing else.
-    pub fn fails(&self, args: &[&str], code: i32) -> String {
+    pub(crate) fn fails(&self, args: &[&str], code: i32) -> String {
         let outcome = self.homer(args).code(code);
         assert!(outcome.get_output().stdout.is_empty());
         stderr(&outcome)
     }
 }
 
-pub fn stdout(outcome: &Assert) -> String {
+pub(crate) fn stdout(outcome: &Assert) -> String {
     text(&outcome.get_output().stdout)
 }
 
-pub fn stderr(outcome: &Assert) -> String {
+pub(crate) fn stderr(outcome: &Assert) -> String {
     text(&outcome.get_output().stderr)
 }
 

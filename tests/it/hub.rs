@@ -9,13 +9,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
-use homer::error::Error;
-use homer::hf::checkpoint::Checkpoint;
-use homer::hf::hub::{HubEnv, resolve_in};
-use homer::hf::testing::tiny_encoder_folder;
-use homer::hf::tokenizer::Tokenizer;
-use homer::nn::config::{Config, Family};
-use homer::watch::{Unit, Watch};
+use homer::internals::{
+    Checkpoint, Config, Family, HubEnv, Tokenizer, resolve_in, tiny_encoder_folder,
+};
+use homer::{Error, Unit, Watch};
 
 const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
 

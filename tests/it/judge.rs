@@ -7,13 +7,8 @@ use assert_cmd::Command;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use homer::hf::checkpoint::Precision;
-use homer::hf::testing::tiny_encoder_folder;
-use homer::model::bi_encoder::BiEncoder;
-use homer::model::cross_encoder::CrossEncoder;
-use homer::nn::config::Family;
-use homer::nn::device::Compute;
-use homer::nn::head::Head;
+use homer::internals::{BiEncoder, CrossEncoder, Family, Head, tiny_encoder_folder};
+use homer::{Compute, Precision};
 
 /// Replies of the character.
 const REPLIES: usize = 40;

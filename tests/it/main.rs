@@ -2,6 +2,7 @@
 
 mod encoders;
 mod home;
+mod persona;
 
 mod builtin;
 mod chat;
@@ -16,6 +17,8 @@ mod hub;
 mod judge;
 mod parity;
 mod prepare;
+#[cfg(feature = "serve")]
+mod serve;
 mod shrink;
 mod tokenizer;
 mod train;

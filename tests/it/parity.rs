@@ -9,12 +9,9 @@ use crate::encoders::{assert_gradients, distance, encoders, values};
 use candle_core::{DType, Device, Tensor};
 use candle_nn::VarBuilder;
 use candle_transformers::models::bert;
-use homer::hf::checkpoint::Checkpoint;
-use homer::nn::config::Config;
-use homer::nn::encoder::Pooling;
-use homer::nn::head::{Head, head_specs};
-use homer::nn::packed::{Packed, Tokens};
-use homer::nn::weights::{Spec, Weights, encoder_specs};
+use homer::internals::{
+    Checkpoint, Config, Head, Packed, Pooling, Spec, Tokens, Weights, encoder_specs, head_specs,
+};
 use serde::Deserialize;
 
 /// What PyTorch makes of the models of one family.

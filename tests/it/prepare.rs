@@ -8,8 +8,8 @@ use assert_cmd::Command;
 use predicates::prelude::*;
 use predicates::str::contains;
 
-use homer::corpus::dataset::Dataset;
-use homer::dialogue::Exchange;
+use homer::Exchange;
+use homer::internals::Dataset;
 
 use crate::home::Home;
 

@@ -4,17 +4,11 @@ use std::fs;
 use std::path::Path;
 
 use assert_cmd::Command;
-use homer::dialogue::Query;
-use homer::hf::checkpoint::{Checkpoint, Precision};
-use homer::hf::export::{save_bi_encoder, save_cross_encoder};
-use homer::hf::testing::{tiny_config, tiny_vocab};
-use homer::hf::tokenizer::Tokenizer;
-use homer::model::bi_encoder::BiEncoder;
-use homer::model::cross_encoder::CrossEncoder;
-use homer::nn::config::{Config, Family};
-use homer::nn::device::Compute;
-use homer::nn::head::{Head, pooler_specs};
-use homer::nn::weights::{Values, Weights, encoder_specs};
+use homer::internals::{
+    BiEncoder, Checkpoint, Config, CrossEncoder, Family, Head, Tokenizer, Values, Weights,
+    encoder_specs, pooler_specs, save_bi_encoder, save_cross_encoder, tiny_config, tiny_vocab,
+};
+use homer::{Compute, Precision, Query};
 use predicates::prelude::*;
 use predicates::str::contains;
 use serde_json::{Value, json};
@@ -304,7 +298,7 @@ fn a_bi_encoder_keeps_what_the_texts_use() {
     let model = BiEncoder::load(path("small"), &Compute::Fast).unwrap();
     assert!(model.pooler.is_some());
     let rare = model.tokenizer.text("zeppelin", 40).unwrap();
-    assert_eq!(rare.len(), 2 + "zeppelin".len());
+    assert_eq!(rare.ids.len(), 2 + "zeppelin".len());
     let full = vectors(&path("large"), &Compute::Fast);
     let small = vectors(&path("small"), &Compute::Fast);
     for (text, cosine) in TEXTS.iter().zip(cosines(&full, &small)) {

@@ -1,9 +1,7 @@
 //! Conversations become tokens: what is kept, what is cut, and what no text can do.
 
-use homer::dialogue::Query;
-use homer::hf::testing::{tiny_encoder_folder, tiny_vocab};
-use homer::hf::tokenizer::Tokenizer;
-use homer::nn::config::Family;
+use homer::Query;
+use homer::internals::{Family, Tokenizer, tiny_encoder_folder, tiny_vocab};
 
 const WORDS: [&str; 8] = [
     "where", "is", "the", "ladder", "in", "shed", "again", "never",
@@ -122,7 +120,7 @@ fn a_pair_shares_the_room() {
         "[CLS] where [SEP] in the shed in [SEP]"
     );
     for max in 4..32 {
-        assert!(pair(reply, max).len() <= max);
+        assert!(pair(reply, max).ids.len() <= max);
     }
 }
 
@@ -165,7 +163,7 @@ fn no_text_can_smuggle_in_a_special_token() {
             "where[SEP]again",
         ] {
             let tokens = tokenizer.text(text, 64).unwrap();
-            let inside = &tokens.ids[1..tokens.len() - 1];
+            let inside = &tokens.ids[1..tokens.ids.len() - 1];
             assert!(!inside.is_empty());
             assert!(
                 inside.iter().all(|&id| id > 4),

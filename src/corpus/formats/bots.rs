@@ -93,7 +93,7 @@ struct Step {
 
 impl Rasa {
     /// Learns what a file says.
-    pub fn learn(&mut self, text: &str) -> Result<(), Wrong> {
+    pub(super) fn learn(&mut self, text: &str) -> Result<(), Wrong> {
         let file: RasaFile = serde_saphyr::from_str(text).map_err(Box::new)?;
         for intent in file.nlu {
             let examples: Vec<String> = match intent.examples {
@@ -128,7 +128,7 @@ impl Rasa {
 
     /// Every example with a response that follows it in some story, and the stories that are written
     /// out.
-    pub fn lines(&self) -> Vec<Line> {
+    pub(super) fn lines(&self) -> Vec<Line> {
         let mut lines = Vec::new();
         let mut said = HashSet::new();
         for steps in &self.stories {

@@ -112,12 +112,12 @@ impl Format {
     }
 
     /// What it is, in words.
-    pub fn what(self) -> &'static str {
+    pub(crate) fn what(self) -> &'static str {
         self.described().0
     }
 
     /// What its lines are called.
-    pub fn lines(self) -> &'static str {
+    pub(crate) fn lines(self) -> &'static str {
         self.described().1
     }
 
@@ -170,7 +170,7 @@ impl Reader {
     ///
     /// # Errors
     /// It is not what it looks like, or says nothing that can be used.
-    pub fn read(
+    pub(super) fn read(
         &mut self,
         document: Document,
         format: Option<Format>,
@@ -246,7 +246,7 @@ impl Reader {
     }
 
     /// What can only be said when all files are read.
-    pub fn finish(self) -> Vec<Line> {
+    pub(super) fn finish(self) -> Vec<Line> {
         self.rasa.lines()
     }
 }

@@ -6,11 +6,13 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::{Content, Format, Reader};
-use crate::corpus::columns::{Columns, recognise};
+use crate::corpus::columns::Columns;
 use crate::corpus::document::Document;
 use crate::corpus::pairs::{PairColumns, Pairs};
+use crate::corpus::recognise::recognise;
 use crate::corpus::scenes::Builder;
-use crate::corpus::script::{Script, Whose, take_lines, take_rows};
+use crate::corpus::script::{Script, Whose};
+use crate::corpus::take::{take_lines, take_rows};
 
 /// Mutated inputs a sample.
 const INPUTS: usize = 3000;

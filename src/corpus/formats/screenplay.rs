@@ -66,14 +66,12 @@ pub(super) fn read(text: &str) -> Vec<Line> {
             let said = below.take_while(|row| !is_blank(row) && !is_scene(row));
             let said: Vec<&str> = said.map(|row| row.trim()).collect();
             at += said.len() + 1;
-            let spoken = said.into_iter().filter(|row| !row.starts_with('~'));
-            let spoken = spoken.collect::<Vec<_>>().join(" ");
-            lines.push(Line {
-                speaker: name.to_owned(),
-                text: EMPHASIS.replace_all(&spoken, "$1$2").into_owned(),
-                begins_scene: std::mem::take(&mut begins_scene),
-                answers: None,
-            });
+            let mut spoken = said.into_iter().filter(|row| !row.starts_with('~'));
+            let first = spoken.next().unwrap_or_default();
+            let mut line = Line::new(name, first, std::mem::take(&mut begins_scene));
+            spoken.for_each(|row| line.go_on(row));
+            line.text = EMPHASIS.replace_all(&line.text, "$1$2").into_owned();
+            lines.push(line);
             continue;
         }
         let row = rows[at].trim();

@@ -73,16 +73,10 @@ pub(super) fn read(text: &str) -> Vec<Line> {
                     .get(&name_key(&clean_name(name)))
                     .is_some_and(|n| *n > 1)
         }) {
-            lines.push(Line {
-                speaker: name.trim_matches(['*', ' ']).to_owned(),
-                text: said.to_owned(),
-                begins_scene,
-                answers: None,
-            });
+            lines.push(Line::new(name.trim_matches(['*', ' ']), said, begins_scene));
             (begins_scene, open) = (false, true);
         } else if let Some(last) = lines.last_mut().filter(|_| open) {
-            last.text.push(' ');
-            last.text.push_str(row);
+            last.go_on(row);
         }
     }
     lines

@@ -53,7 +53,7 @@ struct Post {
 
 impl Users {
     /// Learns the names in `users.json`.
-    pub fn learn(&mut self, text: &str) -> serde_json::Result<()> {
+    pub(super) fn learn(&mut self, text: &str) -> serde_json::Result<()> {
         for user in serde_json::from_str::<Vec<User>>(text)? {
             let names = [user.profile.name(), user.real_name, user.name];
             let name = names.into_iter().flatten().find(|name| !name.is_empty());

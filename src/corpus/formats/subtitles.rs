@@ -63,19 +63,14 @@ pub(super) fn read(text: &str) -> (Vec<Line>, usize) {
                 let unfinished = lines.last().is_some_and(|last: &Line| !is_over(&last.text));
                 if speaker.is_none() && !dashed && speaking && (!first || unfinished) {
                     if let Some(last) = lines.last_mut() {
-                        last.text.push(' ');
-                        last.text.push_str(&text);
+                        last.go_on(&text);
                     }
                 } else {
                     named += usize::from(speaker.is_some());
                     let other = lines.last().is_some_and(|last| last.speaker == SOMEBODY[0]);
                     let nobody = SOMEBODY[usize::from(other)];
-                    lines.push(Line {
-                        speaker: speaker.unwrap_or_else(|| nobody.to_owned()),
-                        text,
-                        begins_scene,
-                        answers: None,
-                    });
+                    let speaker = speaker.as_deref().unwrap_or(nobody);
+                    lines.push(Line::new(speaker, &text, begins_scene));
                 }
                 first = false;
                 speaking = true;

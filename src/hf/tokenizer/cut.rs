@@ -9,13 +9,13 @@ use crate::error::{Error, Remedy, Result, Setting};
 
 impl Tokenizer {
     /// Every token with its id, in the order of the ids.
-    pub fn vocabulary(&self) -> BTreeMap<u32, String> {
+    pub(crate) fn vocabulary(&self) -> BTreeMap<u32, String> {
         let vocabulary = self.inner.get_vocab(true).into_iter();
         vocabulary.map(|(token, id)| (id, token)).collect()
     }
 
     /// The ids of the special tokens, which are never read out of a text.
-    pub fn special_ids(&self) -> BTreeSet<u32> {
+    pub(crate) fn special_ids(&self) -> BTreeSet<u32> {
         let added = self.inner.get_added_tokens_decoder().into_iter();
         added
             .filter(|(_, token)| token.special)
@@ -27,7 +27,7 @@ impl Tokenizer {
     ///
     /// # Errors
     /// It is no WordPiece tokenizer, or a special token that a sequence needs is not kept.
-    pub fn cut(&self, kept: &[u32]) -> Result<Self> {
+    pub(crate) fn cut(&self, kept: &[u32]) -> Result<Self> {
         let text = self.inner.to_string(false).map_err(refused)?;
         let mut json: Value = serde_json::from_str(&text).map_err(refused)?;
         if json["model"]["type"] != "WordPiece" {

@@ -3,13 +3,13 @@
 
 /// Buffers that nobody uses at the moment.
 #[derive(Debug, Default)]
-pub struct Buffers {
+pub(super) struct Buffers {
     free: Vec<Vec<f32>>,
 }
 
 impl Buffers {
     /// A buffer of `len` values, with anything in them: the smallest free one that holds so many.
-    pub fn take(&mut self, len: usize) -> Vec<f32> {
+    pub(super) fn take(&mut self, len: usize) -> Vec<f32> {
         let best = (0..self.free.len())
             .filter(|&i| self.free[i].capacity() >= len)
             .min_by_key(|&i| self.free[i].capacity());
@@ -30,7 +30,7 @@ impl Buffers {
     }
 
     /// Takes a buffer back.
-    pub fn give(&mut self, buffer: Vec<f32>) {
+    pub(super) fn give(&mut self, buffer: Vec<f32>) {
         if buffer.capacity() > 0 {
             self.free.push(buffer);
         }

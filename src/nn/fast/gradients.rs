@@ -9,7 +9,7 @@ use crate::nn::optimizer::{AdamW, Moments};
 use crate::nn::weights::{Layout, Spec, Values, encoder_specs};
 
 /// Sums of gradients, by parameter, and the moments that AdamW keeps of them.
-pub struct Gradients {
+pub(super) struct Gradients {
     specs: Vec<Spec>,
     hidden: usize,
     /// The word embeddings' gradient: a batch touches few of their rows.
@@ -23,7 +23,7 @@ pub struct Gradients {
 
 impl Gradients {
     /// All zero.
-    pub fn new(config: &Config) -> Self {
+    pub(super) fn new(config: &Config) -> Self {
         let specs = encoder_specs(config);
         let zeros = || {
             specs
@@ -48,19 +48,19 @@ impl Gradients {
     }
 
     /// Gradients of a weight and of the bias that follows it.
-    pub fn pair(&mut self, index: usize) -> (&mut [f32], &mut [f32]) {
+    pub(super) fn pair(&mut self, index: usize) -> (&mut [f32], &mut [f32]) {
         let (before, after) = self.dense.split_at_mut(index + 1);
         (&mut before[index], &mut after[0])
     }
 
     /// Adds `gradient [h]` to a row of a small table.
-    pub fn add_row(&mut self, index: usize, row: u32, gradient: &[f32]) {
+    pub(super) fn add_row(&mut self, index: usize, row: u32, gradient: &[f32]) {
         let start = row as usize * self.hidden;
         linear::add(&mut self.dense[index][start..start + self.hidden], gradient);
     }
 
     /// Sum of the squares of all gradients.
-    pub fn squares(&self) -> f64 {
+    pub(super) fn squares(&self) -> f64 {
         adamw::squares(self.words.values())
             + self
                 .dense
@@ -70,7 +70,7 @@ impl Gradients {
     }
 
     /// One AdamW step on `values`; gradients are then zero.
-    pub fn step(&mut self, values: &mut [Values], adamw: &AdamW, lr: f64, scale: f64) {
+    pub(super) fn step(&mut self, values: &mut [Values], adamw: &AdamW, lr: f64, scale: f64) {
         self.moments.steps += 1;
         let (rate, epsilon) = adamw.corrected(lr, self.moments.steps);
         let step = Step {
@@ -127,7 +127,7 @@ impl Gradients {
     }
 
     /// All gradients, dense.
-    pub fn dense(&self) -> Vec<Vec<f32>> {
+    pub(super) fn dense(&self) -> Vec<Vec<f32>> {
         let mut dense = self.dense.clone();
         dense[Layout::WORDS] = (0..self.seen.len())
             .flat_map(|row| match self.words.row(row, self.hidden) {
@@ -139,7 +139,7 @@ impl Gradients {
     }
 
     /// A copy of the optimizer's state.
-    pub fn moments(&self) -> Moments {
+    pub(super) fn moments(&self) -> Moments {
         self.moments.clone()
     }
 
@@ -147,7 +147,7 @@ impl Gradients {
     ///
     /// # Errors
     /// Shapes differ.
-    pub fn set_moments(&mut self, moments: &Moments) -> Result<()> {
+    pub(super) fn set_moments(&mut self, moments: &Moments) -> Result<()> {
         let lengths: Vec<usize> = self.specs.iter().map(Spec::len).collect();
         moments.check(&lengths)?;
         self.moments.clone_from(moments);

@@ -42,7 +42,7 @@ const TRAINING_CHUNK: usize = 1024;
 const SERVING_CHUNK: usize = 512;
 
 /// An encoder for the CPU.
-pub struct FastEncoder {
+pub(crate) struct FastEncoder {
     weights: Weights,
     layout: Layout,
     /// The layers' products in whole numbers; gone as soon as the weights are trained.
@@ -55,7 +55,7 @@ impl FastEncoder {
     /// An encoder with these weights. What is mapped from a file as f32 is used where it lies;
     /// what is in fewer bits is converted, but for the embedding tables, which are converted by the
     /// row, and for layers in eight bits, which are computed in eight bits where the processor can.
-    pub fn new(mut weights: Weights) -> Self {
+    pub(crate) fn new(mut weights: Weights) -> Self {
         let layout = Layout::of(&weights.config);
         let eight = EightBits::of(&weights, &layout);
         let behind = weights.values[layout.norm..].par_iter_mut();

@@ -33,7 +33,14 @@ impl Step {
     }
 
     /// The same on one core, for a row of a table.
-    pub fn apply_row(&self, keep: f32, p: &mut [f32], g: &[f32], m: &mut [f32], v: &mut [f32]) {
+    pub(crate) fn apply_row(
+        &self,
+        keep: f32,
+        p: &mut [f32],
+        g: &[f32],
+        m: &mut [f32],
+        v: &mut [f32],
+    ) {
         update(*self, keep, p, g, m, v);
     }
 }
@@ -50,14 +57,14 @@ fn update(step: Step, keep: f32, p: &mut [f32], g: &[f32], m: &mut [f32], v: &mu
 
 /// `p *= keep`: what a step does to a row that never had a gradient.
 #[multiversion(targets("x86_64+avx512f+avx512dq+avx512vl", "x86_64+avx2+fma"))]
-pub fn decay(p: &mut [f32], keep: f32) {
+pub(crate) fn decay(p: &mut [f32], keep: f32) {
     for p in p {
         *p *= keep;
     }
 }
 
 /// Sum of squares, in f64, in an order that does not depend on the number of cores.
-pub fn squares(values: &[f32]) -> f64 {
+pub(crate) fn squares(values: &[f32]) -> f64 {
     let partial: Vec<f64> = values
         .par_chunks(BLOCK)
         .map(|block| f64::from(super::math::sum(block.len(), |i| block[i] * block[i])))

@@ -24,7 +24,7 @@ const TILE_ROWS: usize = 6;
 const LARGEST: f32 = 255.0;
 
 /// Whether this processor multiplies whole numbers faster than floats.
-pub fn available() -> bool {
+pub(crate) fn available() -> bool {
     Instructions::best().is_some()
 }
 
@@ -59,18 +59,18 @@ impl Instructions {
 
 /// A linear layer as it is stored.
 #[derive(Debug, Clone, Copy)]
-pub struct Stored<'a> {
+pub(crate) struct Stored<'a> {
     /// Weight in whole numbers `[out, in]`.
-    pub numbers: &'a [i8],
+    pub(crate) numbers: &'a [i8],
     /// Scales of its rows `[out]`.
-    pub scales: &'a [f32],
+    pub(crate) scales: &'a [f32],
     /// `[out]`
-    pub bias: &'a [f32],
+    pub(crate) bias: &'a [f32],
 }
 
 /// A linear layer whose weight `[out, in]` is in whole numbers, laid out for the kernel.
 #[derive(Debug)]
-pub struct Linear {
+pub(crate) struct Linear {
     /// Panels of [`COLUMNS`] outputs, the last filled up with zeros: in a panel, `LANE` inputs of
     /// each output side by side, then the next `LANE`.
     panels: Vec<i8>,
@@ -88,7 +88,7 @@ pub struct Linear {
 
 impl Linear {
     /// From what is stored, several layers one under the other. `None` where [`available`] says no.
-    pub fn new(parts: &[Stored<'_>], inner: usize) -> Option<Self> {
+    pub(crate) fn new(parts: &[Stored<'_>], inner: usize) -> Option<Self> {
         let instructions = Instructions::best()?;
         let lanes = inner.div_ceil(LANE);
         let rows: Vec<&[i8]> = parts
@@ -126,7 +126,7 @@ impl Linear {
     }
 
     /// `x [T, in] -> y [T, out]`.
-    pub fn forward(&self, x: &[f32], y: &mut [f32]) {
+    pub(crate) fn forward(&self, x: &[f32], y: &mut [f32]) {
         let outer = self.bias.len();
         y.par_chunks_mut(BLOCK_ROWS * outer)
             .zip(x.par_chunks(BLOCK_ROWS * self.inner))
@@ -325,7 +325,7 @@ mod x86 {
     /// # Safety
     /// The processor has AVX-512 VNNI; the tile has `R` rows, and its panel and numbers are whole.
     #[target_feature(enable = "avx512f,avx512vnni")]
-    pub unsafe fn vnni512<const R: usize>(tile: &Tile<'_>, y: &mut [f32], outer: usize) {
+    pub(super) unsafe fn vnni512<const R: usize>(tile: &Tile<'_>, y: &mut [f32], outer: usize) {
         const WIDTH: usize = 16;
         let mut products = [[_mm512_setzero_si512(); COLUMNS / WIDTH]; R];
         for lane in 0..tile.stride / LANE {
@@ -376,7 +376,7 @@ mod x86 {
     /// The processor has AVX2 and AVX-VNNI; the tile has `R` rows, and its panel and numbers are
     /// whole.
     #[target_feature(enable = "avx2,avxvnni")]
-    pub unsafe fn vnni256<const R: usize>(tile: &Tile<'_>, y: &mut [f32], outer: usize) {
+    pub(super) unsafe fn vnni256<const R: usize>(tile: &Tile<'_>, y: &mut [f32], outer: usize) {
         const WIDTH: usize = 8;
         // Two vectors of sums a row: the registers hold no more.
         for first in (0..COLUMNS).step_by(2 * WIDTH) {

@@ -4,7 +4,7 @@ use super::linear::add;
 
 /// The gradient of a large table, of which a batch touches few rows.
 #[derive(Debug, Default)]
-pub struct SparseRows {
+pub(crate) struct SparseRows {
     /// Place in `ids` of every row of the table; `u32::MAX` where it was not touched.
     place: Vec<u32>,
     /// The rows touched, in order of first touch.
@@ -15,7 +15,7 @@ pub struct SparseRows {
 
 impl SparseRows {
     /// Nothing touched yet, of a table of `rows` rows.
-    pub fn new(rows: usize) -> Self {
+    pub(crate) fn new(rows: usize) -> Self {
         Self {
             place: vec![u32::MAX; rows],
             ids: Vec::new(),
@@ -24,7 +24,7 @@ impl SparseRows {
     }
 
     /// Adds `gradient [w]` to row `id`.
-    pub fn add(&mut self, id: u32, gradient: &[f32]) {
+    pub(crate) fn add(&mut self, id: u32, gradient: &[f32]) {
         let width = gradient.len();
         let place = &mut self.place[id as usize];
         if *place == u32::MAX {
@@ -40,18 +40,18 @@ impl SparseRows {
     }
 
     /// The gradient of row `id`, if it was touched.
-    pub fn row(&self, id: usize, width: usize) -> Option<&[f32]> {
+    pub(crate) fn row(&self, id: usize, width: usize) -> Option<&[f32]> {
         let place = self.place[id];
         (place != u32::MAX).then(|| &self.values[place as usize * width..][..width])
     }
 
     /// All gradients of touched rows, in one slice.
-    pub fn values(&self) -> &[f32] {
+    pub(crate) fn values(&self) -> &[f32] {
         &self.values
     }
 
     /// Forgets everything, keeping the memory.
-    pub fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         for &id in &self.ids {
             self.place[id as usize] = u32::MAX;
         }

@@ -5,7 +5,7 @@ use std::f32::consts::{LN_2, LOG2_E};
 /// `e^x`, relative error below 2e-7 for `-80 ≤ x ≤ 88`; exactly 0 below, so that no denormal
 /// number ever reaches a product. Cody and Waite's reduction, a polynomial of degree 6.
 #[inline(always)]
-pub fn exp(x: f32) -> f32 {
+pub(crate) fn exp(x: f32) -> f32 {
     const LN_2_HIGH: f32 = 0.693_359_4;
     const LN_2_LOW: f32 = LN_2 - LN_2_HIGH + LN_2_REST;
     // What f32's LN_2 lacks of the real one.
@@ -30,7 +30,7 @@ pub fn exp(x: f32) -> f32 {
 /// The normal distribution's `(Φ(x), φ(x))`: share below `x`, and density. Absolute error of Φ
 /// below 2e-7: Abramowitz and Stegun, 7.1.26, for erf.
 #[inline(always)]
-pub fn normal(x: f32) -> (f32, f32) {
+pub(crate) fn normal(x: f32) -> (f32, f32) {
     const SQRT_HALF: f32 = std::f32::consts::FRAC_1_SQRT_2;
     const DENSITY: f32 = 0.398_942_3; // 1 / sqrt(2π)
     let z = x.abs() * SQRT_HALF;
@@ -48,7 +48,7 @@ pub fn normal(x: f32) -> (f32, f32) {
 
 /// Sum of `f(i)` over `0..n` in 16 lanes: one order of additions, whatever the vectors' width.
 #[inline(always)]
-pub fn sum(n: usize, f: impl Fn(usize) -> f32) -> f32 {
+pub(crate) fn sum(n: usize, f: impl Fn(usize) -> f32) -> f32 {
     let mut lanes = [0f32; 16];
     let whole = n / 16 * 16;
     for start in (0..whole).step_by(16) {

@@ -20,10 +20,10 @@ pub struct Norm<'a> {
 }
 
 /// A dropout mask and the index that the first element of the buffer has in it.
-pub type MaskFrom = Option<(Mask, usize)>;
+pub(crate) type MaskFrom = Option<(Mask, usize)>;
 
 /// `x[i] *= mask[i]`.
-pub fn drop_out(x: &mut [f32], mask: MaskFrom) {
+pub(crate) fn drop_out(x: &mut [f32], mask: MaskFrom) {
     let Some((mask, first)) = mask else { return };
     const BLOCK: usize = 16 * 1024;
     x.par_chunks_mut(BLOCK)
@@ -66,7 +66,7 @@ impl Norm<'_> {
     }
 
     /// `y = x̂ · w + b`.
-    pub fn affine(&self, normed: &[f32], y: &mut [f32]) {
+    pub(crate) fn affine(&self, normed: &[f32], y: &mut [f32]) {
         let width = self.weight.len();
         let block = width * BLOCK_ROWS;
         y.par_chunks_mut(block)

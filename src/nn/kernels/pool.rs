@@ -4,7 +4,13 @@ use super::linear::add;
 use crate::nn::encoder::Pooling;
 
 /// `hidden [T, w] -> out [n, w]` for the sequences with these offsets.
-pub fn forward(pooling: Pooling, offsets: &[usize], hidden: &[f32], width: usize, out: &mut [f32]) {
+pub(crate) fn forward(
+    pooling: Pooling,
+    offsets: &[usize],
+    hidden: &[f32],
+    width: usize,
+    out: &mut [f32],
+) {
     let start = offsets[0];
     for (o, out) in offsets.windows(2).zip(out.chunks_mut(width)) {
         let rows = &hidden[(o[0] - start) * width..(o[1] - start) * width];
@@ -25,7 +31,7 @@ pub fn forward(pooling: Pooling, offsets: &[usize], hidden: &[f32], width: usize
 }
 
 /// `d_out [n, w] -> d_hidden [T, w]`.
-pub fn backward(
+pub(crate) fn backward(
     pooling: Pooling,
     offsets: &[usize],
     d_out: &[f32],

@@ -4,7 +4,7 @@ use gemm::Parallelism;
 
 /// A matrix to read: element `(i, j)` is at `i * row_step + j * column_step`.
 #[derive(Debug, Clone, Copy)]
-pub struct View<'a> {
+pub(crate) struct View<'a> {
     data: &'a [f32],
     rows: usize,
     columns: usize,
@@ -14,12 +14,12 @@ pub struct View<'a> {
 
 impl<'a> View<'a> {
     /// A row-major matrix.
-    pub fn new(data: &'a [f32], rows: usize, columns: usize) -> Self {
+    pub(crate) fn new(data: &'a [f32], rows: usize, columns: usize) -> Self {
         Self::strided(data, rows, columns, columns)
     }
 
     /// A row-major matrix whose rows start `step` values apart.
-    pub fn strided(data: &'a [f32], rows: usize, columns: usize, step: usize) -> Self {
+    pub(crate) fn strided(data: &'a [f32], rows: usize, columns: usize, step: usize) -> Self {
         Self {
             data,
             rows,
@@ -30,7 +30,7 @@ impl<'a> View<'a> {
     }
 
     /// The transposed matrix.
-    pub fn t(self) -> Self {
+    pub(crate) fn t(self) -> Self {
         Self {
             rows: self.columns,
             columns: self.rows,
@@ -59,7 +59,7 @@ pub enum Store {
 ///
 /// # Panics
 /// When the shapes do not fit or a slice is too short.
-pub fn product(
+pub(crate) fn product(
     out: &mut [f32],
     step: usize,
     store: Store,
@@ -109,7 +109,7 @@ pub fn product(
 }
 
 /// All cores, as far as the product is large enough to share.
-pub fn all_cores() -> Parallelism {
+pub(crate) fn all_cores() -> Parallelism {
     Parallelism::Rayon(0)
 }
 

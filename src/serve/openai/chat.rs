@@ -13,9 +13,8 @@ use serde_json::{Value, json};
 
 use super::messages::{Message, understand};
 use super::{Usage, now};
-use crate::chat::Choice;
 use crate::chat::decide::SAMPLED;
-use crate::chat::persona::Candidate;
+use crate::chat::{Candidate, Choice};
 use crate::serve::App;
 use crate::serve::extract::{Body, whole};
 use crate::serve::fault::Fault;
@@ -28,7 +27,7 @@ const EXPLAINED: usize = 10;
 
 /// What is asked.
 #[derive(Deserialize)]
-pub struct Request {
+pub(crate) struct Request {
     model: Option<String>,
     messages: Vec<Message>,
     temperature: Option<f64>,
@@ -71,7 +70,7 @@ struct SaidTo<'a> {
 }
 
 /// Answers, as one object or as a stream of them.
-pub async fn complete(
+pub(crate) async fn complete(
     State(app): State<Arc<App>>,
     Body(request): Body<Request>,
 ) -> Result<Response, Fault> {
@@ -84,7 +83,7 @@ pub async fn complete(
     };
     let persona = host.persona();
     let mut choice = choice(&app, &request)?;
-    if persona.reranker().is_none() && request.explain != Some(true) {
+    if persona.second.is_none() && request.explain != Some(true) {
         // Nobody looks at the others.
         choice.top_k = choice.top_k.min(SAMPLED);
     }

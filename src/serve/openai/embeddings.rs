@@ -20,7 +20,7 @@ const MOST: usize = 2048;
 
 /// What is to be embedded.
 #[derive(Deserialize)]
-pub struct Request {
+pub(crate) struct Request {
     model: Option<String>,
     input: Input,
     encoding_format: Option<Encoding>,
@@ -47,7 +47,7 @@ enum Encoding {
 
 /// The vectors.
 #[derive(Serialize)]
-pub struct Embeddings {
+pub(crate) struct Embeddings {
     object: &'static str,
     model: String,
     data: Vec<Embedding>,
@@ -69,7 +69,7 @@ enum Values {
 }
 
 /// Embeds texts as the persona's replies are embedded.
-pub async fn embed(
+pub(crate) async fn embed(
     State(app): State<Arc<App>>,
     Body(request): Body<Request>,
 ) -> Result<Json<Embeddings>, Fault> {

@@ -7,13 +7,13 @@ use crate::serve::fault::Fault;
 /// Messages of a request.
 const MOST: usize = 2000;
 /// Characters of a text.
-pub const LONGEST: usize = 20_000;
+pub(crate) const LONGEST: usize = 20_000;
 /// Turns that are kept as context; a persona minds the newest of them.
 const TURNS: usize = 8;
 
 /// A message.
 #[derive(Debug, Deserialize)]
-pub struct Message {
+pub(crate) struct Message {
     role: Role,
     #[serde(default)]
     content: Content,
@@ -63,7 +63,7 @@ impl Content {
 
 /// A conversation as a persona needs it.
 #[derive(Debug, PartialEq)]
-pub struct Talk {
+pub(crate) struct Talk {
     /// The turns before the question, oldest first.
     pub context: Vec<String>,
     /// The last thing that the user said.
@@ -79,7 +79,7 @@ pub struct Talk {
 ///
 /// # Errors
 /// There are too many, one is too long, or the user said nothing.
-pub fn understand(messages: Vec<Message>) -> Result<Talk, Fault> {
+pub(crate) fn understand(messages: Vec<Message>) -> Result<Talk, Fault> {
     if messages.len() > MOST {
         let what = format!("{} messages, where at most {MOST} are read", messages.len());
         return Err(Fault::invalid(what).of("messages"));
@@ -123,7 +123,7 @@ pub fn understand(messages: Vec<Message>) -> Result<Talk, Fault> {
 ///
 /// # Errors
 /// It is.
-pub fn check_length(text: &str) -> Result<(), Fault> {
+pub(crate) fn check_length(text: &str) -> Result<(), Fault> {
     if text.len() > LONGEST && text.chars().count() > LONGEST {
         let what = format!("a text of more than {LONGEST} characters");
         return Err(Fault::invalid(what));
@@ -133,7 +133,7 @@ pub fn check_length(text: &str) -> Result<(), Fault> {
 
 /// Whether a text says nothing. (Python, and so many a client, takes the separators U+001C to U+001F
 /// for white space too.)
-pub fn is_blank(text: &str) -> bool {
+pub(crate) fn is_blank(text: &str) -> bool {
     text.chars()
         .all(|c| c.is_whitespace() || ('\u{1c}'..='\u{1f}').contains(&c))
 }

@@ -2,10 +2,10 @@
 //!
 //! What is not named is ignored: a client may send more.
 
-pub mod chat;
-pub mod embeddings;
-pub mod messages;
-pub mod models;
+pub(crate) mod chat;
+pub(crate) mod embeddings;
+pub(crate) mod messages;
+pub(crate) mod models;
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -13,7 +13,7 @@ use serde::Serialize;
 
 /// What a request cost. Whole lines are picked, no tokens are made: words are counted.
 #[derive(Debug, Default, Serialize)]
-pub struct Usage {
+pub(crate) struct Usage {
     /// Words of what was asked.
     pub prompt_tokens: usize,
     /// Words of the answers; embeddings have none.
@@ -25,7 +25,7 @@ pub struct Usage {
 
 impl Usage {
     /// That of texts that were read.
-    pub fn of<'a>(read: impl IntoIterator<Item = &'a str>) -> Self {
+    pub(crate) fn of<'a>(read: impl IntoIterator<Item = &'a str>) -> Self {
         let prompt_tokens = words(read);
         Self {
             prompt_tokens,
@@ -35,7 +35,7 @@ impl Usage {
     }
 
     /// And of those that were said.
-    pub fn and<'a>(self, said: impl IntoIterator<Item = &'a str>) -> Self {
+    pub(crate) fn and<'a>(self, said: impl IntoIterator<Item = &'a str>) -> Self {
         let said = words(said);
         Self {
             completion_tokens: Some(said),

@@ -13,7 +13,7 @@ use crate::serve::host::Host;
 
 /// A persona as a model.
 #[derive(Serialize)]
-pub struct Model {
+pub(crate) struct Model {
     id: String,
     object: &'static str,
     created: u64,
@@ -26,7 +26,7 @@ pub struct Model {
 
 /// All of them.
 #[derive(Serialize)]
-pub struct List {
+pub(crate) struct List {
     object: &'static str,
     data: Vec<Model>,
 }
@@ -46,7 +46,7 @@ impl From<&Host> for Model {
 }
 
 /// The list.
-pub async fn list(State(app): State<Arc<App>>) -> Json<List> {
+pub(crate) async fn list(State(app): State<Arc<App>>) -> Json<List> {
     Json(List {
         object: "list",
         data: app.hosts.iter().map(Model::from).collect(),
@@ -54,7 +54,7 @@ pub async fn list(State(app): State<Arc<App>>) -> Json<List> {
 }
 
 /// One of them.
-pub async fn one(
+pub(crate) async fn one(
     State(app): State<Arc<App>>,
     Path(name): Path<String>,
 ) -> Result<Json<Model>, Fault> {

@@ -4,8 +4,8 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use super::{index, persona, prepare, question, reply, train};
 use crate::home::{Home, stderr, stdout};
+use crate::persona::{index, persona, prepare, question, reply, train};
 
 #[test]
 fn the_answer_is_the_reply_whose_vector_is_nearest() {

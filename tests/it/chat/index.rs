@@ -4,8 +4,9 @@ use std::fs;
 
 use serde_json::Value;
 
-use super::{INDEX, REPLIES, index, persona, prepare, question, reply, train};
+use super::INDEX;
 use crate::home::{stderr, stdout};
+use crate::persona::{REPLIES, index, persona, prepare, question, reply, train};
 
 #[test]
 fn an_index_of_another_bi_encoder_is_refused_until_it_is_built_again() {

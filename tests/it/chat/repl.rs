@@ -2,8 +2,8 @@
 
 use std::fs;
 
-use super::{persona, question, reply};
 use crate::home::{stderr, stdout};
+use crate::persona::{persona, question, reply};
 
 #[test]
 fn the_repl_answers_a_line_with_a_line_and_never_repeats_itself() {

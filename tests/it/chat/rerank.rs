@@ -4,12 +4,11 @@ use std::fs;
 
 use serde_json::Value;
 
-use homer::dialogue::Query;
-use homer::hf::testing::tiny_encoder_folder;
-use homer::nn::config::Family;
+use homer::Query;
+use homer::internals::{Family, tiny_encoder_folder};
 
-use super::{persona, train_cross};
 use crate::home::{stderr, stdout};
+use crate::persona::{persona, train_cross};
 
 #[test]
 fn the_cross_encoder_on_disk_puts_what_was_retrieved_in_order() {

@@ -4,8 +4,8 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use super::{REPLIES, index, prepare, train, train_cross};
 use crate::home::Home;
+use crate::persona::{REPLIES, index, prepare, train, train_cross};
 
 #[test]
 fn status_says_what_is_there_and_what_comes_next() {

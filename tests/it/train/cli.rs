@@ -3,8 +3,7 @@
 use predicates::prelude::*;
 use predicates::str::contains;
 
-use homer::hf::testing::tiny_encoder_folder;
-use homer::nn::config::Family;
+use homer::internals::{Family, tiny_encoder_folder};
 
 use crate::home::Home;
 

@@ -83,7 +83,7 @@ fn the_cross_encoder_learns_and_its_head_is_kept() {
         exchanges: &bench.dataset.train,
         judged: &[],
     };
-    let options = cross_task::CrossTaskSettings {
+    let options = CrossTaskSettings {
         max_length: settings.common.max_length,
         negatives: settings.negatives,
         chunk_size: settings.common.chunk_size,
@@ -150,8 +150,7 @@ fn a_loss_that_is_no_number_stops_the_training_and_says_so() {
         let smaller = Remedy::Change(Setting::LearningRate, "a smaller");
         assert!(matches!(error.remedy(), Remedy::Either(all) if all.contains(&smaller)));
         // What was saved is from before the first step.
-        let state: serde_json::Value =
-            files::read_json(&bench.path("bi/checkpoint/state.json")).unwrap();
+        let state: serde_json::Value = read_json(&bench.path("bi/checkpoint/state.json")).unwrap();
         assert_eq!(state["step"], 0);
         assert!(!bench.path("bi/model").exists());
     }
@@ -185,7 +184,7 @@ fn half_precision_halves_the_file() {
     bench
         .bi("full", Start::Fresh, &settings, &mut never())
         .unwrap();
-    settings.common.precision = homer::hf::tensors::Precision::F16;
+    settings.common.precision = homer::Precision::F16;
     bench
         .bi("half", Start::Fresh, &settings, &mut never())
         .unwrap();

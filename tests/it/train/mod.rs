@@ -6,28 +6,15 @@ mod learn;
 mod run;
 
 use candle_core::{DType, Device};
-use homer::corpus::dataset::{Dataset, DatasetSettings};
-use homer::dialogue::{Exchange, Turn};
-use homer::error::{Error, Remedy, Result, Setting};
-use homer::files;
-use homer::folder::Folder;
-use homer::hf::testing::tiny_encoder_folder;
-use homer::model::bi_encoder::BiEncoder;
-use homer::model::cross_encoder::CrossEncoder;
-use homer::nn::config::Family;
-use homer::nn::device::Compute;
-use homer::nn::encoder::Encoder;
-use homer::nn::weights::encoder_specs;
-use homer::train::bi::train_bi;
-use homer::train::bi_task::{BiTask, BiTaskSettings};
-use homer::train::cross::train_cross;
-use homer::train::cross_task::{self, CrossTask, Material};
-use homer::train::job::Training;
-use homer::train::losses::Ranking;
-use homer::train::run::{MetricsRow, Outcome, Run, Start};
-use homer::train::settings::{BiSettings, CrossSettings};
-use homer::train::task::Task;
-use homer::watch::{Unit, Watch};
+use homer::internals::{
+    BiEncoder, BiTask, BiTaskSettings, CrossEncoder, CrossTask, CrossTaskSettings, Dataset,
+    DatasetSettings, Encoder, Family, Material, MetricsRow, Ranking, Task, Training, encoder_specs,
+    read_json, read_jsonl, tiny_encoder_folder, train_bi, train_cross, write_json,
+};
+use homer::{
+    BiSettings, Compute, CrossSettings, Error, Exchange, Folder, Outcome, Remedy, Result, Run,
+    Setting, Start, Turn, Unit, Watch,
+};
 use std::fs;
 use std::path::PathBuf;
 
@@ -113,11 +100,11 @@ impl Bench {
 
     fn without_dropout(&self) {
         let path = self.path("encoder/config.json");
-        let mut config: serde_json::Value = files::read_json(&path).unwrap();
+        let mut config: serde_json::Value = read_json(&path).unwrap();
         for key in ["hidden_dropout_prob", "attention_probs_dropout_prob"] {
             config[key] = 0.0.into();
         }
-        files::write_json(&path, &config).unwrap();
+        write_json(&path, &config).unwrap();
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -163,8 +150,7 @@ impl Bench {
 
     /// The metrics without what depends on the clock.
     fn metrics(&self, run: &str) -> Vec<MetricsRow> {
-        let rows: Vec<MetricsRow> =
-            files::read_jsonl(&self.path(run).join("metrics.jsonl")).unwrap();
+        let rows: Vec<MetricsRow> = read_jsonl(&self.path(run).join("metrics.jsonl")).unwrap();
         let timeless = |row| MetricsRow {
             examples_per_second: None,
             ..row

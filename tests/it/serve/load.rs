@@ -9,19 +9,12 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use homer::chat::persona::Retrieve;
-use homer::chat::{Choice, Persona};
-use homer::dialogue::Query;
-use homer::error::Result;
-use homer::index::Entry;
-use homer::project::Project;
-use homer::serve::guard::Doors;
-use homer::serve::host::Host;
-use homer::serve::{Address, App, Limits, Listener};
+use homer::serve::{Address, App, Doors, Host, Limits, Listener};
+use homer::{Choice, Entry, Persona, Project, Query, Result, Retrieve};
 use serde_json::json;
 use tokio::sync::oneshot;
 
-use crate::harness::{Client, Reply};
+use super::harness::{Client, Reply};
 
 /// Thinks until it is told to go on, and tells what it was asked.
 struct Slow {
@@ -59,7 +52,7 @@ impl Bench {
             go: Mutex::new(wait),
             asked: tell,
         };
-        let persona = Persona::new("Rufus", slow, None, None);
+        let persona = Persona::new("Rufus", slow);
         let project = Project::new(std::env::temp_dir().join("no-such-folder"));
         let host = Host::new("rufus", project, persona, || unreachable!());
         let app = App::new(vec![host], Choice::default(), Doors::default(), limits).unwrap();

@@ -6,12 +6,13 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::harness::{Folder, Server, question, reply};
+use super::harness::Server;
+use crate::persona::{REPLIES, index, persona, prepare_as, question, reply};
 
 #[test]
 fn a_persona_that_is_built_anew_is_taken_over_and_no_request_is_lost() {
-    let folder = Folder::persona("Rufus");
-    let server = Server::of(&folder);
+    let home = persona();
+    let server = Server::of(&home);
     let client = server.client();
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
@@ -24,8 +25,8 @@ fn a_persona_that_is_built_anew_is_taken_over_and_no_request_is_lost() {
             }
             asked
         });
-        folder.prepare("Ada", |i| reply(i).replace("I ", "We "));
-        folder.index();
+        prepare_as(&home, "Ada", REPLIES, |i| reply(i).replace("I ", "We "));
+        index(&home);
         server.signal(rustix::process::Signal::HUP);
         let begun = Instant::now();
         while client.get("/v1/models").json()["data"][0]["character"] != "Ada" {
@@ -40,7 +41,7 @@ fn a_persona_that_is_built_anew_is_taken_over_and_no_request_is_lost() {
     assert_eq!(client.get("/v1/models").json()["data"][0]["id"], "rufus");
 
     // A damaged one is not.
-    std::fs::write(folder.path().join("runs/index/manifest.json"), "{").unwrap();
+    std::fs::write(home.path("runs/index/manifest.json"), "{").unwrap();
     server.signal(rustix::process::Signal::HUP);
     server.until_it_says("the one before goes on");
     assert!(client.says("A boat?").starts_with("We "));
@@ -51,12 +52,12 @@ fn a_persona_that_is_built_anew_is_taken_over_and_no_request_is_lost() {
 
 #[test]
 fn a_unix_socket_is_a_door_too_and_is_closed_behind_the_server() {
-    let folder = Folder::persona("Rufus");
-    let socket = folder.path().join("homer.sock");
+    let home = persona();
+    let socket = home.path("homer.sock");
     let listen = format!("unix:{}", socket.display());
     // The socket of a server that was killed is no obstacle.
     drop(std::os::unix::net::UnixListener::bind(&socket).unwrap());
-    let server = Server::start(folder.path(), &["--listen", &listen], &[]);
+    let server = Server::start(&home, &["--listen", &listen], &[]);
     let mut stream = std::os::unix::net::UnixStream::connect(&socket).unwrap();
     stream
         .write_all(b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
@@ -64,9 +65,8 @@ fn a_unix_socket_is_a_door_too_and_is_closed_behind_the_server() {
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
-    let second = std::process::Command::new(env!("CARGO_BIN_EXE_homer"))
-        .arg("-C")
-        .arg(folder.path())
+    let second = home
+        .program()
         .args(["serve", "--listen", &listen])
         .output()
         .unwrap();
@@ -82,8 +82,8 @@ fn a_unix_socket_is_a_door_too_and_is_closed_behind_the_server() {
 
 #[test]
 fn everything_that_is_described_is_there() {
-    let folder = Folder::persona("Rufus");
-    let server = Server::of(&folder);
+    let home = persona();
+    let server = Server::of(&home);
     let client = server.client();
     let description = client.get("/openapi.json");
     assert_eq!(description.header("content-type"), "application/json");
@@ -115,8 +115,8 @@ fn everything_that_is_described_is_there() {
 
 #[test]
 fn metrics_count_what_was_asked() {
-    let folder = Folder::persona("Rufus");
-    let server = Server::of(&folder);
+    let home = persona();
+    let server = Server::of(&home);
     let client = server.client();
     client.says("Well?");
     client.get("/nowhere");
@@ -140,10 +140,9 @@ fn metrics_count_what_was_asked() {
 
 #[test]
 fn a_folder_that_is_not_there_is_named() {
-    let folder = Folder::persona("Rufus");
-    let output = std::process::Command::new(env!("CARGO_BIN_EXE_homer"))
-        .arg("-C")
-        .arg(folder.path())
+    let home = persona();
+    let output = home
+        .program()
         .args(["serve", "moe=no/such/folder"])
         .output()
         .unwrap();

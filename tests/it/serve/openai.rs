@@ -3,11 +3,13 @@
 use std::collections::HashSet;
 
 use base64::Engine as _;
-use homer::model::bi_encoder::BiEncoder;
-use homer::nn::device::Compute;
+use homer::Compute;
+use homer::internals::BiEncoder;
 use serde_json::{Value, json};
 
-use crate::harness::{Folder, Server, feedback, question, reply};
+use super::harness::Server;
+use crate::home::Home;
+use crate::persona::{persona, persona_of, question, reply};
 
 fn user(text: &str) -> Value {
     json!({"role": "user", "content": text})
@@ -25,20 +27,16 @@ fn content(completion: &Value) -> &str {
 
 #[test]
 fn models_are_the_personas() {
-    let (rufus, ada) = (Folder::persona("Rufus T."), Folder::persona("Ada"));
+    let (rufus, ada) = (persona_of("Rufus T."), persona_of("Ada"));
     let one = Server::of(&rufus);
     let models = one.client().get("/v1/models").json();
     assert_eq!(models["object"], "list");
     assert_eq!(models["data"][0]["id"], "rufus-t");
     assert_eq!(models["data"][0]["character"], "Rufus T.");
 
-    let name = |name: &str, folder: &Folder| format!("{name}={}", folder.path().display());
+    let name = |name: &str, home: &Home| format!("{name}={}", home.root().display());
     let (first, second) = (name("first", &ada), name("second", &rufus));
-    let two = Server::start(
-        ada.path(),
-        &[&first, &second, "--listen", "127.0.0.1:0"],
-        &[],
-    );
+    let two = Server::start(&ada, &[&first, &second, "--listen", "127.0.0.1:0"], &[]);
     let client = two.client();
     let models = client.get("/v1/models").json();
     let ids: Vec<&Value> = (0..2).map(|i| &models["data"][i]["id"]).collect();
@@ -64,8 +62,8 @@ fn models_are_the_personas() {
 
 #[test]
 fn a_completion_has_the_nearest_line_in_openais_shape() {
-    let folder = Folder::persona("Rufus");
-    let server = Server::of(&folder);
+    let home = persona();
+    let server = Server::of(&home);
     let completion = server.client().chat(
         &json!([{"role": "system", "content": "You are a pirate."}, user(&question(17))]),
         &json!({"model": "rufus", "user": "somebody", "max_tokens": 1, "top_p": 0.5, "stop": null}),
@@ -82,8 +80,8 @@ fn a_completion_has_the_nearest_line_in_openais_shape() {
 
 #[test]
 fn what_the_assistant_said_is_not_said_again() {
-    let folder = Folder::persona("Rufus");
-    let client = Server::of(&folder);
+    let home = persona();
+    let client = Server::of(&home);
     let client = (client.client(), client);
     let mut messages = vec![user(&question(5))];
     let mut said = HashSet::new();
@@ -98,8 +96,8 @@ fn what_the_assistant_said_is_not_said_again() {
 
 #[test]
 fn earlier_turns_are_context_and_those_taken_back_are_not() {
-    let folder = Folder::persona("Rufus");
-    let server = Server::of(&folder);
+    let home = persona();
+    let server = Server::of(&home);
     let client = server.client();
     let score = |messages: Value| {
         let completion = client.chat(&messages, &json!({"explain": true}));
@@ -134,8 +132,8 @@ fn earlier_turns_are_context_and_those_taken_back_are_not() {
 
 #[test]
 fn an_explanation_shows_the_candidates_and_what_they_were_said_to() {
-    let folder = Folder::persona("Rufus");
-    let server = Server::of(&folder);
+    let home = persona();
+    let server = Server::of(&home);
     let completion = server
         .client()
         .chat(&json!([user(&question(4))]), &json!({"explain": true}));
@@ -158,8 +156,8 @@ fn an_explanation_shows_the_candidates_and_what_they_were_said_to() {
 
 #[test]
 fn several_answers_differ_and_a_seed_decides_what_is_drawn() {
-    let folder = Folder::persona("Rufus");
-    let server = Server::of(&folder);
+    let home = persona();
+    let server = Server::of(&home);
     let client = server.client();
     let ask = |more: Value| -> Vec<String> {
         let completion = client.chat(&json!([user("A hat?")]), &more);
@@ -179,8 +177,8 @@ fn several_answers_differ_and_a_seed_decides_what_is_drawn() {
 
 #[test]
 fn a_stream_has_the_same_answer_in_parts_and_ends_with_done() {
-    let folder = Folder::persona("Rufus");
-    let server = Server::of(&folder);
+    let home = persona();
+    let server = Server::of(&home);
     let client = server.client();
     let ask = |more: Value| {
         let mut request = json!({"messages": [user(&question(8))], "stream": true});
@@ -230,10 +228,10 @@ fn a_stream_has_the_same_answer_in_parts_and_ends_with_done() {
 
 #[test]
 fn embeddings_are_the_bi_encoders_as_numbers_and_as_bytes() {
-    let folder = Folder::persona("Rufus");
-    let server = Server::of(&folder);
+    let home = persona();
+    let server = Server::of(&home);
     let client = server.client();
-    let encoder = BiEncoder::load(folder.path().join("runs/bi-encoder/model"), &Compute::Fast);
+    let encoder = BiEncoder::load(home.path("runs/bi-encoder/model"), &Compute::Fast);
     let texts = ["A boat.", "", "Pie! And a very long hat."];
     let expected = encoder.unwrap().embed_replies(&texts).unwrap();
     let got = client
@@ -279,8 +277,8 @@ fn embeddings_are_the_bi_encoders_as_numbers_and_as_bytes() {
 
 #[test]
 fn those_who_ask_at_the_same_time_are_answered_as_if_alone() {
-    let folder = Folder::persona("Rufus");
-    let server = Server::of(&folder);
+    let home = persona();
+    let server = Server::of(&home);
     let alone: Vec<String> = (0..40)
         .map(|i| server.client().says(&question(i)))
         .collect();
@@ -300,8 +298,8 @@ fn those_who_ask_at_the_same_time_are_answered_as_if_alone() {
 
 #[test]
 fn what_cannot_be_meant_is_refused_and_the_field_named() {
-    let folder = Folder::persona("Rufus");
-    let server = Server::of(&folder);
+    let home = persona();
+    let server = Server::of(&home);
     let client = server.client();
     for (more, what) in [
         (json!({"temperature": -1}), "temperature"),
@@ -327,8 +325,8 @@ fn what_cannot_be_meant_is_refused_and_the_field_named() {
 
 #[test]
 fn feedback_is_kept_a_line_each_for_its_owners_eyes() {
-    let folder = Folder::persona("Rufus");
-    let server = Server::of(&folder);
+    let home = persona();
+    let server = Server::of(&home);
     let client = server.client();
     let (first, second) = (
         json!({"query": "A hat?", "context": ["Hm.", "So \"what\"?\n"], "reply": "No.", "verdict": "up"}),
@@ -344,7 +342,7 @@ fn feedback_is_kept_a_line_each_for_its_owners_eyes() {
     ] {
         assert_eq!(client.post("/v1/feedback", &wrong).status, 400);
     }
-    let text = std::fs::read_to_string(feedback(&folder)).unwrap();
+    let text = std::fs::read_to_string(home.path("runs/feedback.jsonl")).unwrap();
     let lines: Vec<Value> = text
         .lines()
         .map(|line| serde_json::from_str(line).unwrap())
@@ -357,7 +355,7 @@ fn feedback_is_kept_a_line_each_for_its_owners_eyes() {
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
-        let mode = std::fs::metadata(feedback(&folder))
+        let mode = std::fs::metadata(home.path("runs/feedback.jsonl"))
             .unwrap()
             .permissions()
             .mode();

@@ -1,14 +1,11 @@
 //! Reranking, as Jina's and Cohere's clients know it.
 
-use homer::dialogue::Query;
-use homer::hf::checkpoint::Precision;
-use homer::model::bi_encoder::BiEncoder;
-use homer::model::cross_encoder::CrossEncoder;
-use homer::nn::device::Compute;
-use homer::nn::head::Head;
+use homer::internals::BiEncoder;
+use homer::{Compute, Query};
 use serde_json::{Value, json};
 
-use crate::harness::{Folder, Server};
+use super::harness::Server;
+use crate::persona::{persona, train_cross};
 
 const DOCUMENTS: [&str; 4] = ["A boat at sea.", "My pie.", "Kettles, kettles!", "The hat?"];
 
@@ -34,11 +31,10 @@ fn sorted(scores: &[f32]) -> Vec<usize> {
 
 #[test]
 fn without_a_second_stage_documents_are_ordered_by_their_cosine() {
-    let folder = Folder::persona("Rufus");
-    let server = Server::of(&folder);
+    let home = persona();
+    let server = Server::of(&home);
     let client = server.client();
-    let encoder =
-        BiEncoder::load(folder.path().join("runs/bi-encoder/model"), &Compute::Fast).unwrap();
+    let encoder = BiEncoder::load(home.path("runs/bi-encoder/model"), &Compute::Fast).unwrap();
     let query = encoder.embed_replies(&["A hat?"]).unwrap();
     let documents = encoder.embed_replies(&DOCUMENTS).unwrap();
     let cosine = |i| {
@@ -79,9 +75,9 @@ fn without_a_second_stage_documents_are_ordered_by_their_cosine() {
 
 #[test]
 fn the_second_stage_scores_them_where_there_is_one() {
-    let folder = Folder::persona("Rufus");
-    let cross = train_cross(&folder);
-    let server = Server::start(folder.path(), &["--listen", "127.0.0.1:0"], &[]);
+    let home = persona();
+    let cross = train_cross(&home, 5);
+    let server = Server::start(&home, &["--listen", "127.0.0.1:0"], &[]);
     let query = Query {
         context: &[],
         text: "A hat?",
@@ -93,24 +89,4 @@ fn the_second_stage_scores_them_where_there_is_one() {
     let best = logits.iter().copied().fold(f32::MIN, f32::max);
     let score = ranking["results"][0]["relevance_score"].as_f64().unwrap();
     assert!((score - f64::from(1.0 / (1.0 + (-best).exp()))).abs() < 1e-5);
-}
-
-/// Writes what `train-cross` would, and gives the model.
-fn train_cross(folder: &Folder) -> CrossEncoder {
-    let body =
-        BiEncoder::load(folder.path().join("runs/bi-encoder/model"), &Compute::Fast).unwrap();
-    let config = body.encoder.config().clone();
-    let head = Head::fresh(&config, None, 5);
-    let cross = CrossEncoder {
-        head: Head::new(&config, &head, &Compute::Fast.device()).unwrap(),
-        encoder: body.encoder,
-        tokenizer: body.tokenizer,
-        max_length: body.max_length,
-    };
-    let model = folder.path().join("runs/cross-encoder/model");
-    std::fs::create_dir_all(&model).unwrap();
-    cross.save(&model, Precision::F32).unwrap();
-    let verdict = folder.path().join("runs/cross-encoder/reranking.json");
-    std::fs::write(verdict, "{\"rerank\": true}").unwrap();
-    cross
 }

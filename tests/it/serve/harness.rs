@@ -1,102 +1,17 @@
-//! Servers with tiny personas, and a client.
+//! Servers of tiny personas, and a client.
 
-use std::fs;
 use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use homer::hf::testing::tiny_encoder_folder;
-use homer::nn::config::Family;
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
-/// Replies of a persona.
-pub const REPLIES: usize = 60;
-
-/// Lines that no two of are alike.
-pub fn reply(i: usize) -> String {
-    let things = ["boat", "pie", "hat", "moose", "kettle"];
-    let verbs = ["lost", "ate", "painted"];
-    let places = ["at sea", "in the attic", "behind the shed", "on Tuesday"];
-    format!(
-        "I {} my {} {}.",
-        verbs[i % 3],
-        things[i % 5],
-        places[i / 15 % 4]
-    )
-}
-
-/// What reply `i` is the nearest answer to: itself, but for an accent that the tokenizer takes off.
-pub fn question(i: usize) -> String {
-    reply(i).replace(" my ", " mý ")
-}
-
-/// A folder with a persona in it.
-pub struct Folder(TempDir);
-
-impl Folder {
-    pub fn path(&self) -> &Path {
-        self.0.path()
-    }
-
-    /// With prepared dialogue, a tiny bi-encoder and the index of its vectors.
-    pub fn persona(character: &str) -> Self {
-        let folder = Self(tempfile::tempdir().unwrap());
-        folder.prepare(character, reply);
-        let model = folder.path().join("runs/bi-encoder/model");
-        fs::create_dir_all(&model).unwrap();
-        tiny_encoder_folder(&model, Family::Bert, &["boat", "pie", "hat"], 1).unwrap();
-        folder.index();
-        folder
-    }
-
-    /// Writes what `prepare` would: reply `i` answers query `i`.
-    pub fn prepare(&self, character: &str, reply: impl Fn(usize) -> String) {
-        let folder = self.path().join("data/exchanges");
-        fs::create_dir_all(&folder).unwrap();
-        let write = |name: &str, text: String| fs::write(folder.join(name), text).unwrap();
-        let lines = |line: &dyn Fn(usize) -> Value, range: std::ops::Range<usize>| -> String {
-            range.map(|i| format!("{}\n", line(i))).collect()
-        };
-        let exchange = |i: usize| {
-            json!({
-                "id": i, "scene": i / 4, "reply": reply(i), "context": [],
-                "query": {"speaker": "Ada", "text": format!("What about number {i}?")},
-                "close_replies": [], "good_replies": [], "bad_replies": [],
-            })
-        };
-        let settings = json!({
-            "source": "play.csv", "character": character, "seed": 0, "context_turns": 2,
-        });
-        write("settings.json", settings.to_string());
-        write("train.jsonl", lines(&exchange, 0..REPLIES - 24));
-        write("valid.jsonl", lines(&exchange, REPLIES - 24..REPLIES));
-        write("test.jsonl", String::new());
-        let pool = |i: usize| json!({"text": reply(i), "exchanges": [i]});
-        write("pool.jsonl", lines(&pool, 0..REPLIES));
-    }
-
-    /// Builds the index of what the replies say, whatever they answered.
-    pub fn index(&self) {
-        let built = homer()
-            .arg("-C")
-            .arg(self.path())
-            .args(["build-index", "--query-weight", "0"])
-            .stderr(Stdio::null())
-            .status();
-        assert!(built.unwrap().success());
-    }
-}
-
-fn homer() -> Command {
-    Command::new(env!("CARGO_BIN_EXE_homer"))
-}
+use crate::home::Home;
 
 /// A running server.
-pub struct Server {
+pub(crate) struct Server {
     pub child: Child,
     pub base: String,
     log: Arc<Mutex<String>>,
@@ -105,16 +20,15 @@ pub struct Server {
 
 impl Server {
     /// Of the persona in a folder, on a free port of this machine; the bi-encoder answers alone.
-    pub fn of(folder: &Folder) -> Self {
+    pub(crate) fn of(home: &Home) -> Self {
         let args = ["--listen", "127.0.0.1:0", "--no-rerank"];
-        Self::start(folder.path(), &args, &[])
+        Self::start(home, &args, &[])
     }
 
     /// Waits until it listens.
-    pub fn start(folder: &Path, args: &[&str], env: &[(&str, &str)]) -> Self {
-        let mut child = homer()
-            .arg("-C")
-            .arg(folder)
+    pub(crate) fn start(home: &Home, args: &[&str], env: &[(&str, &str)]) -> Self {
+        let mut child = home
+            .program()
             .arg("serve")
             .args(args)
             .env_remove("HOMER_API_KEY")
@@ -151,23 +65,23 @@ impl Server {
         }
     }
 
-    pub fn client(&self) -> Client {
+    pub(crate) fn client(&self) -> Client {
         Client::new(&self.base)
     }
 
     /// Address and port.
-    pub fn address(&self) -> &str {
+    pub(crate) fn address(&self) -> &str {
         self.base.strip_prefix("http://").unwrap()
     }
 
     /// Sends a signal.
-    pub fn signal(&self, signal: rustix::process::Signal) {
+    pub(crate) fn signal(&self, signal: rustix::process::Signal) {
         let id = rustix::process::Pid::from_child(&self.child);
         rustix::process::kill_process(id, signal).unwrap();
     }
 
     /// Waits for words in what it writes.
-    pub fn until_it_says(&self, words: &str) {
+    pub(crate) fn until_it_says(&self, words: &str) {
         let begun = Instant::now();
         while !self.log.lock().unwrap().contains(words) {
             assert!(begun.elapsed() < Duration::from_secs(120), "never: {words}");
@@ -176,7 +90,7 @@ impl Server {
     }
 
     /// Ends it as a service manager does; its exit code, and all that it wrote.
-    pub fn end(mut self) -> (Option<i32>, String) {
+    pub(crate) fn end(mut self) -> (Option<i32>, String) {
         self.signal(rustix::process::Signal::TERM);
         let code = self.child.wait().unwrap().code();
         self.reading.take().unwrap().join().unwrap();
@@ -194,31 +108,31 @@ impl Drop for Server {
 
 /// A client that keeps its connection.
 #[derive(Clone)]
-pub struct Client {
+pub(crate) struct Client {
     agent: ureq::Agent,
     base: String,
 }
 
 /// What came back.
 #[derive(Debug)]
-pub struct Reply {
+pub(crate) struct Reply {
     pub status: u16,
     pub headers: ureq::http::HeaderMap,
     pub text: String,
 }
 
 impl Reply {
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.text).unwrap_or_else(|_| panic!("no JSON: {}", self.text))
     }
 
-    pub fn header(&self, name: &str) -> &str {
+    pub(crate) fn header(&self, name: &str) -> &str {
         let value = self.headers.get(name);
         value.map_or("", |value| value.to_str().unwrap())
     }
 
     /// The code of an error in OpenAI's shape.
-    pub fn code(&self) -> String {
+    pub(crate) fn code(&self) -> String {
         let error = &self.json()["error"];
         assert!(error["message"].is_string() && error["type"].is_string());
         error["code"].as_str().unwrap().to_owned()
@@ -226,7 +140,7 @@ impl Reply {
 }
 
 impl Client {
-    pub fn new(base: &str) -> Self {
+    pub(crate) fn new(base: &str) -> Self {
         let config = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .timeout_global(Some(Duration::from_secs(60)))
@@ -237,11 +151,11 @@ impl Client {
         }
     }
 
-    pub fn get(&self, path: &str) -> Reply {
+    pub(crate) fn get(&self, path: &str) -> Reply {
         self.get_with(path, &[])
     }
 
-    pub fn get_with(&self, path: &str, headers: &[(&str, &str)]) -> Reply {
+    pub(crate) fn get_with(&self, path: &str, headers: &[(&str, &str)]) -> Reply {
         let mut request = self.agent.get(format!("{}{path}", self.base));
         for (name, value) in headers {
             request = request.header(*name, *value);
@@ -249,12 +163,12 @@ impl Client {
         read(request.call().unwrap())
     }
 
-    pub fn post(&self, path: &str, body: &Value) -> Reply {
+    pub(crate) fn post(&self, path: &str, body: &Value) -> Reply {
         let json = ("Content-Type", "application/json");
         self.post_with(path, body.to_string().as_bytes(), &[json])
     }
 
-    pub fn post_with(&self, path: &str, body: &[u8], headers: &[(&str, &str)]) -> Reply {
+    pub(crate) fn post_with(&self, path: &str, body: &[u8], headers: &[(&str, &str)]) -> Reply {
         let mut request = self.agent.post(format!("{}{path}", self.base));
         for (name, value) in headers {
             request = request.header(*name, *value);
@@ -263,7 +177,7 @@ impl Client {
     }
 
     /// Asks and gives the reply; `more` is put into the request.
-    pub fn chat(&self, messages: &Value, more: &Value) -> Value {
+    pub(crate) fn chat(&self, messages: &Value, more: &Value) -> Value {
         let mut request = json!({"messages": messages});
         let fields = request.as_object_mut().unwrap();
         fields.extend(more.as_object().unwrap().clone());
@@ -273,7 +187,7 @@ impl Client {
     }
 
     /// What is said to a bare question.
-    pub fn says(&self, question: &str) -> String {
+    pub(crate) fn says(&self, question: &str) -> String {
         let completion = self.chat(&json!([{"role": "user", "content": question}]), &json!({}));
         let content = &completion["choices"][0]["message"]["content"];
         content.as_str().unwrap().to_owned()
@@ -286,9 +200,4 @@ fn read(mut response: ureq::http::Response<ureq::Body>) -> Reply {
         headers: response.headers().clone(),
         text: response.body_mut().read_to_string().unwrap(),
     }
-}
-
-/// Where a persona's feedback is kept.
-pub fn feedback(folder: &Folder) -> PathBuf {
-    folder.path().join("runs/feedback.jsonl")
 }

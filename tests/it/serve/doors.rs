@@ -2,11 +2,11 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::process::Command;
 
 use serde_json::json;
 
-use crate::harness::{Folder, Server};
+use super::harness::Server;
+use crate::persona::persona;
 
 const PASSES: [(&str, &str); 1] = [("Content-Type", "application/json")];
 
@@ -26,7 +26,7 @@ fn status(answer: &str) -> &str {
 
 #[test]
 fn only_known_names_and_origins_are_answered() {
-    let folder = Folder::persona("Rufus");
+    let home = persona();
     let args = [
         "--listen",
         "127.0.0.1:0",
@@ -35,7 +35,7 @@ fn only_known_names_and_origins_are_answered() {
         "--allow-origin",
         "https://friend.example",
     ];
-    let server = Server::start(folder.path(), &args, &[]);
+    let server = Server::start(&home, &args, &[]);
     let port = server.address().rsplit(':').next().unwrap().to_owned();
     let asks = |host: &str, more: &str| {
         let request =
@@ -67,8 +67,8 @@ fn only_known_names_and_origins_are_answered() {
 
 #[test]
 fn who_does_not_know_the_key_gets_the_page_and_nothing_else() {
-    let folder = Folder::persona("Rufus");
-    let key = folder.path().join("key");
+    let home = persona();
+    let key = home.path("key");
     std::fs::write(&key, "open sesame\n").unwrap();
     let args = [
         "--listen",
@@ -76,7 +76,7 @@ fn who_does_not_know_the_key_gets_the_page_and_nothing_else() {
         "--api-key-file",
         key.to_str().unwrap(),
     ];
-    let mut server = Server::start(folder.path(), &args, &[]);
+    let mut server = Server::start(&home, &args, &[]);
     server.base = server.base.replace("0.0.0.0", "127.0.0.1");
     let client = server.client();
     for path in [
@@ -106,15 +106,15 @@ fn who_does_not_know_the_key_gets_the_page_and_nothing_else() {
         let wrong = client.post_with(path, b"{}", &[PASSES[0], ("Authorization", "Bearer open")]);
         assert_eq!(wrong.status, 401);
     }
-    assert!(!folder.path().join("runs/feedback.jsonl").exists());
+    assert!(!home.path("runs/feedback.jsonl").exists());
 }
 
 #[test]
 fn no_address_is_opened_to_others_by_accident() {
-    let folder = Folder::persona("Rufus");
+    let home = persona();
     let serve = |args: &[&str], key: &str| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_homer"));
-        command.arg("-C").arg(folder.path()).arg("serve").args(args);
+        let mut command = home.program();
+        command.arg("serve").args(args);
         let output = command.env("HOMER_API_KEY", key).output().unwrap();
         (
             output.status.code(),
@@ -124,11 +124,8 @@ fn no_address_is_opened_to_others_by_accident() {
     let (code, said) = serve(&["--listen", "0.0.0.0:0"], "");
     assert_eq!(code, Some(1), "{said}");
     assert!(said.contains("empty"), "{said}");
-    let mut command = Command::new(env!("CARGO_BIN_EXE_homer"));
-    command
-        .arg("-C")
-        .arg(folder.path())
-        .args(["serve", "--listen", "[::]:0"]);
+    let mut command = home.program();
+    command.args(["serve", "--listen", "[::]:0"]);
     let output = command.env_remove("HOMER_API_KEY").output().unwrap();
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(2), "{said}");
@@ -145,7 +142,7 @@ fn no_address_is_opened_to_others_by_accident() {
         assert_eq!(code, Some(2), "{said}");
         assert!(said.contains(what), "{said}");
     }
-    let here = format!("a={}", folder.path().display());
+    let here = format!("a={}", home.root().display());
     let (code, said) = serve(&[&here, &here], "key");
     assert_eq!(code, Some(1));
     assert!(said.contains("called a"), "{said}");
@@ -153,8 +150,8 @@ fn no_address_is_opened_to_others_by_accident() {
 
 #[test]
 fn bodies_that_are_no_json_or_too_large_are_refused_and_the_next_is_answered() {
-    let folder = Folder::persona("Rufus");
-    let server = Server::of(&folder);
+    let home = persona();
+    let server = Server::of(&home);
     let client = server.client();
     let path = "/v1/chat/completions";
     for body in [
@@ -212,8 +209,8 @@ fn bodies_that_are_no_json_or_too_large_are_refused_and_the_next_is_answered() {
 
 #[test]
 fn no_path_reaches_a_file_and_no_method_another_meaning() {
-    let folder = Folder::persona("Rufus");
-    let server = Server::of(&folder);
+    let home = persona();
+    let server = Server::of(&home);
     for path in [
         "/../../../../etc/passwd",
         "/..%2f..%2fetc/passwd",
@@ -234,8 +231,8 @@ fn no_path_reaches_a_file_and_no_method_another_meaning() {
 
 #[test]
 fn the_page_may_load_nothing_from_elsewhere_and_run_nothing_but_its_own_file() {
-    let folder = Folder::persona("Rufus");
-    let server = Server::of(&folder);
+    let home = persona();
+    let server = Server::of(&home);
     let page = server.client().get("/");
     let policy = page.header("content-security-policy");
     assert!(
@@ -268,10 +265,10 @@ fn the_page_may_load_nothing_from_elsewhere_and_run_nothing_but_its_own_file() {
 
 #[test]
 fn the_log_has_requests_and_not_what_people_said_unless_asked() {
-    let folder = Folder::persona("Rufus");
+    let home = persona();
     let log = |filter: &str| {
         let args = ["--listen", "127.0.0.1:0"];
-        let server = Server::start(folder.path(), &args, &[("HOMER_LOG", filter)]);
+        let server = Server::start(&home, &args, &[("HOMER_LOG", filter)]);
         server.client().says("My secret \u{1b}[31mis a pie.");
         let (code, log) = server.end();
         assert_eq!(code, Some(0), "{log}");

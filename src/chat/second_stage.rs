@@ -1,0 +1,49 @@
+//! What puts the candidates that were found in order.
+
+use super::candidate::Candidate;
+use crate::dialogue::Query;
+use crate::error::Result;
+use crate::ranker::{LinearRanker, Seen};
+
+/// The second stage: reads query and reply together.
+pub(crate) trait Rerank: Send + Sync {
+    /// A score for each reply; higher is better.
+    ///
+    /// # Errors
+    /// The model fails.
+    fn rerank(&self, query: Query<'_>, replies: &[&str]) -> Result<Vec<f32>>;
+}
+
+/// The second stage: a cross-encoder, and what weighs its logits beside what else a reader minds.
+pub(crate) struct SecondStage {
+    /// The cross-encoder.
+    pub cross: Box<dyn Rerank>,
+    /// The weights.
+    pub ranker: LinearRanker,
+}
+
+impl SecondStage {
+    /// Scores the candidates, which stand as the first stage ranked them, and puts the best first; equals
+    /// keep their order.
+    ///
+    /// # Errors
+    /// The cross-encoder fails.
+    pub(crate) fn order(&self, query: Query<'_>, candidates: &mut [Candidate]) -> Result<()> {
+        let replies: Vec<&str> = candidates.iter().map(|c| c.reply.as_str()).collect();
+        let logits = self.cross.rerank(query, &replies)?;
+        for (candidate, logit) in candidates.iter_mut().zip(logits) {
+            candidate.rerank = Some(logit);
+        }
+        let seen: Vec<Seen<'_>> = candidates.iter().map(Candidate::seen).collect();
+        let scores = self.ranker.scores(query.text, &seen);
+        let reasons: Vec<_> = (0..seen.len())
+            .map(|place| self.ranker.reasons(query.text, &seen, place))
+            .collect();
+        for ((candidate, score), reasons) in candidates.iter_mut().zip(scores).zip(reasons) {
+            candidate.score = score;
+            candidate.reasons = reasons;
+        }
+        candidates.sort_by(|a, b| b.score.total_cmp(&a.score));
+        Ok(())
+    }
+}
