@@ -55,20 +55,18 @@ impl Home {
     }
 
     /// homer, at work here, without a hub.
-    pub(crate) fn program(&self) -> std::process::Command {
-        let mut program = std::process::Command::new(env!("CARGO_BIN_EXE_homer"));
-        program.current_dir(&self.root);
-        program
-            .env("HF_HUB_OFFLINE", "1")
-            .env("HF_HOME", &self.root);
-        program
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
+        Command::from_std(self.process(args))
     }
 
-    /// The same, to be looked at when it has ended.
-    pub(crate) fn command(&self, args: &[&str]) -> Command {
-        let mut program = self.program();
-        program.args(args);
-        Command::from_std(program)
+    /// The same for who wants to hold the process in his hands.
+    pub(crate) fn process(&self, args: &[&str]) -> std::process::Command {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_homer"));
+        command.current_dir(&self.root).args(args);
+        command
+            .env("HF_HUB_OFFLINE", "1")
+            .env("HF_HOME", &self.root);
+        command
     }
 
     pub(crate) fn homer(&self, args: &[&str]) -> Assert {

@@ -113,8 +113,8 @@ fn who_does_not_know_the_key_gets_the_page_and_nothing_else() {
 fn no_address_is_opened_to_others_by_accident() {
     let home = persona();
     let serve = |args: &[&str], key: &str| {
-        let mut command = home.program();
-        command.arg("serve").args(args);
+        let mut command = home.process(&["serve"]);
+        command.args(args);
         let output = command.env("HOMER_API_KEY", key).output().unwrap();
         (
             output.status.code(),
@@ -124,8 +124,7 @@ fn no_address_is_opened_to_others_by_accident() {
     let (code, said) = serve(&["--listen", "0.0.0.0:0"], "");
     assert_eq!(code, Some(1), "{said}");
     assert!(said.contains("empty"), "{said}");
-    let mut command = home.program();
-    command.args(["serve", "--listen", "[::]:0"]);
+    let mut command = home.process(&["serve", "--listen", "[::]:0"]);
     let output = command.env_remove("HOMER_API_KEY").output().unwrap();
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(2), "{said}");

@@ -28,8 +28,7 @@ impl Server {
     /// Waits until it listens.
     pub(crate) fn start(home: &Home, args: &[&str], env: &[(&str, &str)]) -> Self {
         let mut child = home
-            .program()
-            .arg("serve")
+            .process(&["serve"])
             .args(args)
             .env_remove("HOMER_API_KEY")
             .envs(env.iter().copied())

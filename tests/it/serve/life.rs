@@ -66,8 +66,7 @@ fn a_unix_socket_is_a_door_too_and_is_closed_behind_the_server() {
     stream.read_to_string(&mut answer).unwrap();
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     let second = home
-        .program()
-        .args(["serve", "--listen", &listen])
+        .process(&["serve", "--listen", &listen])
         .output()
         .unwrap();
     let said = String::from_utf8(second.stderr).unwrap();
@@ -142,8 +141,7 @@ fn metrics_count_what_was_asked() {
 fn a_folder_that_is_not_there_is_named() {
     let home = persona();
     let output = home
-        .program()
-        .args(["serve", "moe=no/such/folder"])
+        .process(&["serve", "moe=no/such/folder"])
         .output()
         .unwrap();
     let said = String::from_utf8(output.stderr).unwrap();
