@@ -23,8 +23,8 @@
 //!
 //! let springfield = Project::new("springfield");
 //! project::prepare(&springfield, &Options::new("script.csv"), &mut ())?;
-//! project::train_bi(&springfield, &BiSettings::default(), Start::Fresh, &mut ())?;
-//! project::train_cross(&springfield, &CrossSettings::default(), &[], Start::Fresh, &mut ())?;
+//! project::train_bi(&springfield, &BiSettings::default(), None, Start::Fresh, &mut ())?;
+//! project::train_cross(&springfield, &CrossSettings::default(), &[], None, Start::Fresh, &mut ())?;
 //! project::build_index(&springfield, &IndexSettings::default(), &mut ())?;
 //! # Ok::<(), homer::Error>(())
 //! ```
@@ -84,7 +84,7 @@ mod train;
 mod watch;
 
 pub use chat::{Answer, Ask, Candidate, Choice, Conversation, MinScore, Persona, Retrieve};
-pub use dialogue::{Exchange, Grade, Judged, JudgedReply, Query, Turn};
+pub use dialogue::{Exchange, Feedback, Grade, Judged, JudgedReply, Opinion, Query, Turn, Verdict};
 pub use error::{Error, Remedy, Result, Setting, Step};
 pub use eval::contest::Contest;
 pub use folder::Folder;

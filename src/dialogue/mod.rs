@@ -1,6 +1,7 @@
 //! What everybody speaks of: turns, exchanges, queries, replies.
 
 mod exchange;
+mod feedback;
 mod judged;
 mod query;
 mod replies;
@@ -8,6 +9,8 @@ mod said;
 
 pub(crate) use exchange::fingerprint;
 pub use exchange::{Exchange, Turn};
+pub(crate) use feedback::read_feedback;
+pub use feedback::{Feedback, Opinion, Verdict};
 pub use judged::{Grade, Judged, JudgedReply};
 pub(crate) use judged::{read_judged, shares};
 pub use query::Query;

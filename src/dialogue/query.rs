@@ -19,11 +19,11 @@ pub(crate) fn context(exchange: &Exchange) -> Vec<String> {
 
 /// The queries of exchanges, given the [`context`] of each.
 pub(crate) fn queries<'a>(
-    exchanges: &'a [Exchange],
+    exchanges: impl IntoIterator<Item = &'a Exchange>,
     contexts: &'a [Vec<String>],
 ) -> Vec<Query<'a>> {
     exchanges
-        .iter()
+        .into_iter()
         .zip(contexts)
         .map(|(exchange, context)| Query {
             context,

@@ -42,6 +42,11 @@ impl Project {
         self.root.join("runs")
     }
 
+    /// What people thought of answers, as `serve` keeps it.
+    pub fn feedback(&self) -> PathBuf {
+        self.runs().join("feedback.jsonl")
+    }
+
     /// Whether `prepare` has left its exchanges here.
     pub fn is_prepared(&self) -> bool {
         Dataset::is_there(&self.exchanges())

@@ -36,6 +36,7 @@ pub(crate) mod verdict;
 use std::path::Path;
 
 use crate::builtin;
+use crate::dialogue::{Opinion, read_feedback};
 use crate::error::{Error, Remedy, Result, Step};
 use crate::folder::Folder;
 use crate::hf::checkpoint::{weights_file, weights_name};
@@ -106,4 +107,23 @@ fn note_unfinished(run: &Path, step: Step, watch: &mut dyn Watch) {
         );
         watch.advise(&what, &Remedy::Resume(step));
     }
+}
+
+/// What people thought of answers, from the file that `serve` writes, if one is given.
+fn feedback(path: Option<&Path>, watch: &mut dyn Watch) -> Result<Vec<Opinion>> {
+    let Some(path) = path else {
+        return Ok(Vec::new());
+    };
+    let opinions = read_feedback(path)?;
+    let count = |of: fn(&Opinion) -> usize| opinions.iter().map(of).sum::<usize>();
+    let unanswered = opinions.iter().filter(|one| one.liked.is_empty()).count();
+    watch.note(&format!(
+        "{}: {} answers that were liked and {} that were not, to {} messages; {unanswered} of these have no \
+         answer that was liked and teach nothing yet",
+        path.display(),
+        count(|one| one.liked.len()),
+        count(|one| one.disliked.len()),
+        opinions.len(),
+    ));
+    Ok(opinions)
 }

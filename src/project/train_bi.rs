@@ -1,5 +1,7 @@
 //! Trains the bi-encoder of a project.
 
+use std::path::Path;
+
 use super::Project;
 use super::legible::note_illegible;
 use crate::corpus::dataset::Dataset;
@@ -13,7 +15,7 @@ use crate::train::settings::BiSettings;
 use crate::watch::Watch;
 
 /// Trains the bi-encoder on the prepared dialogue, from the encoder that `settings` name; a run that
-/// is gone on with keeps the settings that it was begun with.
+/// is gone on with keeps the settings that it was begun with, and the `feedback` (as `serve` writes it).
 ///
 /// # Errors
 /// [`crate::error::Error::NotMade`] where nothing was prepared; as [`bi::train_bi`], and as
@@ -21,12 +23,14 @@ use crate::watch::Watch;
 pub fn train_bi(
     project: &Project,
     settings: &BiSettings,
+    feedback: Option<&Path>,
     start: Start,
     watch: &mut dyn Watch,
 ) -> Result<Outcome> {
     let training = Training::begin(&project.bi_encoder(), start, settings)?;
     let settings = &training.settings;
     let compute = Compute::choose(settings.common.gpu)?;
+    let feedback = super::feedback(feedback, watch)?;
     let dataset = Dataset::load(&project.exchanges())?;
     let encoder = match training.kept() {
         Some(model) => model.into(),
@@ -45,5 +49,5 @@ pub fn train_bi(
         .map(|reply| reply.text.as_str())
         .collect();
     note_illegible(&encoder, &settings.encoder, &replies, watch)?;
-    bi::train_bi(&training, &encoder, &dataset, &compute, watch)
+    bi::train_bi(&training, &encoder, &dataset, feedback, &compute, watch)
 }

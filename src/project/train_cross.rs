@@ -1,6 +1,6 @@
 //! Trains the cross-encoder of a project, and judges whether it helps.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::Project;
 use super::verdict::{self, CrossVerdict};
@@ -27,7 +27,8 @@ pub struct JudgedTraining {
 }
 
 /// Trains the cross-encoder on the prepared dialogue, beside the project's bi-encoder, and writes
-/// whether it is of use. It learns from the files of `judged` messages too. Going on with a finished run that nobody has judged judges it.
+/// whether it is of use. It learns from the files of `judged` messages too, and from `feedback` (as
+/// `serve` writes it). Going on with a finished run that nobody has judged judges it.
 ///
 /// # Errors
 /// [`Error::NotMade`] where nothing was prepared; as
@@ -36,6 +37,7 @@ pub fn train_cross(
     project: &Project,
     settings: &CrossSettings,
     judged: &[PathBuf],
+    feedback: Option<&Path>,
     start: Start,
     watch: &mut dyn Watch,
 ) -> Result<JudgedTraining> {
@@ -57,6 +59,7 @@ pub fn train_cross(
     for path in judged {
         messages.extend(read_judged(path)?);
     }
+    let feedback = super::feedback(feedback, watch)?;
     let encoder = match (training.kept(), &settings.encoder) {
         (Some(model), _) => model.into(),
         (None, Some(name)) => hub::resolve(name, watch)?,
@@ -72,7 +75,9 @@ pub fn train_cross(
         dataset.settings.character,
         folder.display()
     ));
-    let outcome = cross::train_cross(&training, &encoder, &dataset, messages, &compute, watch)?;
+    let outcome = cross::train_cross(
+        &training, &encoder, &dataset, messages, feedback, &compute, watch,
+    )?;
     judge(project, settings, &dataset, outcome, watch)
 }
 

@@ -7,12 +7,13 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::http::StatusCode;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use super::extract::Body;
 use super::fault::Fault;
 use super::openai::messages::{check_length, is_blank};
 use super::{App, chain};
+use crate::dialogue::{Feedback, Verdict};
 use crate::error::{Error, IoContext, Result};
 
 /// Turns of context.
@@ -29,24 +30,6 @@ pub(crate) struct Request {
     context: Vec<String>,
     reply: String,
     verdict: Verdict,
-}
-
-/// Good or bad.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Verdict {
-    Up,
-    Down,
-}
-
-/// A line of the file. Of several about the same answer the last one counts.
-#[derive(Serialize)]
-struct Line<'a> {
-    query: &'a str,
-    context: &'a [String],
-    reply: &'a str,
-    verdict: Verdict,
-    persona: &'a str,
 }
 
 /// Keeps a verdict.
@@ -71,12 +54,12 @@ pub(crate) async fn keep(
     }
     let writing = Arc::clone(&app);
     let written = tokio::task::spawn_blocking(move || {
-        let line = Line {
-            query: &request.query,
-            context: &request.context,
-            reply: &request.reply,
+        let line = Feedback {
+            query: request.query,
+            context: request.context,
+            reply: request.reply,
             verdict: request.verdict,
-            persona: &name,
+            persona: name,
         };
         let _alone = writing.writing.lock();
         append(&path, &line)
@@ -93,7 +76,7 @@ pub(crate) async fn keep(
 
 /// Adds a line in one write, so that whoever reads meanwhile sees it whole. What people said is for
 /// the eyes of the file's owner.
-fn append(path: &Path, line: &Line<'_>) -> Result<()> {
+fn append(path: &Path, line: &Feedback) -> Result<()> {
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder).at("create", folder)?;
     }

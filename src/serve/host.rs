@@ -51,7 +51,7 @@ impl Host {
 
     /// Where feedback about its answers is kept.
     pub(crate) fn feedback(&self) -> PathBuf {
-        self.project.runs().join("feedback.jsonl")
+        self.project.feedback()
     }
 
     /// Loads the persona anew if its files changed since they were last looked at; whether it did.

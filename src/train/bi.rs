@@ -2,12 +2,14 @@
 
 use super::bi_task::{BiTask, BiTaskSettings};
 use super::card::{Kind, card};
+use super::feedback;
 use super::job::Training;
 use super::losses::Ranking;
 use super::run::Outcome;
 use super::settings::{BiSettings, Data};
 use super::trainer::train;
 use crate::corpus::dataset::Dataset;
+use crate::dialogue::Opinion;
 use crate::error::{Error, Remedy, Result, Setting};
 use crate::folder::Folder;
 use crate::model::bi_encoder::BiEncoder;
@@ -17,7 +19,7 @@ use crate::watch::Watch;
 const NAME: &str = "bi-encoder";
 
 /// Trains a bi-encoder from the encoder in the folder `encoder`; to go on with a run, from
-/// [`Training::kept`] where there is one.
+/// [`Training::kept`] where there is one, and with the feedback that it was begun with.
 ///
 /// # Errors
 /// As [`train`]; a setting makes no sense, the data are too few or, on resuming, others.
@@ -25,6 +27,7 @@ pub fn train_bi(
     training: &Training<BiSettings>,
     encoder: impl Into<Folder>,
     dataset: &Dataset,
+    feedback: Vec<Opinion>,
     compute: &Compute,
     watch: &mut dyn Watch,
 ) -> Result<Outcome> {
@@ -42,7 +45,9 @@ pub fn train_bi(
             Remedy::Change(Setting::BatchSize, "a larger"),
         ));
     }
-    let resolved = training.resolve(common, Data::of(dataset)?, dataset.train.len())?;
+    let feedback = feedback::of_run(training, feedback)?;
+    let liked: usize = feedback.iter().map(|opinion| opinion.liked.len()).sum();
+    let resolved = training.resolve(common, Data::of(dataset)?, dataset.train.len() + liked)?;
     let mut model = BiEncoder::load(encoder, compute)?;
     model.max_length = common.max_length.min(model.encoder.config().max_positions);
     let options = BiTaskSettings {
@@ -56,8 +61,18 @@ pub fn train_bi(
         seed: common.seed,
     };
     let tokenizer = model.tokenizer.clone();
-    let mut task = BiTask::new(model, &tokenizer, &dataset.train, &dataset.valid, options)?;
+    let mut task = BiTask::new(
+        model,
+        &tokenizer,
+        &dataset.train,
+        &feedback,
+        &dataset.valid,
+        options,
+    )?;
     let mut run = training.run(NAME, &resolved)?;
+    if !training.resumes() {
+        feedback::keep(&training.folder, &feedback)?;
+    }
     let plan = resolved.plan(common);
     let outcome = train(&mut task, &plan, &mut run, watch)?;
     let kind = Kind {

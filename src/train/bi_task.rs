@@ -5,18 +5,19 @@ use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
+use super::bi_material::{Batch, Pairs};
 use super::embed::embed_all;
 use super::losses;
 use super::losses::{Ranking, RankingLoss};
 use super::task::{Task, Trainee, Validation, reciprocal_rank};
 use super::towers::Towers;
-use crate::dialogue::{self, Exchange, Replies};
+use crate::dialogue::{Exchange, Opinion};
 use crate::error::Result;
-use crate::hf::tokenizer::{QueryTokens, Tokenizer};
+use crate::hf::tokenizer::Tokenizer;
 use crate::model::bi_encoder::Embeddings;
 use crate::model::query;
 use crate::nn::encoder::{Encoder, Pooling};
-use crate::nn::packed::{Packed, Tokens};
+use crate::nn::packed::Tokens;
 use crate::seed::{Stream, derive};
 use crate::watch::Watch;
 
@@ -35,57 +36,6 @@ pub struct BiTaskSettings {
     pub seed: u64,
 }
 
-/// Exchanges as tokens; equal replies share one entry.
-struct Pairs {
-    queries: Vec<QueryTokens>,
-    replies: Vec<Tokens>,
-    /// The reply of each query.
-    truth: Vec<u32>,
-    /// The replies that repeat the query or a turn of its context: nobody says again what was just
-    /// said, so that they are no candidates.
-    said: Vec<Vec<u32>>,
-}
-
-impl Pairs {
-    fn new(exchanges: &[Exchange], tokenizer: &Tokenizer, max: usize) -> Result<Self> {
-        let contexts: Vec<_> = exchanges.iter().map(dialogue::context).collect();
-        let mut replies = Replies::default();
-        let truth = exchanges.iter().map(|e| replies.number(&e.reply)).collect();
-        let said = exchanges
-            .iter()
-            .map(|e| replies.said(e).collect())
-            .collect();
-        Ok(Self {
-            said,
-            queries: tokenizer.queries(&dialogue::queries(exchanges, &contexts), max)?,
-            replies: tokenizer.texts(&replies.as_strs(), max)?,
-            truth,
-        })
-    }
-
-    fn reply(&self, i: usize) -> &Tokens {
-        &self.replies[self.truth[i] as usize]
-    }
-
-    /// The words of the queries, the contexts that there are, and the replies of the exchanges
-    /// numbered; and which of the queries each context stands before.
-    fn packed(&self, numbers: &[usize]) -> (Packed, Vec<u32>) {
-        let queries = || numbers.iter().map(|&i| &self.queries[i]);
-        let owners = queries()
-            .zip(0..)
-            .filter_map(|(query, place)| query.context.as_ref().map(|_| place));
-        let sequences = queries()
-            .map(|query| &query.text)
-            .chain(queries().filter_map(|query| query.context.as_ref()))
-            .chain(numbers.iter().map(|&i| self.reply(i)));
-        (Packed::new(sequences), owners.collect())
-    }
-
-    fn texts(&self, numbers: &[usize]) -> Vec<u32> {
-        numbers.iter().map(|&i| self.truth[i]).collect()
-    }
-}
-
 /// Mean-pooled query and reply, ranked within the batch.
 pub struct BiTask<M> {
     model: M,
@@ -95,7 +45,8 @@ pub struct BiTask<M> {
 }
 
 impl<M: Trainee> BiTask<M> {
-    /// Tokenises everything, once.
+    /// Tokenises everything, once. What somebody liked is learned from as the exchanges are; what they
+    /// disliked is a negative for its batch.
     ///
     /// # Errors
     /// The tokenizer fails.
@@ -103,18 +54,19 @@ impl<M: Trainee> BiTask<M> {
         model: M,
         tokenizer: &Tokenizer,
         train: &[Exchange],
+        feedback: &[Opinion],
         valid: &[Exchange],
         options: BiTaskSettings,
     ) -> Result<Self> {
         Ok(Self {
             model,
-            train: Pairs::new(train, tokenizer, options.max_length)?,
-            valid: Pairs::new(valid, tokenizer, options.max_length)?,
+            train: Pairs::new(train, feedback, tokenizer, options.max_length)?,
+            valid: Pairs::new(valid, &[], tokenizer, options.max_length)?,
             options,
         })
     }
 
-    /// The loss of `n` queries and their replies `[n, hidden]`.
+    /// The loss of queries `[n, hidden]` and replies `[n + x, hidden]`.
     fn loss(&self, queries: &Tensor, replies: &Tensor, texts: &[u32]) -> Result<RankingLoss> {
         losses::ranking(queries, replies, texts, self.options.ranking)
     }
@@ -138,15 +90,17 @@ impl<M: Trainee> Task for BiTask<M> {
     /// gradients that follow from it. Memory is that of a chunk.
     fn accumulate(&mut self, batch: &[usize], seed: u64) -> Result<Tensor> {
         let encoder = self.model.encoder_mut();
-        let chunks: Vec<(&[usize], u64)> = batch
+        let chunks: Vec<(Batch, u64)> = batch
             .chunks(self.options.chunk_size)
             .enumerate()
-            .map(|(i, chunk)| (chunk, derive(seed, Stream::Chunk, i as u64)))
+            .map(|(i, chunk)| {
+                let seed = derive(seed, Stream::Chunk, i as u64);
+                (self.train.batch(chunk), seed)
+            })
             .collect();
-        let forward = |encoder: &mut dyn Encoder, (chunk, seed): &(&[usize], u64)| {
-            let (packed, owners) = self.train.packed(chunk);
-            let pooled = encoder.forward(&packed, Pooling::Mean, Some(*seed))?;
-            Towers::of(&pooled, &owners)
+        let forward = |encoder: &mut dyn Encoder, (batch, seed): &(Batch, u64)| {
+            let pooled = encoder.forward(&batch.packed, Pooling::Mean, Some(*seed))?;
+            Towers::of(&pooled, batch.texts.len(), &batch.owners)
         };
         let towers = chunks
             .iter()
@@ -154,8 +108,21 @@ impl<M: Trainee> Task for BiTask<M> {
             .collect::<Result<Vec<Towers>>>()?;
 
         let queries: Vec<&Tensor> = towers.iter().map(|tower| &tower.queries).collect();
-        let replies: Vec<&Tensor> = towers.iter().map(|tower| &tower.replies).collect();
-        let texts = self.train.texts(batch);
+        // The true replies of all chunks, then what was disliked.
+        let mut replies = Vec::new();
+        for (tower, (batch, _)) in towers.iter().zip(&chunks) {
+            replies.push(tower.replies.narrow(0, 0, batch.texts.len())?);
+        }
+        for (tower, (batch, _)) in towers.iter().zip(&chunks) {
+            let disliked = batch.disliked.len();
+            replies.push(tower.replies.narrow(0, batch.texts.len(), disliked)?);
+        }
+        let texts: Vec<u32> = chunks
+            .iter()
+            .flat_map(|(batch, _)| &batch.texts)
+            .chain(chunks.iter().flat_map(|(batch, _)| &batch.disliked))
+            .copied()
+            .collect();
         let result = self.loss(
             &Tensor::cat(&queries, 0)?,
             &Tensor::cat(&replies, 0)?,
@@ -163,15 +130,22 @@ impl<M: Trainee> Task for BiTask<M> {
         )?;
 
         let encoder = self.model.encoder_mut();
-        let mut start = 0;
+        let (mut start, mut other) = (0, batch.len());
         for (chunk, towers) in chunks.iter().zip(&towers) {
             if chunks.len() > 1 {
                 forward(encoder, chunk)?;
             }
-            let part = |gradient: &Tensor| gradient.narrow(0, start, chunk.0.len());
-            let gradient = towers.backward(&part(&result.queries)?, &part(&result.replies)?)?;
+            let (n, x) = (chunk.0.texts.len(), chunk.0.disliked.len());
+            let replies = Tensor::cat(
+                &[
+                    result.replies.narrow(0, start, n)?,
+                    result.replies.narrow(0, other, x)?,
+                ],
+                0,
+            )?;
+            let gradient = towers.backward(&result.queries.narrow(0, start, n)?, &replies)?;
             encoder.backward(&gradient)?;
-            start += chunk.0.len();
+            (start, other) = (start + n, other + x);
         }
         Ok(result.loss)
     }
@@ -263,7 +237,7 @@ mod tests {
         let mrr = |valid: &[Exchange]| {
             let model = BiEncoder::load(folder.path(), &Compute::Fast).unwrap();
             let tokenizer = model.tokenizer.clone();
-            let task = BiTask::new(model, &tokenizer, valid, valid, options).unwrap();
+            let task = BiTask::new(model, &tokenizer, valid, &[], valid, options).unwrap();
             task.validate(&()).unwrap().score
         };
         // Each has said the other one's reply just before: nothing but its own is left.

@@ -8,13 +8,14 @@ use rand_chacha::ChaCha8Rng;
 
 use super::card::{Kind, card};
 use super::cross_material::divide;
-use super::cross_task::{CrossTask, CrossTaskSettings, Material};
+use super::cross_task::{CrossTask, CrossTaskSettings, Material, examples};
+use super::feedback;
 use super::job::Training;
 use super::run::{Outcome, Run};
 use super::settings::{CrossSettings, Data, Resolved};
 use super::trainer::train;
 use crate::corpus::dataset::Dataset;
-use crate::dialogue::{Exchange, Grade, Judged, JudgedReply, Query};
+use crate::dialogue::{Exchange, Grade, Judged, JudgedReply, Opinion, Query};
 use crate::error::Result;
 use crate::files;
 use crate::folder::Folder;
@@ -34,8 +35,8 @@ const JUDGED: &str = "judged.jsonl";
 const VALIDATION: usize = 400;
 
 /// Trains a cross-encoder from the encoder in the folder `encoder`, on the exchanges, and on `judged`
-/// messages where there are any; to go on with a run, from [`Training::kept`] where there is one, and
-/// with the judged messages that it was begun with.
+/// messages and on what people thought of answers, where there are any; to go on with a run, from
+/// [`Training::kept`] where there is one, and with the messages that it was begun with.
 ///
 /// # Errors
 /// As [`super::bi::train_bi`].
@@ -44,6 +45,7 @@ pub fn train_cross(
     encoder: impl Into<Folder>,
     dataset: &Dataset,
     judged: Vec<Judged>,
+    feedback: Vec<Opinion>,
     compute: &Compute,
     watch: &mut dyn Watch,
 ) -> Result<Outcome> {
@@ -56,10 +58,10 @@ pub fn train_cross(
         false => judged,
     };
     let (judged_train, judged_valid) = divide(judged.clone());
-    let examples = match judged_train.len() {
-        0 => dataset.train.len(),
-        messages => 2 * messages,
-    };
+    let feedback = feedback::of_run(training, feedback)?;
+    let replies: Vec<&str> = dataset.pool.iter().map(|one| one.text.as_str()).collect();
+    let liked = feedback::judged(&feedback, &replies, common.seed);
+    let examples = examples(dataset.train.len(), judged_train.len()) + liked.len();
     let resolved = training.resolve(common, Data::of(dataset)?, examples)?;
     let (model, head) = start(&encoder.into(), common.max_length, common.seed, compute)?;
     let options = CrossTaskSettings {
@@ -72,10 +74,12 @@ pub fn train_cross(
     let train_material = Material {
         exchanges: &dataset.train,
         judged: &judged_train,
+        liked: &liked,
     };
     let valid_material = Material {
         exchanges: &sample(&dataset.valid, common.seed),
         judged: &judged_valid,
+        liked: &[],
     };
     let mut task = CrossTask::new(model, tokenizer, &train_material, &valid_material, options)?;
     let mut run = training.run(NAME, &resolved)?;
@@ -83,6 +87,7 @@ pub fn train_cross(
         if !judged.is_empty() {
             files::write_jsonl(&kept, &judged)?;
         }
+        feedback::keep(&training.folder, &feedback)?;
         watch.note(head.describe());
     }
     let plan = resolved.plan(common);

@@ -35,6 +35,16 @@ pub struct Material<'a> {
     pub exchanges: &'a [Exchange],
     /// The judged messages.
     pub judged: &'a [Judged],
+    /// Answers that somebody liked, beside others.
+    pub liked: &'a [Judged],
+}
+
+/// Examples of an epoch: the exchanges, or the judged messages, each beside an exchange.
+pub(crate) fn examples(exchanges: usize, judged: usize) -> usize {
+    match judged {
+        0 => exchanges,
+        judged => 2 * judged,
+    }
 }
 
 /// Negatives beside each true reply in validation.
@@ -51,6 +61,7 @@ pub struct CrossTask<M> {
     options: CrossTaskSettings,
     exchanges: Exchanges,
     judged: Vec<Group>,
+    liked: Vec<Group>,
     valid: Vec<Group>,
 }
 
@@ -80,6 +91,7 @@ impl<M: Trainee> CrossTask<M> {
         }
         Ok(Self {
             judged: cross_material::judged(train.judged, &tokenizer, max)?,
+            liked: cross_material::judged(train.liked, &tokenizer, max)?,
             valid: groups,
             exchanges,
             model,
@@ -89,8 +101,12 @@ impl<M: Trainee> CrossTask<M> {
     }
 
     /// Example `i`, with negatives drawn by `seed`. Where messages are judged, every other example is one,
-    /// and an exchange drawn by the seed stands beside it.
+    /// and an exchange drawn by the seed stands beside it. What was liked comes behind them.
     fn group(&self, i: usize, seed: u64) -> Result<Group> {
+        let before = examples(self.exchanges.count(), self.judged.len());
+        if let Some(liked) = i.checked_sub(before) {
+            return Ok(self.liked[liked].clone());
+        }
         let exchange = match self.judged.len() {
             0 => i,
             _ if i.is_multiple_of(2) => return Ok(self.judged[i / 2].clone()),
@@ -122,10 +138,7 @@ impl<M: Trainee> Task for CrossTask<M> {
     }
 
     fn examples(&self) -> usize {
-        match self.judged.len() {
-            0 => self.exchanges.count(),
-            judged => 2 * judged,
-        }
+        examples(self.exchanges.count(), self.judged.len()) + self.liked.len()
     }
 
     fn accumulate(&mut self, batch: &[usize], seed: u64) -> Result<Tensor> {

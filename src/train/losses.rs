@@ -34,9 +34,9 @@ pub(crate) struct RankingLoss {
 /// `MultipleNegativesRankingLoss`): cross-entropy of the true reply among all replies of the batch, by
 /// cosine similarity over the temperature.
 ///
-/// `queries` and `replies` are pooled states `[n, hidden]`, of any length; `texts` numbers the replies'
-/// texts, equal ones alike. Rows whose text equals the true reply's are no negatives: their probability
-/// is exactly 0.
+/// `queries [n, hidden]` and `replies [n + x, hidden]` are pooled states of any length: the true replies, then
+/// `x` more negatives for all. `texts` numbers the replies' texts, equal ones alike. Rows whose text equals
+/// the true reply's are no negatives: their probability is exactly 0.
 ///
 /// # Errors
 /// A tensor operation fails.
@@ -47,18 +47,20 @@ pub(crate) fn ranking(
     options: Ranking,
 ) -> Result<RankingLoss> {
     let query_leaf = Var::from_tensor(&queries.detach())?; // [n, h]
-    let reply_leaf = Var::from_tensor(&replies.detach())?; // [n, h]
+    let reply_leaf = Var::from_tensor(&replies.detach())?; // [n + x, h]
+    let n = queries.dim(0)?;
     let query = unit(&query_leaf)?;
     let reply = unit(&reply_leaf)?;
     let scale = 1.0 / options.temperature;
-    let among_replies = (query.matmul(&reply.t()?)? * scale)?; // [n, n]
-    let hidden = hide(texts, &among_replies)?; // [n, n]
-    let truth = ((&query * &reply)?.sum(D::Minus1)? * scale)?; // [n]
+    let among_replies = (query.matmul(&reply.t()?)? * scale)?; // [n, n + x]
+    let hidden = hide(texts, &among_replies)?; // [n, n + x]
+    let truth = ((&query * &reply.narrow(0, 0, n)?)?.sum(D::Minus1)? * scale)?; // [n]
     let masked = (&among_replies + &hidden)?;
 
     let mut loss = (log_sum_exp(&masked)? - &truth)?.mean_all()?;
     if options.both_directions {
-        let backwards = (log_sum_exp(&masked.t()?.contiguous()?)? - &truth)?.mean_all()?;
+        let among_queries = masked.narrow(1, 0, n)?.t()?.contiguous()?; // [n, n]
+        let backwards = (log_sum_exp(&among_queries)? - &truth)?.mean_all()?;
         loss = ((loss + backwards)? * 0.5)?;
     }
     let store = loss.backward()?;
@@ -135,9 +137,10 @@ fn log_sum_exp(logits: &Tensor) -> Result<Tensor> {
     Ok((sum.log()? + largest.squeeze(D::Minus1)?)?)
 }
 
-/// What is added to logits `[n, n]`: -inf where another row has the text of the true one, else 0.
+/// What is added to logits `[n, n + x]`: -inf where another reply has the text of the true one, else 0.
 fn hide(texts: &[u32], like: &Tensor) -> Result<Tensor> {
-    let hidden = texts.iter().enumerate().flat_map(|(row, truth)| {
+    let truths = texts.iter().take(like.dim(0)?).enumerate();
+    let hidden = truths.flat_map(|(row, truth)| {
         let others = texts.iter().enumerate();
         others.map(
             move |(column, other)| match row != column && truth == other {

@@ -8,6 +8,7 @@
 
 pub(crate) mod batches;
 pub(crate) mod bi;
+mod bi_material;
 pub(crate) mod bi_task;
 pub(crate) mod card;
 pub(crate) mod checkpoint;
@@ -17,6 +18,7 @@ pub(crate) mod cross_task;
 #[cfg(feature = "plots")]
 pub(crate) mod curve;
 pub(crate) mod embed;
+mod feedback;
 pub(crate) mod job;
 pub(crate) mod losses;
 pub(crate) mod negatives;

@@ -13,7 +13,7 @@ use crate::model::query::CONTEXT_WEIGHT;
 pub(crate) struct Towers {
     /// The queries' vectors, of any length `[n, hidden]`.
     pub queries: Tensor,
-    /// The replies' states `[n, hidden]`.
+    /// The replies' states, first the true ones, then more negatives `[n + x, hidden]`.
     pub replies: Tensor,
     /// Where there are contexts: the states that the queries are made of, and what came out.
     composed: Option<Composed>,
@@ -27,16 +27,16 @@ struct Composed {
 }
 
 impl Towers {
-    /// Takes apart pooled states: of the queries' words, of the contexts, of the replies
-    /// `[n + m + n, hidden]`. Context `i` stands before query `owners[i]`.
+    /// Takes apart pooled states: of the words of `n` queries, of the contexts, of the replies
+    /// `[n + m + n + x, hidden]`. Context `i` stands before query `owners[i]`.
     ///
     /// # Errors
     /// A tensor operation fails.
-    pub(crate) fn of(pooled: &Tensor, owners: &[u32]) -> Result<Self> {
+    pub(crate) fn of(pooled: &Tensor, n: usize, owners: &[u32]) -> Result<Self> {
         let m = owners.len();
-        let n = (pooled.dim(0)? - m) / 2;
+        let others = pooled.dim(0)? - n - m;
         let texts = pooled.narrow(0, 0, n)?.detach(); // [n, h]
-        let replies = pooled.narrow(0, n + m, n)?.detach(); // [n, h]
+        let replies = pooled.narrow(0, n + m, others)?.detach(); // [n + x, h]
         if m == 0 {
             return Ok(Self {
                 queries: texts,
@@ -60,7 +60,7 @@ impl Towers {
         })
     }
 
-    /// The gradient with respect to the pooled states `[n + m + n, hidden]`, given those with
+    /// The gradient with respect to the pooled states `[n + m + n + x, hidden]`, given those with
     /// respect to the queries and the replies.
     ///
     /// # Errors
@@ -100,12 +100,12 @@ mod tests {
             Tensor::from_slice(values, (values.len() / 3, 3), &Device::Cpu).unwrap()
         };
         let loss = |states: &[f32]| {
-            let towers = Towers::of(&tensor(states), &[1]).unwrap();
+            let towers = Towers::of(&tensor(states), 2, &[1]).unwrap();
             let out = Tensor::cat(&[&towers.queries, &towers.replies], 0).unwrap();
             let sum = (out * tensor(&weights)).unwrap().sum_all().unwrap();
             f64::from(sum.to_scalar::<f32>().unwrap())
         };
-        let towers = Towers::of(&tensor(&states), &[1]).unwrap();
+        let towers = Towers::of(&tensor(&states), 2, &[1]).unwrap();
         let gradient = towers
             .backward(&tensor(&weights[..6]), &tensor(&weights[6..]))
             .unwrap();
@@ -132,7 +132,7 @@ mod tests {
             .unwrap()
             .reshape((4, 3))
             .unwrap();
-        let towers = Towers::of(&states, &[]).unwrap();
+        let towers = Towers::of(&states, 2, &[]).unwrap();
         let back = towers.backward(&towers.queries, &towers.replies).unwrap();
         let flat = |tensor: &Tensor| tensor.flatten_all().unwrap().to_vec1::<f32>().unwrap();
         assert_eq!(flat(&back), flat(&states));

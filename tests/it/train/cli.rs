@@ -96,3 +96,36 @@ fn wrong_usage_is_said_so() {
         .code(1)
         .stderr(contains(" prepare SCRIPT.csv`"));
 }
+
+#[test]
+fn thumbs_are_learned_from_where_there_are_any() {
+    let home = prepared();
+    let bi = |steps: &str| {
+        let args = ["train-bi", "--encoder", "encoder", "--steps", steps];
+        home.homer(&[&args[..], &["--batch-size", "8", "--feedback"]].concat())
+    };
+    bi("1").code(1).stderr(contains("feedback.jsonl"));
+    let line = |query: &str, reply: &str, verdict: &str| {
+        format!(
+            r#"{{"query":"{query}","context":[],"reply":"{reply}","verdict":"{verdict}","persona":"bob"}}"#
+        )
+    };
+    let lines = [
+        line("Boat?", "No; it sank on day 3.", "up"),
+        line("Boat?", "Cold since 4 o'clock.", "down"),
+        line("Soup?", "No; it sank on day 9.", "down"),
+    ];
+    home.write("runs/feedback.jsonl", lines.join("\n"));
+    let said = contains("1 answers that were liked and 2 that were not, to 2 messages; 1 of these");
+    bi("2").success().stderr(said.clone());
+    home.homer(&[
+        "train-cross",
+        "--encoder",
+        "encoder",
+        "--steps",
+        "2",
+        "--feedback",
+    ])
+    .success()
+    .stderr(said);
+}

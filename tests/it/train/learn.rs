@@ -1,5 +1,6 @@
 //! A training learns, and ends as it should.
 
+use super::feedback::opinion;
 use super::*;
 
 #[test]
@@ -30,7 +31,7 @@ fn the_bi_encoder_learns_and_the_model_that_learned_is_kept() {
         // The folder holds the very model that was validated as the best.
         let tokenizer = after.tokenizer.clone();
         let Dataset { train, valid, .. } = &bench.dataset;
-        let task = BiTask::new(after, &tokenizer, train, valid, options(&settings)).unwrap();
+        let task = BiTask::new(after, &tokenizer, train, &[], valid, options(&settings)).unwrap();
         assert_eq!(task.validate(&()).unwrap(), outcome.best);
 
         for file in [
@@ -82,6 +83,7 @@ fn the_cross_encoder_learns_and_its_head_is_kept() {
     let material = Material {
         exchanges: &bench.dataset.train,
         judged: &[],
+        liked: &[],
     };
     let options = CrossTaskSettings {
         max_length: settings.common.max_length,
@@ -98,14 +100,17 @@ fn the_cross_encoder_learns_and_its_head_is_kept() {
 fn a_batch_in_chunks_has_the_gradients_of_the_whole() {
     let bench = Bench::new(Family::Bert);
     bench.without_dropout();
-    let batch: Vec<usize> = (0..20).collect();
+    // The last three were liked by somebody, beside what they disliked.
+    let feedback: Vec<Opinion> = (0..3).map(|i| opinion(i, &[i + 3, i + 4])).collect();
+    let last = bench.dataset.train.len();
+    let batch: Vec<usize> = (0..17).chain(last..last + 3).collect();
     let of = |chunk_size: usize| {
         let model = BiEncoder::load(bench.path("encoder"), &Compute::Fast).unwrap();
         let tokenizer = model.tokenizer.clone();
         let mut options = options(&bi_settings());
         options.chunk_size = chunk_size;
         let Dataset { train, valid, .. } = &bench.dataset;
-        let mut task = BiTask::new(model, &tokenizer, train, valid, options).unwrap();
+        let mut task = BiTask::new(model, &tokenizer, train, &feedback, valid, options).unwrap();
         let loss: f64 = task.accumulate(&batch, 3).unwrap().to_scalar().unwrap();
         (loss, task.model().encoder().gradients().unwrap())
     };

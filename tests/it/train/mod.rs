@@ -1,6 +1,7 @@
 //! Training end to end, on tiny encoders: it learns, it keeps what it learned, it resumes exactly.
 
 mod cli;
+mod feedback;
 mod gpu;
 mod learn;
 mod run;
@@ -12,8 +13,8 @@ use homer::internals::{
     read_json, read_jsonl, tiny_encoder_folder, train_bi, train_cross, write_json,
 };
 use homer::{
-    BiSettings, Compute, CrossSettings, Error, Exchange, Folder, Outcome, Remedy, Result, Run,
-    Setting, Start, Turn, Unit, Watch,
+    BiSettings, Compute, CrossSettings, Error, Exchange, Folder, Opinion, Outcome, Remedy, Result,
+    Run, Setting, Start, Turn, Unit, Watch,
 };
 use std::fs;
 use std::path::PathBuf;
@@ -72,6 +73,7 @@ struct Bench {
     home: Home,
     encoder: Folder,
     dataset: Dataset,
+    feedback: Vec<Opinion>,
     compute: Compute,
 }
 
@@ -85,6 +87,7 @@ impl Bench {
             encoder: home.path("encoder").into(),
             home,
             dataset: dataset(),
+            feedback: Vec::new(),
             compute: Compute::Fast,
         }
     }
@@ -121,7 +124,14 @@ impl Bench {
         let training = Training::begin(&self.path(run), start, settings)?;
         let encoder = training.kept().map(Folder::from);
         let encoder = encoder.unwrap_or_else(|| self.encoder.clone());
-        train_bi(&training, encoder, &self.dataset, &self.compute, watch)
+        train_bi(
+            &training,
+            encoder,
+            &self.dataset,
+            self.feedback.clone(),
+            &self.compute,
+            watch,
+        )
     }
 
     fn cross(
@@ -139,6 +149,7 @@ impl Bench {
             &encoder,
             &self.dataset,
             vec![],
+            self.feedback.clone(),
             &self.compute,
             watch,
         )
