@@ -5,7 +5,7 @@
 #
 #   data/make_reranker.sh path/to/all-MiniLM-L6-v2 path/to/dialogue
 #
-# It takes an hour or two on two cores; a step that was stopped goes on where it was. Without a
+# It takes an hour and three quarters on one core; a step that was stopped goes on where it was. Without a
 # bi-encoder or an index of its own, each training is judged by the encoder that comes with homer.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -40,12 +40,12 @@ for stage in turns answers; do
     ln -sfn "$work/data/exchanges" "$work/$stage/data/exchanges"
 done
 train "$work/turns" train-cross --encoder "$encoder" --negatives 2 --batch-size 24 --max-length 48 \
-    --lr 1e-4 --steps 2400 --evaluate-every 300 --patience 2 --warmup 0.05
+    --lr 1e-4 --steps 4200 --evaluate-every 600 --patience 20 --warmup 0.05
 
 # 2. To tell good answers from others, as readers graded them.
 train "$work/answers" train-cross --encoder "$work/turns/runs/cross-encoder/model" \
-    --judged "$work/judged.jsonl" --negatives 2 --batch-size 16 --lr 6e-5 --steps 560 \
-    --evaluate-every 80 --patience 20 --warmup 0.1
+    --judged "$work/judged.jsonl" --negatives 2 --batch-size 16 --lr 6e-5 --steps 1050 \
+    --evaluate-every 350 --patience 20 --warmup 0.1
 
 # 3. Fewer tokens and eight bits; the weights of what else a reader minds were fitted beside the model.
 rm -rf "$work/reranker"

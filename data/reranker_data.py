@@ -5,8 +5,9 @@
 
 DIALOGUE holds SOURCE.csv.xz with the columns scene, speaker, text. JUDGMENTS (judged/general.tsv)
 holds messages with the graded replies, each named by the first ten hexadecimal digits of the
-SHA-256 of its text (the lines themselves are not ours to give), with its grade and the score by
-which it was found. Writes OUT/data/exchanges, as
+SHA-256 of its text (the lines themselves are not ours to give, but for those of the scripts beside
+it and of the sample script, which were written for homer), with its grade and the score by which it
+was found. Writes OUT/data/exchanges, as
 `homer prepare` would, and OUT/judged.jsonl.
 """
 
@@ -115,6 +116,14 @@ def write_judged(judgments, dialogue, out):
     texts = {}
     for source in SOURCES:
         texts.update((name(text), text) for _, _, text in turns(dialogue / f"{source}.csv.xz"))
+    ours = [*judgments.parent.glob("scripts/*.csv"), judgments.parent.parent / "sample_script.csv"]
+    for script in ours:
+        with open(script, encoding="utf-8", newline="") as file:
+            speaker, spoken = None, ""
+            for *who, text in filter(None, csv.reader(file)):
+                spoken = f"{spoken} {text}" if who == speaker else text
+                speaker = who
+                texts.update((name(line), line) for line in (text, spoken))
     with open(judgments) as rows, open(out, "w") as file:
         next(rows)
         for row in rows:
@@ -123,6 +132,8 @@ def write_judged(judgments, dialogue, out):
             candidates = [
                 {"reply": texts[text], "score": float(score), "grade": int(grade)}
                 for text, grade, score in pairs
+                # A few of the sample script's lines stand around a stage direction.
+                if text in texts
             ]
             judged = {"message": message, "candidates": candidates}
             file.write(json.dumps(judged, ensure_ascii=False) + "\n")
