@@ -219,8 +219,16 @@ fn a_run_that_is_damaged_is_refused_or_gone_on_with() {
         .map(|path| (path.clone(), fs::read(path).unwrap()))
         .collect();
     damage(&state, &|damaged, _| {
-        let outcome = Training::begin(&run, Start::Resume, &BiSettings::default())
-            .and_then(|it| train_bi(&it, &encoder, &bench.dataset, &Compute::Fast, &mut Stop));
+        let outcome = Training::begin(&run, Start::Resume, &BiSettings::default()).and_then(|it| {
+            train_bi(
+                &it,
+                &encoder,
+                &bench.dataset,
+                vec![],
+                &Compute::Fast,
+                &mut Stop,
+            )
+        });
         said(outcome);
         // What going on wrote is taken back.
         for (path, bytes) in &sound {
