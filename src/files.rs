@@ -133,12 +133,41 @@ pub fn write_json(path: &Path, value: &impl serde::Serialize) -> Result<()> {
     })
 }
 
+/// The longest file of JSON that is read as a whole, in bytes: what homer and others write takes a tenth, and
+/// read it may take fifty times as much.
+pub(crate) const LONGEST_JSON: u64 = 4 << 20;
+
+/// Reads a file that has at most so many bytes if it is what it should be.
+///
+/// # Errors
+/// It cannot be read, is longer, or is no file: a pipe or a device has no end.
+pub(crate) fn read_up_to(most: u64, path: &Path) -> Result<Vec<u8>> {
+    let length = is_plain(path)?;
+    if length > most {
+        let what = format!("{length} bytes, where homer reads up to {most}");
+        return Err(Error::model(path, what, Remedy::None));
+    }
+    fs::read(path).at("read", path)
+}
+
+/// Makes sure that it is a file, and nothing that one waits for; its length in bytes.
+///
+/// # Errors
+/// It is something else, or not there.
+pub(crate) fn is_plain(path: &Path) -> Result<u64> {
+    let found = fs::metadata(path).at("read", path)?;
+    if !found.is_file() {
+        return Err(Error::model(path, "not a file", Remedy::None));
+    }
+    Ok(found.len())
+}
+
 /// Reads JSON; a malformed file is an error that names the line and column.
 ///
 /// # Errors
 /// The file cannot be read, or is not what is expected.
 pub fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T> {
-    parse_json(&fs::read(path).at("read", path)?, path)
+    parse_json(&read_up_to(LONGEST_JSON, path)?, path)
 }
 
 /// What [`read_json`] makes of the bytes of `path`.

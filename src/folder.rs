@@ -10,11 +10,14 @@ use std::sync::Arc;
 
 use memmap2::Mmap;
 
-use crate::error::{IoContext, Result};
+use crate::error::{Error, IoContext, Result};
 use crate::{files, fingerprint};
 
 /// A file in the program: its path inside its folder, and what it holds.
 pub(crate) type Embedded = (&'static str, &'static [u8]);
+
+/// The longest small file, in bytes: a tokenizer of half a million tokens takes half of it.
+const SMALL: u64 = 32 << 20;
 
 /// A folder that is read and never written.
 #[derive(Debug, Clone)]
@@ -90,10 +93,14 @@ impl Folder {
     /// A file where it lies: mapped from disk, or in the program.
     ///
     /// # Errors
-    /// It is not there, or cannot be read.
+    /// It is not there, cannot be read, or is a link out of the folder.
     pub(crate) fn map(&self, name: &str) -> Result<Bytes> {
         match self {
-            Self::Disk(path) => Bytes::map(&path.join(name)),
+            Self::Disk(folder) => {
+                let path = folder.join(name);
+                stays_inside(folder, &path)?;
+                Bytes::map(&path)
+            }
             Self::Embedded { .. } => self.require(name).map(Bytes::Embedded),
         }
     }
@@ -101,12 +108,17 @@ impl Folder {
     /// A small file as a whole.
     ///
     /// # Errors
-    /// As [`Folder::map`].
+    /// As [`Folder::map`]; it is no small file.
     pub(crate) fn read(&self, name: &str) -> Result<Cow<'static, [u8]>> {
+        self.read_up_to(SMALL, name)
+    }
+
+    fn read_up_to(&self, most: u64, name: &str) -> Result<Cow<'static, [u8]>> {
         match self {
-            Self::Disk(path) => {
-                let path = path.join(name);
-                fs::read(&path).at("read", &path).map(Cow::Owned)
+            Self::Disk(folder) => {
+                let path = folder.join(name);
+                stays_inside(folder, &path)?;
+                files::read_up_to(most, &path).map(Cow::Owned)
             }
             Self::Embedded { .. } => self.require(name).map(Cow::Borrowed),
         }
@@ -117,7 +129,8 @@ impl Folder {
     /// # Errors
     /// It cannot be read, or is not what is expected.
     pub(crate) fn json<T: serde::de::DeserializeOwned>(&self, name: &str) -> Result<T> {
-        files::parse_json(&self.read(name)?, &self.path(name))
+        let bytes = self.read_up_to(files::LONGEST_JSON, name)?;
+        files::parse_json(&bytes, &self.path(name))
     }
 
     /// A file's [`fingerprint`].
@@ -129,6 +142,14 @@ impl Folder {
             Self::Disk(path) => fingerprint::of_file(&path.join(name)),
             Self::Embedded { .. } => self.require(name).map(fingerprint::of_bytes),
         }
+    }
+
+    /// A file's [checksum](fingerprint::checksum): all of it is read.
+    ///
+    /// # Errors
+    /// As [`Folder::map`].
+    pub(crate) fn checksum(&self, name: &str) -> Result<String> {
+        Ok(fingerprint::checksum(&self.map(name)?))
     }
 
     fn embedded(&self, name: &str) -> Option<&'static [u8]> {
@@ -148,6 +169,34 @@ impl Folder {
     }
 }
 
+/// Whether it is the name of a file and no path: what a file of a stranger names never leaves its folder.
+pub(crate) fn is_file_name(name: &str) -> bool {
+    Path::new(name).file_name() == Some(name.as_ref()) && !name.contains(['\\', '\0'])
+}
+
+/// Makes sure that no link leads from a folder to a file outside of it: a model that somebody gave away
+/// is read, and nothing else of this machine. What the hub's cache links to is the model itself.
+fn stays_inside(folder: &Path, path: &Path) -> Result<()> {
+    let (Ok(folder), Ok(real)) = (fs::canonicalize(folder), fs::canonicalize(path)) else {
+        return Ok(()); // It is not there, which is said when it is opened.
+    };
+    if real.starts_with(folder) || is_blob(&real) {
+        return Ok(());
+    }
+    let what = format!("a link out of its folder, to {}", real.display());
+    let remedy = "if that file is meant, copy it there";
+    Err(Error::model(path, what, remedy))
+}
+
+/// Whether it lies among the contents of a model in the hub's cache, `models--NAME/blobs`.
+fn is_blob(real: &Path) -> bool {
+    let name = |path: Option<&Path>| Some(path?.file_name()?.to_string_lossy().into_owned());
+    let blobs = real.parent();
+    let model = name(blobs.and_then(Path::parent));
+    name(blobs).is_some_and(|name| name == "blobs")
+        && model.is_some_and(|name| name.starts_with("models--"))
+}
+
 /// What a file holds, where it lies.
 #[derive(Debug, Clone)]
 pub enum Bytes {
@@ -163,9 +212,12 @@ impl Bytes {
     /// # Errors
     /// It cannot be read.
     pub(crate) fn map(path: &Path) -> Result<Self> {
+        files::is_plain(path)?;
         let file = File::open(path).at("read", path)?;
         // SAFETY: homer replaces files and folders by renaming and never writes into one: what is
-        // mapped stays as it was. Whoever else changes the file underneath us gets other numbers.
+        // mapped stays as it was. Somebody else who writes into it changes our numbers underneath us,
+        // and who cuts it short ends the process by SIGBUS at the next look behind its end: nothing can
+        // be done about that but to read it all, which takes a model's and an index's size in memory.
         let map = unsafe { Mmap::map(&file) }.at("map", path)?;
         Ok(Self::Mapped(Arc::new(map)))
     }

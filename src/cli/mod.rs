@@ -123,6 +123,7 @@ pub(crate) fn run() -> ExitCode {
         .with_writer(std::io::stderr)
         .without_time()
         .with_target(false)
+        .with_ansi(console::colors_enabled_stderr())
         .init();
     let outcome = match &cli.command {
         Command::Distill(_) | Command::Completions(_) | Command::Man(_) => Ok(()),

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::columns::{Columns, Named};
@@ -120,6 +121,13 @@ pub(crate) const TEST: &str = "test.jsonl";
 /// Every distinct reply.
 pub(crate) const POOL: &str = "pool.jsonl";
 
+/// A file of the folder, a value a line.
+fn part<T: DeserializeOwned>(folder: &Path, name: &str) -> Result<Vec<T>> {
+    let path = folder.join(name);
+    files::is_plain(&path)?;
+    files::read_jsonl(&path)
+}
+
 impl Dataset {
     /// Whether there is a dataset in `folder`.
     pub(crate) fn is_there(folder: &Path) -> bool {
@@ -138,13 +146,12 @@ impl Dataset {
                 remedy: Remedy::Make(Step::Prepare),
             });
         }
-        let part = |name: &str| files::read_jsonl(&folder.join(name));
         Ok(Self {
             settings: files::read_json(&folder.join(SETTINGS))?,
-            train: part(TRAIN)?,
-            valid: part(VALID)?,
-            test: part(TEST)?,
-            pool: files::read_jsonl(&folder.join(POOL))?,
+            train: part(folder, TRAIN)?,
+            valid: part(folder, VALID)?,
+            test: part(folder, TEST)?,
+            pool: part(folder, POOL)?,
         })
     }
 

@@ -161,7 +161,7 @@ pub(crate) fn exchanges(options: &Options) -> Result<(String, Vec<Exchange>)> {
 ///
 /// # Errors
 /// As [`prepare`].
-pub(crate) fn texts(options: &Options) -> Result<Vec<Vec<String>>> {
+pub fn texts(options: &Options) -> Result<Vec<Vec<String>>> {
     match gather(options)?.0 {
         Gathered::Script(script) => Ok(script.texts().collect()),
         Gathered::Pairs(pairs) => {

@@ -75,7 +75,7 @@ impl Judged {
 ///
 /// # Errors
 /// The file cannot be read, a line is not a judged message, or there is no grade in all of it.
-pub(crate) fn read_judged(path: &Path) -> Result<Vec<Judged>> {
+pub fn read_judged(path: &Path) -> Result<Vec<Judged>> {
     let all: Vec<Judged> = files::read_jsonl(path)?;
     if all.iter().all(|judged| judged.graded().next().is_none()) {
         return Err(Error::Data {

@@ -7,11 +7,13 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::tensors::{Stored, parse_safetensors, read_pickle};
+use super::pickle::read_pickle;
+use super::tensors::{Stored, parse_safetensors};
 use crate::error::{Error, Remedy, Result};
-use crate::folder::Folder;
+use crate::folder::{self, Folder};
 use crate::nn::config::{Config, Family};
 use crate::nn::weights::{Spec, Values, Weights, encoder_specs};
+use crate::text::printable::printable;
 
 /// The tensors of a model folder, by name.
 #[derive(Debug, Clone)]
@@ -148,7 +150,7 @@ impl Checkpoint {
     ///
     /// # Errors
     /// Tensors are missing, have another shape than `config` asks for, or belong to nothing that
-    /// homer knows: one error names them all.
+    /// homer knows: one error names them.
     pub fn encoder(&self, config: &Config) -> Result<Weights> {
         let specs = encoder_specs(config);
         let mut wrong = Wrong::default();
@@ -236,6 +238,9 @@ impl Checkpoint {
     }
 }
 
+/// Tensors of one kind that an error names, at most.
+const NAMED: usize = 20;
+
 /// What does not match.
 #[derive(Default)]
 struct Wrong {
@@ -270,8 +275,13 @@ impl fmt::Display for Wrong {
             ("of another shape", &self.shapes),
             ("unexpected", &self.unexpected),
         ] {
-            if !names.is_empty() {
-                write!(out, "\n  {what}: {}", names.join(", "))?;
+            if names.is_empty() {
+                continue;
+            }
+            let first = names.iter().take(NAMED).map(|name| printable(name));
+            write!(out, "\n  {what}: {}", first.collect::<Vec<_>>().join(", "))?;
+            if let Some(more @ 1..) = names.len().checked_sub(NAMED) {
+                write!(out, ", and {more} more")?;
             }
         }
         Ok(())
@@ -301,7 +311,7 @@ fn read_shards(folder: &Folder) -> Result<Vec<Stored>> {
     let names: BTreeSet<_> = shards.weight_map.into_values().collect();
     let mut tensors = Vec::new();
     for name in names {
-        if Path::new(&name).file_name() != Some(name.as_ref()) {
+        if !folder::is_file_name(&name) {
             return Err(Error::model(
                 folder.path(SHARDS),
                 format!("{name:?} is not the name of a file beside it"),

@@ -25,8 +25,8 @@ impl ModelFolder {
     /// Opens a folder in Hugging Face's layout.
     ///
     /// # Errors
-    /// A file is missing or damaged, the family is unknown, or the tokenizer has more entries than
-    /// the encoder has embeddings.
+    /// A file is missing or damaged, the family is unknown, or the tokenizer has an id for which the
+    /// encoder has no embedding.
     pub(crate) fn open(folder: impl Into<Folder>) -> Result<Self> {
         let folder = &folder.into();
         if !folder.is_there() {
@@ -42,12 +42,14 @@ impl ModelFolder {
             tracing::info!("{folder}: beside the encoder, it holds {others}");
         }
         let tokenizer = Tokenizer::load(folder)?;
-        if tokenizer.entries() > config.vocab {
+        if tokenizer.ids() > config.vocab {
             return Err(Error::model(
                 folder.to_path_buf(),
                 format!(
-                    "its tokenizer has {} entries, its encoder embeds {}: these files are of two models",
+                    "its tokenizer has {} entries with ids below {}, its encoder embeds {}: these files are \
+                     of two models",
                     tokenizer.entries(),
+                    tokenizer.ids(),
                     config.vocab
                 ),
                 Remedy::None,

@@ -1,7 +1,21 @@
 //! From what `--encoder` says to a folder: a local one, the hub's cache, or a download into it.
+//!
+//! The cache is laid out as Hugging Face's own libraries lay it out, who read what homer downloads, and
+//! the other way round: `models--NAME/refs/main` names a revision, `snapshots/REVISION/` has a link for
+//! each file, and `blobs/` the contents, called after their digests.
+
+#[cfg(feature = "hub")]
+mod announced;
+#[cfg(feature = "hub")]
+mod blob;
+#[cfg(feature = "hub")]
+mod download;
+#[cfg(feature = "hub")]
+mod request;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::checkpoint::weights_file;
 use crate::builtin;
@@ -20,11 +34,16 @@ pub struct HubEnv {
     pub token: Option<String>,
     /// Whether nothing may be downloaded.
     pub offline: bool,
+    /// How long a server may say nothing.
+    pub timeout: Duration,
 }
 
+/// How long a server may say nothing, unless `HF_HUB_DOWNLOAD_TIMEOUT` says otherwise.
+const TIMEOUT: Duration = Duration::from_secs(30);
+
 impl HubEnv {
-    /// Reads `HF_HUB_CACHE`, `HF_HOME`, `XDG_CACHE_HOME`, `HF_ENDPOINT`, `HF_TOKEN` and
-    /// `HF_HUB_OFFLINE`.
+    /// Reads `HF_HUB_CACHE`, `HF_HOME`, `XDG_CACHE_HOME`, `HF_ENDPOINT`, `HF_TOKEN`, `HF_HUB_OFFLINE`
+    /// and `HF_HUB_DOWNLOAD_TIMEOUT` (seconds).
     pub(crate) fn from_process() -> Self {
         let home = std::env::home_dir().unwrap_or_default();
         Self::from_variables(&home, |name| std::env::var(name).ok())
@@ -44,12 +63,25 @@ impl HubEnv {
         });
         let endpoint = set("HF_ENDPOINT").unwrap_or_else(|| "https://huggingface.co".into());
         let offline = set("HF_HUB_OFFLINE").unwrap_or_default().to_lowercase();
+        let seconds = set("HF_HUB_DOWNLOAD_TIMEOUT").and_then(|text| text.trim().parse().ok());
         Self {
             cache,
             endpoint: endpoint.trim_end_matches('/').to_owned(),
             token: set("HF_TOKEN"),
             offline: matches!(offline.as_str(), "1" | "true" | "yes" | "on"),
+            timeout: seconds
+                .filter(|&seconds| seconds > 0)
+                .map_or(TIMEOUT, Duration::from_secs),
         }
+    }
+
+    /// The token, from the environment or from beside the cache.
+    #[cfg(feature = "hub")]
+    fn token(&self) -> Option<String> {
+        let kept = || fs::read_to_string(self.cache.parent()?.join("token")).ok();
+        let token = self.token.clone().or_else(kept)?;
+        let token = token.trim();
+        (!token.is_empty()).then(|| token.to_owned())
     }
 }
 
@@ -113,7 +145,7 @@ pub fn resolve_in(env: &HubEnv, encoder: &str, watch: &mut dyn Watch) -> Result<
         ));
     }
     #[cfg(feature = "hub")]
-    return super::download::download(env, encoder, watch);
+    return download::download(env, encoder, watch);
     #[cfg(not(feature = "hub"))]
     {
         let _ = watch;
@@ -143,15 +175,25 @@ fn is_hub_id(encoder: &str) -> bool {
 fn cached(env: &HubEnv, id: &str) -> Option<PathBuf> {
     let model = cache_folder(env, id);
     let revision = fs::read_to_string(model.join("refs").join("main")).ok()?;
-    let folder = model.join("snapshots").join(revision.trim());
-    is_complete(&folder).then_some(folder)
+    let revision = revision.trim();
+    let folder = model.join("snapshots").join(revision);
+    (is_commit(revision) && is_complete(&folder)).then_some(folder)
+}
+
+/// Whether it is a revision: the SHA-1 of a commit, hexadecimal. It becomes a folder's name.
+fn is_commit(text: &str) -> bool {
+    text.len() == 40 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 fn cache_folder(env: &HubEnv, id: &str) -> PathBuf {
-    env.cache.join(format!("models--{}", id.replace('/', "--")))
+    env.cache.join(cache_name(id))
 }
 
-pub(super) fn is_complete(folder: &Path) -> bool {
+fn cache_name(id: &str) -> String {
+    format!("models--{}", id.replace('/', "--"))
+}
+
+fn is_complete(folder: &Path) -> bool {
     let has = |name: &str| folder.join(name).exists();
     has("config.json")
         && weights_file(folder).is_some()
@@ -159,7 +201,7 @@ pub(super) fn is_complete(folder: &Path) -> bool {
 }
 
 /// What was tried, why it failed, and how to go on.
-pub(super) fn failed(env: &HubEnv, id: &str, why: &str) -> Error {
+fn failed(env: &HubEnv, id: &str, why: &str) -> Error {
     let tried = if env.offline {
         String::new()
     } else {

@@ -1,16 +1,15 @@
 //! Hugging Face folders: models and tokenizers in and out.
 //!
 //! - [`folder`]: a model folder as it is opened; [`export`]: as it is written.
-//! - [`checkpoint`], [`tensors`]: the weights in it, by every name that they go by.
+//! - [`checkpoint`], [`tensors`], `pickle`: the weights in it, by every name that they go by.
 //! - [`tokenizer`]: text to tokens. [`hub`]: folders that are not here yet.
 //! - [`testing`]: tiny folders to test with.
 
 pub(crate) mod checkpoint;
-#[cfg(feature = "hub")]
-mod download;
 pub(crate) mod export;
 pub(crate) mod folder;
 pub(crate) mod hub;
+mod pickle;
 pub(crate) mod tensors;
 #[doc(hidden)]
 pub(crate) mod testing;

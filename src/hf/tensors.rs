@@ -1,11 +1,10 @@
-//! Files of named tensors: safetensors, read in place and written; PyTorch's own, read.
+//! Files of named tensors: safetensors, read in place and written.
 
 use std::borrow::Cow;
 use std::io::Write;
 use std::path::Path;
 
 use candle_core::DType;
-use candle_core::pickle::PthTensors;
 use safetensors::tensor::TensorInfo;
 use safetensors::{Dtype, SafeTensors};
 use serde_json::{Map, Value, json};
@@ -15,10 +14,11 @@ use crate::files;
 use crate::folder::Bytes;
 use crate::nn::int8::{self, Rows};
 use crate::nn::weights::Values;
+use crate::text::printable::printable;
 
 /// A tensor as it lies in a file.
 #[derive(Debug, Clone)]
-pub(crate) struct Stored {
+pub struct Stored {
     /// Its name.
     pub name: String,
     /// Its shape.
@@ -48,7 +48,7 @@ const SCALE: &str = ".scale";
 /// # Errors
 /// The file cannot be read, is damaged or cut short, or holds floats of a type that homer does
 /// not know.
-pub(crate) fn read_safetensors(path: &Path) -> Result<Vec<Stored>> {
+pub fn read_safetensors(path: &Path) -> Result<Vec<Stored>> {
     parse_safetensors(&Bytes::map(path)?, path)
 }
 
@@ -82,9 +82,12 @@ pub(crate) fn parse_safetensors(map: &Bytes, path: &Path) -> Result<Vec<Stored>>
             header + 8 + info.data_offsets.0,
             header + 8 + info.data_offsets.1,
         );
-        let bytes = map
-            .get(start..end)
-            .ok_or_else(|| damaged(format!("{name} ends past the end of the file")))?;
+        let bytes = map.get(start..end).ok_or_else(|| {
+            damaged(format!(
+                "{} ends past the end of the file",
+                printable(&name)
+            ))
+        })?;
         let values = match info.dtype {
             Dtype::F32 => Some(in_place(map, start, end, DType::F32)),
             Dtype::F16 => Some(in_place(map, start, end, DType::F16)),
@@ -93,7 +96,7 @@ pub(crate) fn parse_safetensors(map: &Bytes, path: &Path) -> Result<Vec<Stored>>
             Dtype::I8 => {
                 let scales = metadata.info(&format!("{name}{SCALE}"));
                 let values = int8(map, header + 8, (&name, info), scales);
-                Some(values.map_err(|what| Error::model(path, what, Remedy::None))?)
+                Some(values.map_err(|what| Error::model(path, printable(&what), Remedy::None))?)
             }
             Dtype::BOOL
             | Dtype::U8
@@ -107,7 +110,8 @@ pub(crate) fn parse_safetensors(map: &Bytes, path: &Path) -> Result<Vec<Stored>>
                 return Err(Error::model(
                     path,
                     format!(
-                        "{name} is stored as {other}; homer reads F64, F32, F16, BF16 and its own I8"
+                        "{} is stored as {other}; homer reads F64, F32, F16, BF16 and its own I8",
+                        printable(&name)
                     ),
                     Remedy::None,
                 ));
@@ -177,70 +181,13 @@ fn int8(
 }
 
 /// A copy of values of `N` bytes each.
-fn convert<const N: usize>(bytes: &[u8], value: impl Fn([u8; N]) -> f32) -> Values {
+pub(super) fn convert<const N: usize>(bytes: &[u8], value: impl Fn([u8; N]) -> f32) -> Values {
     Values::Owned(bytes.as_chunks().0.iter().map(|&b| value(b)).collect())
 }
 
 fn floats(bytes: &[u8]) -> Vec<f32> {
     let values = bytes.as_chunks().0.iter();
     values.map(|&b| f32::from_le_bytes(b)).collect()
-}
-
-/// Reads a `pytorch_model.bin`; nothing in it is executed.
-///
-/// # Errors
-/// The file cannot be read, is damaged, or was written by a PyTorch older than 1.6.
-pub(crate) fn read_pickle(path: &Path) -> Result<Vec<Stored>> {
-    let wrong = |why: String| {
-        Error::model(
-            path,
-            format!("damaged, or not a state dict in PyTorch's zip format ({why})"),
-            "copy it again, or convert it to model.safetensors with Python's safetensors",
-        )
-    };
-    let length = std::fs::metadata(path).at("read", path)?.len();
-    let file = PthTensors::new(path, None).map_err(|source| wrong(source.to_string()))?;
-    let mut names: Vec<_> = file.tensor_infos().keys().collect();
-    names.sort();
-    let mut tensors = Vec::with_capacity(names.len());
-    for name in names {
-        let info = &file.tensor_infos()[name];
-        let shape = info.layout.shape().dims().to_vec();
-        if info.dtype.is_int() {
-            tensors.push(Stored {
-                name: name.clone(),
-                shape,
-                values: None,
-            });
-            continue;
-        }
-        let bytes = shape
-            .iter()
-            .try_fold(info.dtype.size_in_bytes(), |n, &d| n.checked_mul(d));
-        if bytes.is_none_or(|bytes| bytes as u64 > length) {
-            return Err(wrong(format!("{name} is larger than the file")));
-        }
-        let values = file
-            .get(name)
-            .and_then(|tensor| match tensor {
-                Some(tensor) => tensor
-                    .to_dtype(DType::F32)?
-                    .flatten_all()?
-                    .to_vec1::<f32>()
-                    .map(Some),
-                None => Ok(None),
-            })
-            .map_err(|source| wrong(format!("{name}: {source}")))?;
-        tensors.push(Stored {
-            name: name.clone(),
-            shape,
-            values: values.map(Values::Owned),
-        });
-    }
-    if tensors.is_empty() {
-        return Err(wrong("it holds no tensor".into()));
-    }
-    Ok(tensors)
 }
 
 /// A tensor to be written: name, shape, values.

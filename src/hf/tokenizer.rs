@@ -3,6 +3,7 @@
 //! Sequences are put together here, token by token, rather than by the tokenizer's own template:
 //! what is dropped when a sequence is too long depends on which part of a conversation it is.
 
+mod accept;
 mod cut;
 
 use std::path::{Path, PathBuf};
@@ -10,6 +11,7 @@ use std::path::{Path, PathBuf};
 use rayon::prelude::*;
 use serde_json::{Value, json};
 use tokenizers::decoders::wordpiece::WordPiece as WordPieceDecoder;
+use tokenizers::models::ModelWrapper;
 use tokenizers::models::wordpiece::WordPiece;
 use tokenizers::normalizers::bert::BertNormalizer;
 use tokenizers::pre_tokenizers::bert::BertPreTokenizer;
@@ -80,9 +82,8 @@ impl Tokenizer {
         };
         if folder.has("tokenizer.json") {
             let path = folder.path("tokenizer.json");
-            let inner = tokenizers::Tokenizer::from_bytes(folder.read("tokenizer.json")?)
-                .map_err(|source| wrong(&path, format!("not a tokenizer: {source}")))?;
-            return Self::new(inner, settings, vocab).map_err(|what| wrong(&path, what));
+            let bytes = folder.read("tokenizer.json")?;
+            return Self::from_json(&bytes, settings, vocab).map_err(|what| wrong(&path, what));
         }
         let Some(vocab) = vocab else {
             return Err(wrong(
@@ -91,6 +92,18 @@ impl Tokenizer {
             ));
         };
         Self::from_lines(vocab, settings).map_err(|what| wrong(&vocab_path, what))
+    }
+
+    /// A tokenizer as `tokenizer.json` describes it.
+    fn from_json(
+        json: &[u8],
+        settings: Value,
+        vocab: Option<String>,
+    ) -> std::result::Result<Self, String> {
+        accept::accept(json)?;
+        let inner = tokenizers::Tokenizer::from_bytes(json)
+            .map_err(|source| format!("not a tokenizer: {source}"))?;
+        Self::new(inner, settings, vocab)
     }
 
     /// A WordPiece tokenizer of `words`, whose ids are their positions; upper and lower case are
@@ -139,6 +152,11 @@ impl Tokenizer {
         settings: Value,
         vocab: Option<String>,
     ) -> std::result::Result<Self, String> {
+        if !matches!(inner.get_model(), ModelWrapper::WordPiece(_)) {
+            return Err(
+                "its model is no WordPiece: homer needs a tokenizer of the BERT family".into(),
+            );
+        }
         inner.with_padding(None);
         inner
             .with_truncation(None)
@@ -169,6 +187,13 @@ impl Tokenizer {
     /// Number of entries in the vocabulary.
     pub fn entries(&self) -> usize {
         self.inner.get_vocab_size(true)
+    }
+
+    /// How many embeddings an encoder needs for it: one more than its largest id.
+    pub fn ids(&self) -> usize {
+        let vocabulary = self.inner.get_vocab(true);
+        let largest = vocabulary.into_values().max();
+        largest.map_or(0, |id| id as usize + 1)
     }
 
     /// Which share of the words' tokens of `texts` the vocabulary does not have, 0 to 1.

@@ -165,6 +165,7 @@ mod tests {
             character: "Rufus".into(),
             query_weight: 0.0,
             bi_encoder: "bi".into(),
+            weights: None,
             pool: "pool".into(),
             calibration: None,
         }
@@ -373,6 +374,25 @@ mod tests {
     }
 
     #[test]
+    fn every_byte_of_a_large_index_counts() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = root.path().join("index");
+        // Longer than the samples that its fingerprint is taken from.
+        write(&folder, &dataset(40_000)).unwrap();
+        let file = folder.join(VECTORS);
+        let mut bytes = fs::read(&file).unwrap();
+        let before = fingerprint::of_bytes(&bytes);
+        bytes[5000] ^= 1;
+        assert_eq!(fingerprint::of_bytes(&bytes), before);
+        fs::write(&file, &bytes).unwrap();
+        let error = Index::open(&folder).err().unwrap().to_string();
+        assert!(
+            error.contains("damaged") && error.contains(VECTORS),
+            "{error}"
+        );
+    }
+
+    #[test]
     fn an_edited_manifest_is_said() {
         for (from, to, what) in [
             ("\"replies\": 9", "\"replies\": 8", "[9, 5]"),
@@ -392,13 +412,17 @@ mod tests {
     }
 
     #[test]
-    fn a_record_that_is_damaged_where_no_sample_was_taken_is_said_when_it_is_read() {
+    fn a_record_that_is_damaged_though_its_checksum_is_right_is_said_when_it_is_read() {
         let index = Damaged::new();
         let file = index.folder.join(REPLIES);
         let bytes = fs::read(&file).unwrap();
         let before = fingerprint::of_file(&file).unwrap();
-        fs::write(&file, vec![b'x'; bytes.len()]).unwrap();
+        let other = vec![b'x'; bytes.len()];
+        fs::write(&file, &other).unwrap();
         index.edit(&before, &fingerprint::of_file(&file).unwrap());
+        let checksum = fingerprint::checksum;
+        assert!(index.refused("another checksum").contains("damaged"));
+        index.edit(&checksum(&bytes), &checksum(&other));
         let opened = Index::open(&index.folder).unwrap();
         let error = opened.entry(4).unwrap_err().to_string();
         assert!(

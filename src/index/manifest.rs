@@ -8,8 +8,9 @@ use serde_json::Value;
 
 use super::{Calibration, MANIFEST, REPLIES, VECTORS};
 use crate::error::{Error, Remedy, Result, Step};
-use crate::files;
 use crate::folder::Folder;
+use crate::text::printable::printable;
+use crate::{files, fingerprint};
 
 /// The number of the layout; a folder of another number is refused.
 const FORMAT: u64 = 2;
@@ -26,6 +27,9 @@ pub struct Provenance {
     pub query_weight: f32,
     /// [Fingerprint](crate::fingerprint) of the bi-encoder's weights.
     pub bi_encoder: String,
+    /// [Checksum](crate::fingerprint::checksum) of the same; `None` in an index of an earlier version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weights: Option<String>,
     /// [Fingerprint](crate::fingerprint) of the pool.
     pub pool: String,
     /// What validation says about scores; `None` where there was too little of it.
@@ -48,6 +52,10 @@ pub struct Manifest {
     pub dtype: String,
     /// [Fingerprint](crate::fingerprint) of the other files of the folder, by name.
     pub files: BTreeMap<String, String>,
+    /// [Checksum](fingerprint::checksum) of all that they hold, by name; empty in an index of an earlier
+    /// version, whose files are then looked at in samples only.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub checksums: BTreeMap<String, String>,
     /// How the persona did in its last test, as far as there was one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub evaluation: Option<Value>,
@@ -85,6 +93,7 @@ impl Manifest {
             width,
             dtype: DTYPE.into(),
             files: fingerprints(&folder.into())?,
+            checksums: checksums(&folder.into())?,
             evaluation: None,
         })
     }
@@ -114,8 +123,9 @@ impl Manifest {
             );
             return Err(damaged(&path, &what));
         }
-        let manifest: Self =
+        let mut manifest: Self =
             serde_json::from_value(value).map_err(|error| damaged(&path, &error.to_string()))?;
+        manifest.source.character = printable(&manifest.source.character).into_owned();
         if manifest.dtype != DTYPE {
             let what = format!("vectors of {}, where homer reads {DTYPE}", manifest.dtype);
             return Err(damaged(&path, &what));
@@ -133,12 +143,32 @@ impl Manifest {
         }
         Ok(manifest)
     }
+
+    /// Makes sure that the file `name` of the folder holds the bytes that were written with the manifest.
+    ///
+    /// # Errors
+    /// It does not: what is wrong, with the file.
+    pub(super) fn check(&self, folder: &Folder, name: &str, bytes: &[u8]) -> Result<()> {
+        let known = self.checksums.get(name);
+        if known.is_some_and(|known| *known != fingerprint::checksum(bytes)) {
+            let what = "damaged: not the bytes that were written with its manifest.json";
+            return Err(damaged(&folder.path(name), what));
+        }
+        Ok(())
+    }
 }
 
 fn fingerprints(folder: &Folder) -> Result<BTreeMap<String, String>> {
     [REPLIES, VECTORS]
         .into_iter()
         .map(|name| Ok((name.to_owned(), folder.fingerprint(name)?)))
+        .collect()
+}
+
+fn checksums(folder: &Folder) -> Result<BTreeMap<String, String>> {
+    [REPLIES, VECTORS]
+        .into_iter()
+        .map(|name| Ok((name.to_owned(), folder.checksum(name)?)))
         .collect()
 }
 

@@ -32,6 +32,10 @@ impl Index {
         let manifest = Manifest::read(&folder)?;
         let path = folder.path(VECTORS);
         let tensors = folder.map(VECTORS)?;
+        let records = folder.map(REPLIES)?;
+        // All of the vectors are read by the first question anyway.
+        manifest.check(&folder, VECTORS, &tensors)?;
+        manifest.check(&folder, REPLIES, &records)?;
         let (vectors, offsets) =
             locate(&tensors, &manifest).map_err(|what| damaged(&path, &what))?;
         let index = Self {
@@ -39,7 +43,7 @@ impl Index {
             tensors,
             vectors,
             offsets,
-            records: folder.map(REPLIES)?,
+            records,
             folder,
         };
         let expected = index.offset(index.len());
@@ -51,7 +55,7 @@ impl Index {
     }
 
     /// What the index says of itself.
-    pub(crate) fn manifest(&self) -> &Manifest {
+    pub fn manifest(&self) -> &Manifest {
         &self.manifest
     }
 
@@ -74,7 +78,7 @@ impl Index {
     ///
     /// # Errors
     /// `query` is of another width.
-    pub(crate) fn search(&self, query: &[f32], k: usize) -> Result<Vec<Hit>> {
+    pub fn search(&self, query: &[f32], k: usize) -> Result<Vec<Hit>> {
         if query.len() != self.manifest.width {
             let what = format!(
                 "vectors of width {}, where the bi-encoder's are of width {}",
@@ -113,7 +117,7 @@ impl Index {
     ///
     /// # Panics
     /// When there is no such row.
-    pub(crate) fn entries(&self, rows: &[usize]) -> Result<Vec<Entry>> {
+    pub fn entries(&self, rows: &[usize]) -> Result<Vec<Entry>> {
         let mut bytes = Vec::new();
         for &row in rows {
             assert!(row < self.len(), "row {row} of {}", self.len());
@@ -141,6 +145,10 @@ fn locate(
     file: &[u8],
     manifest: &Manifest,
 ) -> std::result::Result<(Range<usize>, Range<usize>), String> {
+    if manifest.width == 0 {
+        return Err("its manifest.json says that vectors have no values".into());
+    }
+    let ends = manifest.replies.checked_add(1).ok_or("too many replies")?;
     let tensors = SafeTensors::deserialize(file).map_err(|error| error.to_string())?;
     let find = |name: &str, dtype: Dtype, shape: &[usize]| {
         let tensor = tensors.tensor(name).map_err(|error| error.to_string())?;
@@ -155,7 +163,7 @@ fn locate(
         Ok(start..start + tensor.data().len())
     };
     let vectors = find("vectors", Dtype::F16, &[manifest.replies, manifest.width])?;
-    let offsets = find("offsets", Dtype::U64, &[manifest.replies + 1])?;
+    let offsets = find("offsets", Dtype::U64, &[ends])?;
     if vectors.start % align_of::<f16>() != 0 {
         return Err("its vectors start at an odd byte".into());
     }

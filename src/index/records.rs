@@ -2,6 +2,7 @@
 
 use super::{Entry, Origin};
 use crate::dialogue::Turn;
+use crate::text::printable::printable_lines;
 
 /// The header row. `exchange`, `scene`, `query_speaker`, `query` and `context` (a turn a line) are
 /// of the first exchange that the reply answers and empty where it answers nobody; `exchanges` are
@@ -83,7 +84,9 @@ fn entry(record: &csv::StringRecord) -> Result<Entry, String> {
             .map_err(|cells: Vec<_>| {
                 format!("{} columns, where {} belong", cells.len(), COLUMNS.len())
             })?;
+    // The index may be a stranger's, and what is in it comes to a terminal.
     let [text, exchange, scene, speaker, query, context, exchanges] = cells;
+    let [text, speaker, query, context] = [text, speaker, query, context].map(printable_lines);
     let number = |cell: &str| {
         let parsed = cell.parse::<usize>();
         parsed.map_err(|_| format!("{cell:?}, where a number belongs"))
@@ -93,14 +96,14 @@ fn entry(record: &csv::StringRecord) -> Result<Entry, String> {
             exchange: number(exchange)?,
             scene: number(scene)?,
             query: Turn {
-                speaker: speaker.to_owned(),
-                text: query.to_owned(),
+                speaker: speaker.clone(),
+                text: query.clone(),
             },
             context: context.lines().map(str::to_owned).collect(),
         })
     };
     Ok(Entry {
-        text: text.to_owned(),
+        text,
         origin: if exchange.is_empty() {
             None
         } else {
@@ -139,6 +142,16 @@ mod tests {
         };
         assert_eq!(line(&cells(&nobody)).unwrap(), b"Hm.,,,,,,\r\n");
         assert_eq!(parse(b"Hm.,,,,,,\r\n").unwrap(), nobody);
+    }
+
+    #[test]
+    fn what_a_terminal_would_obey_is_written_out() {
+        let entry = parse(b"Hm\x1b[2J.,1,2,A\x07,Q\xe2\x80\xaeq,\xc2\x9bc,1\n").unwrap();
+        let origin = entry.origin.unwrap();
+        assert_eq!(entry.text, "Hm\\u{1b}[2J.");
+        assert_eq!(origin.query.speaker, "A\\u{7}");
+        assert_eq!(origin.query.text, "Q\\u{202e}q");
+        assert_eq!(origin.context, ["\\u{9b}c"]);
     }
 
     #[test]

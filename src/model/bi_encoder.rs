@@ -79,7 +79,7 @@ impl BiEncoder {
     ///
     /// # Errors
     /// The tokenizer or a tensor operation fails.
-    pub(crate) fn embed_queries(&self, queries: &[Query<'_>]) -> Result<Embeddings> {
+    pub fn embed_queries(&self, queries: &[Query<'_>]) -> Result<Embeddings> {
         let queries = self.tokenizer.queries(queries, self.max_length)?;
         query::embed(&queries, |sequences| self.embed(sequences, |_| Ok(())))
     }

@@ -14,6 +14,27 @@ pub enum Family {
     DistilBert,
 }
 
+/// What is larger is no encoder that homer reads, and would take memory before its weights are looked at:
+/// about a hundred times what the largest of the two families has.
+const MOST: Sizes = Sizes {
+    vocab: 1 << 22,
+    hidden: 1 << 14,
+    layers: 256,
+    intermediate: 1 << 17,
+    positions: 1 << 20,
+    type_vocab: 1 << 10,
+};
+
+/// The numbers that decide how large an encoder is.
+struct Sizes {
+    vocab: usize,
+    hidden: usize,
+    layers: usize,
+    intermediate: usize,
+    positions: usize,
+    type_vocab: usize,
+}
+
 /// Sizes and settings of an encoder.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Config {
@@ -48,7 +69,7 @@ impl Config {
     ///
     /// # Errors
     /// The file is missing or malformed, the family is neither BERT nor DistilBERT, a size is
-    /// missing or contradicts another, or a setting asks for what homer does not compute
+    /// missing, absurd, or contradicts another, or a setting asks for what homer does not compute
     /// (another activation than erf GELU, relative positions).
     pub fn read(folder: impl Into<Folder>) -> Result<Self> {
         let folder = folder.into();
@@ -61,7 +82,7 @@ impl Config {
     ///
     /// # Errors
     /// As [`Config::read`].
-    pub(crate) fn from_json(raw: Value) -> std::result::Result<Self, String> {
+    pub fn from_json(raw: Value) -> std::result::Result<Self, String> {
         let family = match raw["model_type"].as_str() {
             Some("bert") => Family::Bert,
             Some("distilbert") => Family::DistilBert,
@@ -76,7 +97,7 @@ impl Config {
             raw[key]
                 .as_u64()
                 .filter(|&n| n > 0)
-                .map(|n| n as usize)
+                .map(|n| usize::try_from(n).unwrap_or(usize::MAX))
                 .ok_or_else(|| format!("{key} is missing or not a positive number"))
         };
         let real = |key: &str, default: f64| raw[key].as_f64().unwrap_or(default);
@@ -129,6 +150,26 @@ impl Config {
                 "its position embeddings are {positions:?}; homer computes \"absolute\" only"
             ));
         }
+        for (name, is, most) in [
+            ("vocabulary", config.vocab, MOST.vocab),
+            ("hidden size", config.hidden, MOST.hidden),
+            ("number of layers", config.layers, MOST.layers),
+            ("intermediate size", config.intermediate, MOST.intermediate),
+            ("longest sequence", config.max_positions, MOST.positions),
+            ("number of token types", config.type_vocab, MOST.type_vocab),
+        ] {
+            if is > most {
+                return Err(format!(
+                    "its {name} is {is}; homer reads encoders of up to {most}"
+                ));
+            }
+        }
+        if !(0.0..1.0).contains(&config.norm_epsilon) {
+            let epsilon = config.norm_epsilon;
+            return Err(format!(
+                "its layer_norm_eps is {epsilon}, which is not in 0..1"
+            ));
+        }
         if config.hidden % config.heads != 0 {
             return Err(format!(
                 "hidden size {} is not a multiple of {} heads",
@@ -147,7 +188,7 @@ impl Config {
     }
 
     /// Width of one attention head.
-    pub(crate) fn head_width(&self) -> usize {
+    pub fn head_width(&self) -> usize {
         self.hidden / self.heads
     }
 }

@@ -4,6 +4,7 @@ use super::{Project, note_unfinished};
 use crate::corpus::dataset::Dataset;
 use crate::error::{Error, Result, Step};
 use crate::fingerprint;
+use crate::hf::checkpoint::weights_name;
 use crate::index::blend::QUERY_WEIGHT;
 use crate::index::manifest::{Manifest, Provenance};
 use crate::index::{build, calibrate};
@@ -53,9 +54,11 @@ pub fn build_index(
     let retriever = project.retriever()?;
     note_unfinished(&project.bi_encoder(), Step::TrainBi, watch);
     let encoder = BiEncoder::load(&retriever.folder, &compute)?;
+    let weights = weights_name(&retriever.folder).unwrap_or_default();
     let source = Provenance {
         character: dataset.settings.character.clone(),
         query_weight,
+        weights: Some(retriever.folder.checksum(weights)?),
         bi_encoder: retriever.fingerprint,
         pool: fingerprint::of_file(&project.pool())?,
         calibration: calibrate::calibrate(&encoder, &dataset.valid)?,

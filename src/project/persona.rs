@@ -1,5 +1,7 @@
 //! A persona from what training and `build-index` left on disk.
 
+use std::fs;
+
 use super::second_stage::Found;
 use super::{Project, second_stage};
 use crate::builtin;
@@ -60,6 +62,7 @@ impl Persona {
     /// [`Error::NotMade`] says what makes what is missing; a damaged model or index;
     /// an index of another bi-encoder.
     pub fn load(project: &Project, compute: &Compute, rerank: bool) -> Result<Self> {
+        note_link(project);
         let (encoder, index) = (project.retriever()?.folder, Folder::from(project.index()));
         let (persona, source) = open(&encoder, &index, compute, |bi_encoder| match rerank {
             true => second_stage::find(project, bi_encoder, compute),
@@ -74,6 +77,26 @@ impl Persona {
     }
 }
 
+/// Says it where what answers does not lie in the project's own folder.
+fn note_link(project: &Project) {
+    let folders = [
+        project.bi_encoder_model(),
+        project.cross_encoder_model(),
+        project.index(),
+    ];
+    let Ok(root) = fs::canonicalize(project.root()) else {
+        return;
+    };
+    for folder in folders {
+        if let Ok(real) = fs::canonicalize(&folder)
+            && !real.starts_with(&root)
+        {
+            let (folder, real) = (folder.display(), real.display());
+            tracing::warn!("{folder} is a link: what is read lies in {real}");
+        }
+    }
+}
+
 /// The persona of a bi-encoder and the index of its vectors, and what that was made of; `second`
 /// is told the bi-encoder's fingerprint.
 fn open(
@@ -82,7 +105,8 @@ fn open(
     compute: &Compute,
     second: impl FnOnce(&str) -> Result<Found> + Send,
 ) -> Result<(Persona, Provenance)> {
-    let bi_encoder = encoder.fingerprint(weights_name(encoder).unwrap_or_default())?;
+    let weights = weights_name(encoder).unwrap_or_default();
+    let bi_encoder = encoder.fingerprint(weights)?;
     // Each reads a tokenizer, which takes as long as embedding the question.
     let (model, second) = rayon::join(|| BiEncoder::load(encoder, compute), || second(&bi_encoder));
     let (model, second) = (model?, second?);
@@ -92,6 +116,12 @@ fn open(
         let what = format!("built with another bi-encoder than the one in {encoder}");
         let remedy = Remedy::Remake(Step::BuildIndex);
         return Err(Error::model(index.to_path_buf(), what, remedy));
+    }
+    // A fingerprint is of samples: a byte may be damaged between them.
+    if source.weights.is_some() && source.weights != Some(encoder.checksum(weights)?) {
+        let what = "damaged: not the weights that the index was built with";
+        let remedy = "put them back from where they came from, or train anew";
+        return Err(Error::model(encoder.path(weights), what, remedy));
     }
     let persona = Persona {
         character: source.character.clone(),

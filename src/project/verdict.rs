@@ -20,7 +20,7 @@ use crate::watch::{Unit, Watch};
 
 /// What validation said about the use of the cross-encoder, when it was trained.
 #[derive(Debug, Default, Serialize, Deserialize)]
-pub(crate) struct CrossVerdict {
+pub struct CrossVerdict {
     /// Whether reranking made the order better on validation; `None` where nobody has judged.
     pub rerank: Option<bool>,
     /// [`crate::fingerprint::of_file`] of the bi-encoder that it was judged beside, if that is known.
@@ -35,7 +35,7 @@ impl CrossVerdict {
     ///
     /// # Errors
     /// They are there and damaged.
-    pub(crate) fn read(project: &Project) -> Result<Self> {
+    pub fn read(project: &Project) -> Result<Self> {
         let path = project.verdict();
         if path.is_file() {
             files::read_json(&path)
@@ -61,7 +61,7 @@ impl CrossVerdict {
 
     /// Whether a persona with the bi-encoder of this fingerprint uses the cross-encoder: one that was not
     /// found to help is left out.
-    pub(crate) fn in_use(&self, bi_encoder: &str) -> bool {
+    pub fn in_use(&self, bi_encoder: &str) -> bool {
         self.rerank == Some(true) && self.is_judged(bi_encoder)
     }
 }

@@ -15,7 +15,7 @@ pub(crate) const FEATURES: [&str; 6] = [
 
 /// A candidate as both stages left it.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Seen<'a> {
+pub struct Seen<'a> {
     /// The reply.
     pub reply: &'a str,
     /// The first stage's score, a cosine or a mean of cosines.

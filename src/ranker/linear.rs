@@ -58,7 +58,7 @@ impl LinearRanker {
     ///
     /// # Errors
     /// They cannot be read, name a feature that homer does not know, or are no numbers.
-    pub(crate) fn read(model: &Folder) -> Result<Self> {
+    pub fn read(model: &Folder) -> Result<Self> {
         let ranker: Self = model.json(RANKER)?;
         ranker
             .check()
@@ -90,7 +90,7 @@ impl LinearRanker {
     }
 
     /// Scores of the candidates of `query`, in their order; higher is better.
-    pub(crate) fn scores(&self, query: &str, candidates: &[Seen<'_>]) -> Vec<f32> {
+    pub fn scores(&self, query: &str, candidates: &[Seen<'_>]) -> Vec<f32> {
         let weights = self.dense();
         let rows = features(query, candidates);
         let score =
@@ -100,7 +100,7 @@ impl LinearRanker {
 
     /// What each feature adds to the score of candidate `place`, beside the mean over all candidates, the
     /// weightiest first; those that add nothing are left out.
-    pub(crate) fn reasons(
+    pub fn reasons(
         &self,
         query: &str,
         candidates: &[Seen<'_>],

@@ -12,6 +12,6 @@ mod features;
 mod fit;
 mod linear;
 
-pub(crate) use features::Seen;
+pub use features::Seen;
 pub(crate) use fit::{Graded, fit};
 pub use linear::LinearRanker;

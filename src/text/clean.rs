@@ -12,13 +12,13 @@ use super::printable::is_hidden;
 /// invisible characters dropped. Brackets without a partner, and brackets around figures alone
 /// (`(555) 010-1234`), stay as they are. Empty when nothing is said: pauses and dashes alone are no
 /// speech.
-pub(crate) fn clean(raw: &str) -> String {
+pub fn clean(raw: &str) -> String {
     tidy(&without_directions(raw))
 }
 
 /// `raw` with white space collapsed and invisible characters dropped; what stands in brackets
 /// belongs to it. Empty when nothing is said.
-pub(crate) fn tidy(raw: &str) -> String {
+pub fn tidy(raw: &str) -> String {
     let mut text = String::with_capacity(raw.len());
     let apart = |c: char| c.is_whitespace() || c.is_control();
     for word in raw.split(apart) {

@@ -12,7 +12,7 @@ use encoding_rs::WINDOWS_1252;
 /// believed only beside another such sequence, as in words of a script that is not Latin. A letter
 /// before punctuation (`Ä… ja?`) is believed to be mis-decoded only where the text has others that
 /// are beyond doubt.
-pub(crate) fn repair(text: &str) -> (Cow<'_, str>, usize) {
+pub fn repair(text: &str) -> (Cow<'_, str>, usize) {
     match pass(text, false) {
         (repaired, 0) => (repaired, 0),
         _ => pass(text, true),

@@ -18,7 +18,7 @@ static MANNER: LazyLock<Regex> = LazyLock::new(|| {
 
 /// A name as it is shown: composed, white space collapsed, without stray colons, invisible characters,
 /// the brackets of a list and the manner of the voice. `" Ada  Byron (V.O.): "` is `Ada Byron`.
-pub(crate) fn clean_name(raw: &str) -> String {
+pub fn clean_name(raw: &str) -> String {
     let plain = raw.is_ascii() && !raw.contains(['(', '[', '\\', '\'', '"', '\u{7f}']);
     let visible: String = if plain {
         raw.chars()
@@ -43,7 +43,7 @@ pub(crate) fn clean_name(raw: &str) -> String {
 }
 
 /// What two spellings of a name have in common: `Zoë` is `ZOË`, `İPEK` is `ipek`.
-pub(crate) fn name_key(name: &str) -> String {
+pub fn name_key(name: &str) -> String {
     let lower = name.to_lowercase();
     if lower.is_ascii() {
         return lower;

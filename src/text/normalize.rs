@@ -5,7 +5,7 @@
 ///
 /// Two replies that are the same so are one reply: in training, in evaluation, and when a character
 /// must not repeat itself.
-pub(crate) fn normalized(text: &str) -> String {
+pub fn normalized(text: &str) -> String {
     let normalized: String = text
         .chars()
         .filter(|c| c.is_alphanumeric())

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 /// `text` with everything written out that a terminal would obey or hide: control characters,
 /// changes of the reading direction, characters without width. (Joiners after a letter that is not
 /// ASCII stay: Persian words and emoji are made of them.)
-pub(crate) fn printable(text: &str) -> Cow<'_, str> {
+pub fn printable(text: &str) -> Cow<'_, str> {
     let mut before = ' ';
     let hidden = |c: char| {
         let joins = matches!(c, '\u{200c}' | '\u{200d}') && !before.is_ascii();
@@ -29,6 +29,19 @@ pub(crate) fn printable(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
+/// `text`, printable, its lines and tabs as they are.
+pub fn printable_lines(text: &str) -> String {
+    let lines = text.split('\n').map(|line| {
+        let (line, end) = match line.strip_suffix('\r') {
+            Some(line) => (line, "\r"),
+            None => (line, ""),
+        };
+        let cells: Vec<_> = line.split('\t').map(printable).collect();
+        cells.join("\t") + end
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
 /// `text`, printable and on one line.
 pub fn printable_line(text: &str) -> String {
     excerpt(text, usize::MAX)
@@ -45,7 +58,7 @@ pub(crate) fn excerpt(text: &str, most: usize) -> String {
 }
 
 /// Whether a character is not seen where it stands.
-pub(crate) fn is_hidden(c: char) -> bool {
+pub fn is_hidden(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{feff}')
         || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}')
@@ -67,6 +80,13 @@ mod tests {
             printable("Zoë 👩\u{200d}🚀 می\u{200c}روم"),
             Cow::Borrowed(_)
         ));
+    }
+
+    #[test]
+    fn lines_stay_lines() {
+        let text = "one\r\n\ttwo\x1b[2J\n";
+        assert_eq!(printable_lines(text), "one\r\n\ttwo\\u{1b}[2J\n");
+        assert_eq!(printable_lines("a\rb"), "a\\u{d}b");
     }
 
     #[test]

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::task::{Trainee, Validation};
 use crate::error::{Error, IoContext, Remedy, Result};
 use crate::files;
+use crate::folder::is_file_name;
 use crate::hf::tensors::{Precision, read_safetensors, write_safetensors};
 use crate::nn::head::head_specs;
 use crate::nn::optimizer::Moments;
@@ -20,7 +21,7 @@ use crate::nn::weights::{Spec, Values, Weights, encoder_specs};
 /// Everything about a training that is not a tensor. Data order, dropout and learning rate follow
 /// from the step and the settings.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub(crate) struct State {
+pub struct State {
     /// Steps taken.
     pub step: u64,
     /// The last step after which the model was validated.
@@ -62,7 +63,7 @@ pub(crate) fn exists(folder: &Path) -> bool {
 ///
 /// # Errors
 /// A file cannot be written; the checkpoint before it then stands.
-pub(crate) fn write(folder: &Path, state: &State, model: &dyn Trainee) -> Result<()> {
+pub fn write(folder: &Path, state: &State, model: &dyn Trainee) -> Result<()> {
     let weights = model.encoder().weights()?;
     let moments = model.encoder().moments()?;
     let specs = encoder_specs(&weights.config);
@@ -119,8 +120,12 @@ fn gather<'a>(
 ///
 /// # Errors
 /// The checkpoint is damaged, or is another model's.
-pub(crate) fn restore(folder: &Path, model: &mut dyn Trainee) -> Result<State> {
+pub fn restore(folder: &Path, model: &mut dyn Trainee) -> Result<State> {
     let stored: Stored = files::read_json(&folder.join(STATE))?;
+    if !is_file_name(&stored.tensors) {
+        let what = format!("{:?} is not the name of a file beside it", stored.tensors);
+        return Err(Error::model(folder.join(STATE), what, Remedy::Restart));
+    }
     let path = folder.join(&stored.tensors);
     let mut tensors: BTreeMap<String, Values> = read_safetensors(&path)?
         .into_iter()

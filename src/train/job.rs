@@ -66,6 +66,7 @@ impl<S: Clone + Serialize + DeserializeOwned> Training<S> {
     ) -> Result<Resolved<S>> {
         match &self.resumed {
             Some(resolved) => {
+                resolved.check(common)?;
                 resolved.check_data(&data)?;
                 Ok(resolved.clone())
             }

@@ -39,12 +39,7 @@ impl Schedule {
     /// # Errors
     /// There would be no step, or a wish makes no sense.
     pub(crate) fn new(per_epoch: u64, lr: f64, settings: ScheduleSettings) -> Result<Self> {
-        if !(lr > 0.0 && lr.is_finite()) {
-            return Err(Error::setting(
-                format!("a learning rate of {lr} trains nothing"),
-                "give a number above 0",
-            ));
-        }
+        check_rate(lr)?;
         if !(0.0..1.0).contains(&settings.warmup) {
             return Err(Error::setting(
                 format!("a warm-up of {} is no share of the steps", settings.warmup),
@@ -68,6 +63,22 @@ impl Schedule {
         })
     }
 
+    /// Makes sure that one can train by it: it may come from a file.
+    ///
+    /// # Errors
+    /// A number makes no sense.
+    pub(super) fn check(&self) -> Result<()> {
+        check_rate(self.lr)?;
+        if self.steps == 0 || self.warmup_steps > self.steps || self.evaluate_every == 0 {
+            let what = format!(
+                "a schedule of {} steps, {} of them to warm up and a validation every {}, cannot be kept",
+                self.steps, self.warmup_steps, self.evaluate_every
+            );
+            return Err(Error::setting(what, Remedy::Restart));
+        }
+        Ok(())
+    }
+
     /// The learning rate of step `step`, counted from 0: never 0 within the run.
     pub(crate) fn rate(&self, step: u64) -> f64 {
         if step < self.warmup_steps {
@@ -81,6 +92,17 @@ impl Schedule {
     pub(crate) fn evaluates(&self, step: u64) -> bool {
         step.is_multiple_of(self.evaluate_every) || step == self.steps
     }
+}
+
+/// Makes sure that a learning rate is one.
+fn check_rate(lr: f64) -> Result<()> {
+    if lr > 0.0 && lr.is_finite() {
+        return Ok(());
+    }
+    Err(Error::setting(
+        format!("a learning rate of {lr} trains nothing"),
+        "give a number above 0",
+    ))
 }
 
 #[cfg(test)]

@@ -166,7 +166,7 @@ impl Data {
     ///
     /// # Errors
     /// It is too small to train or to validate on.
-    pub(crate) fn of(dataset: &Dataset) -> Result<Self> {
+    pub fn of(dataset: &Dataset) -> Result<Self> {
         let (train, valid) = (dataset.train.len(), dataset.valid.len());
         if train < 2 || valid == 0 {
             return Err(Error::too_few(
@@ -192,6 +192,22 @@ impl Data {
     }
 }
 
+impl CommonSettings {
+    /// Makes sure that one can train by them: they come from a user, or from a file.
+    ///
+    /// # Errors
+    /// A setting makes no sense.
+    pub(super) fn check(&self) -> Result<()> {
+        if self.batch_size == 0 || self.chunk_size == 0 {
+            return Err(Error::setting(
+                "a batch or a chunk of nothing trains nothing",
+                Remedy::Change(Setting::BatchSize, "a larger"),
+            ));
+        }
+        Ok(())
+    }
+}
+
 impl<S> Resolved<S> {
     /// Settings with what follows from the data, of which an epoch sees `examples`.
     ///
@@ -203,12 +219,7 @@ impl<S> Resolved<S> {
         data: Data,
         examples: usize,
     ) -> Result<Self> {
-        if common.batch_size == 0 || common.chunk_size == 0 {
-            return Err(Error::setting(
-                "a batch or a chunk of nothing trains nothing",
-                Remedy::Change(Setting::BatchSize, "a larger"),
-            ));
-        }
+        common.check()?;
         let batches = Batches::new(examples, common.batch_size, common.seed);
         let wanted = ScheduleSettings {
             epochs: common.epochs,
@@ -222,6 +233,15 @@ impl<S> Resolved<S> {
             data,
             settings,
         })
+    }
+
+    /// Makes sure that the run can be gone on with as it was begun, by `common` among its settings.
+    ///
+    /// # Errors
+    /// A number makes no sense: the file is damaged.
+    pub(crate) fn check(&self, common: &CommonSettings) -> Result<()> {
+        common.check()?;
+        self.schedule.check()
     }
 
     /// Whether `data` are still those that the run was begun with.

@@ -13,6 +13,7 @@ mod export;
 mod formats;
 mod gradients;
 mod head;
+mod hostile;
 mod hub;
 mod judge;
 mod parity;

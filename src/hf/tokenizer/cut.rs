@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use serde_json::{Map, Value};
 
 use super::Tokenizer;
-use crate::error::{Error, Remedy, Result, Setting};
+use crate::error::{Error, Result};
 
 impl Tokenizer {
     /// Every token with its id, in the order of the ids.
@@ -26,20 +26,10 @@ impl Tokenizer {
     /// The same tokenizer with the tokens `kept` only; a token's new id is its place in `kept`.
     ///
     /// # Errors
-    /// It is no WordPiece tokenizer, or a special token that a sequence needs is not kept.
+    /// A special token that a sequence needs is not kept.
     pub(crate) fn cut(&self, kept: &[u32]) -> Result<Self> {
         let text = self.inner.to_string(false).map_err(refused)?;
         let mut json: Value = serde_json::from_str(&text).map_err(refused)?;
-        if json["model"]["type"] != "WordPiece" {
-            let what = format!(
-                "homer cuts the vocabulary of WordPiece tokenizers, and this one is {}",
-                json["model"]["type"]
-            );
-            return Err(Error::setting(
-                what,
-                Remedy::Change(Setting::Encoder, "another"),
-            ));
-        }
         let places: HashMap<u64, usize> = kept
             .iter()
             .enumerate()

@@ -69,16 +69,16 @@ fn dataset() -> Dataset {
 }
 
 /// A folder with a tiny encoder in it, and room for runs.
-struct Bench {
+pub(crate) struct Bench {
     home: Home,
-    encoder: Folder,
-    dataset: Dataset,
+    pub(crate) encoder: Folder,
+    pub(crate) dataset: Dataset,
     feedback: Vec<Opinion>,
     compute: Compute,
 }
 
 impl Bench {
-    fn new(family: Family) -> Self {
+    pub(crate) fn new(family: Family) -> Self {
         let home = Home::new();
         let words: Vec<&str> = MANNERS.iter().flat_map(|m| m.split(' ')).collect();
         let words = [&THINGS[..], &words, &["it", "listen"]].concat();
@@ -110,11 +110,11 @@ impl Bench {
         write_json(&path, &config).unwrap();
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.home.path(name)
     }
 
-    fn bi(
+    pub(crate) fn bi(
         &self,
         run: &str,
         start: Start,
@@ -172,7 +172,7 @@ impl Bench {
 
 /// Presses Ctrl-C when a step is taken.
 #[derive(Default)]
-struct Ear {
+pub(crate) struct Ear {
     at: Option<u64>,
     training: bool,
     stop: bool,
@@ -180,7 +180,7 @@ struct Ear {
 }
 
 impl Ear {
-    fn at(step: u64) -> Self {
+    pub(crate) fn at(step: u64) -> Self {
         Self {
             at: Some(step),
             ..Self::default()
@@ -206,11 +206,11 @@ impl Watch for Ear {
     }
 }
 
-fn never() -> Ear {
+pub(crate) fn never() -> Ear {
     Ear::default()
 }
 
-fn bi_settings() -> BiSettings {
+pub(crate) fn bi_settings() -> BiSettings {
     let mut settings = BiSettings::default();
     settings.common.batch_size = 24;
     settings.common.max_length = 32;

@@ -1,148 +1,20 @@
 //! `--encoder`: local folders, the hub's cache, and downloads from a hub on this machine.
 
+mod lies;
+mod server;
+
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
-use std::thread::JoinHandle;
+use std::time::Duration;
 
 use homer::internals::{
     Checkpoint, Config, Family, HubEnv, Tokenizer, resolve_in, tiny_encoder_folder,
 };
 use homer::{Error, Unit, Watch};
 
-const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
-
-/// What the hub does with a file's contents.
-#[derive(Clone, Copy, PartialEq)]
-enum Manner {
-    /// Sends what is asked for.
-    Honest,
-    /// Announces everything, sends half, hangs up.
-    HangsUp,
-    /// Sends half and says that this is all.
-    Halves,
-    /// Says 500.
-    Broken,
-}
-
-/// A hub that holds one model, `org/tiny`.
-struct Hub {
-    endpoint: String,
-    manner: Arc<Mutex<Manner>>,
-    requests: Arc<Mutex<Vec<String>>>,
-    stop: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl Hub {
-    fn of(folder: &Path) -> Self {
-        let files: BTreeMap<String, Vec<u8>> = fs::read_dir(folder)
-            .unwrap()
-            .map(|entry| entry.unwrap().path())
-            .map(|path| {
-                let name = path.file_name().unwrap().to_str().unwrap().to_owned();
-                (name, fs::read(path).unwrap())
-            })
-            .collect();
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let endpoint = format!("http://{}", listener.local_addr().unwrap());
-        let manner = Arc::new(Mutex::new(Manner::Honest));
-        let requests = Arc::new(Mutex::new(Vec::new()));
-        let stop = Arc::new(AtomicBool::new(false));
-        let shared = (manner.clone(), requests.clone(), stop.clone());
-        let thread = std::thread::spawn(move || {
-            let (manner, requests, stop) = shared;
-            for stream in listener.incoming() {
-                if stop.load(Ordering::SeqCst) {
-                    break;
-                }
-                let manner = *manner.lock().unwrap();
-                // A client that went away is its own business.
-                let _ = answer(stream.unwrap(), &files, manner, &requests);
-            }
-        });
-        Self {
-            endpoint,
-            manner,
-            requests,
-            stop,
-            thread: Some(thread),
-        }
-    }
-
-    fn set(&self, manner: Manner) {
-        *self.manner.lock().unwrap() = manner;
-    }
-
-    fn requests(&self) -> usize {
-        self.requests.lock().unwrap().len()
-    }
-}
-
-impl Drop for Hub {
-    fn drop(&mut self) {
-        self.stop.store(true, Ordering::SeqCst);
-        let _ = TcpStream::connect(self.endpoint.trim_start_matches("http://"));
-        let _ = self.thread.take().unwrap().join();
-    }
-}
-
-fn answer(
-    mut stream: TcpStream,
-    files: &BTreeMap<String, Vec<u8>>,
-    manner: Manner,
-    requests: &Mutex<Vec<String>>,
-) -> std::io::Result<()> {
-    let mut lines = BufReader::new(stream.try_clone()?).lines();
-    let request = lines.next().unwrap_or(Ok(String::new()))?;
-    let mut range = String::new();
-    for line in lines {
-        let line = line?;
-        if line.is_empty() {
-            break;
-        }
-        if let Some(value) = line.to_lowercase().strip_prefix("range: bytes=") {
-            range = value.to_owned();
-        }
-    }
-    let path = request.split(' ').nth(1).unwrap_or_default().to_owned();
-    requests.lock().unwrap().push(path.clone());
-    let file = path.strip_prefix("/org/tiny/resolve/main/");
-    let Some((name, body)) = file.and_then(|name| files.get_key_value(name)) else {
-        return stream.write_all(
-            b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
-        );
-    };
-    if manner == Manner::Broken {
-        return stream
-            .write_all(b"HTTP/1.1 500 Broken\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
-    }
-    let (from, to) = range.split_once('-').unwrap_or(("0", ""));
-    let from: usize = from.parse().unwrap_or(0);
-    let to = to.parse().map_or(body.len(), |last: usize| last + 1);
-    let mut part = &body[from..to];
-    let mut length = part.len();
-    if to == body.len() && name == "model.safetensors" {
-        if manner != Manner::Honest {
-            part = &part[..length / 2];
-        }
-        if manner == Manner::Halves {
-            length = part.len();
-        }
-    }
-    write!(
-        stream,
-        "HTTP/1.1 206 Partial Content\r\nContent-Length: {length}\r\nContent-Range: bytes {from}-{}/{}\r\n\
-         ETag: \"{name}-etag\"\r\nX-Repo-Commit: {COMMIT}\r\nConnection: close\r\n\r\n",
-        to - 1,
-        body.len(),
-    )?;
-    stream.write_all(part)
-}
+use server::{COMMIT, Hub};
 
 fn model() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
@@ -156,6 +28,7 @@ fn env(cache: &Path, endpoint: &str) -> HubEnv {
         endpoint: endpoint.to_owned(),
         token: None,
         offline: false,
+        timeout: Duration::from_secs(120),
     }
 }
 
@@ -257,12 +130,14 @@ fn a_download_that_is_to_stop_fetches_nothing() {
     let hub = Hub::of(model.path());
     let stopped = resolve_in(&env(cache.path(), &hub.endpoint), "org/tiny", &mut Stop);
     assert!(matches!(stopped, Err(Error::Interrupted { saved: false })));
-    assert_eq!(hub.requests(), 0);
+    assert!(hub.requests().is_empty());
 }
 
 #[test]
 fn a_download_is_told_and_kept() {
     let (model, cache) = (model(), tempfile::tempdir().unwrap());
+    fs::create_dir(model.path().join("1_Pooling")).unwrap();
+    fs::write(model.path().join("1_Pooling/config.json"), "{}").unwrap();
     let hub = Hub::of(model.path());
     let env = env(cache.path(), &hub.endpoint);
     let mut ear = Ear::default();
@@ -273,16 +148,21 @@ fn a_download_is_told_and_kept() {
         .unwrap()
         .len();
     assert_eq!(ear.0["downloading model.safetensors"], (length, length));
-    for name in ["config.json", "tokenizer.json", "tokenizer_config.json"] {
+    for name in [
+        "config.json",
+        "tokenizer.json",
+        "tokenizer_config.json",
+        "1_Pooling/config.json",
+    ] {
         assert_eq!(
             fs::read(folder.join(name)).unwrap(),
             fs::read(model.path().join(name)).unwrap()
         );
     }
-    let before = hub.requests();
+    let before = hub.requests().len();
     assert_eq!(resolve(&env, "org/tiny").unwrap(), folder);
     assert_eq!(
-        hub.requests(),
+        hub.requests().len(),
         before,
         "the second time asks the cache alone"
     );
@@ -335,24 +215,6 @@ fn nobody_answers() {
 }
 
 #[test]
-fn nothing_half_is_taken_for_whole() {
-    for manner in [Manner::HangsUp, Manner::Halves, Manner::Broken] {
-        let (model, cache) = (model(), tempfile::tempdir().unwrap());
-        let hub = Hub::of(model.path());
-        let mut env = env(cache.path(), &hub.endpoint);
-        hub.set(manner);
-        let error = resolve(&env, "org/tiny").unwrap_err();
-        assert!(error.contains("cannot get the encoder org/tiny"), "{error}");
-        env.offline = true;
-        resolve(&env, "org/tiny").unwrap_err();
-        // The next try goes on and ends well.
-        env.offline = false;
-        hub.set(Manner::Honest);
-        assert_usable(&resolve(&env, "org/tiny").unwrap());
-    }
-}
-
-#[test]
 fn offline_asks_nobody() {
     let (model, cache) = (model(), tempfile::tempdir().unwrap());
     let hub = Hub::of(model.path());
@@ -361,7 +223,7 @@ fn offline_asks_nobody() {
     let error = resolve(&env, "org/tiny").unwrap_err();
     assert!(error.contains("HF_HUB_OFFLINE is set"), "{error}");
     assert!(error.contains("models--org--tiny"), "{error}");
-    assert_eq!(hub.requests(), 0);
+    assert!(hub.requests().is_empty());
 }
 
 #[test]
@@ -377,6 +239,11 @@ fn the_environment_decides() {
     assert_eq!(plain.cache, Path::new("/home/ned/.cache/huggingface/hub"));
     assert_eq!(plain.endpoint, "https://huggingface.co");
     assert!(!plain.offline);
+    assert_eq!(plain.timeout, Duration::from_secs(30));
+    for (value, seconds) in [("7", 7), ("0", 30), ("soon", 30), ("", 30)] {
+        let patient = of(&[("HF_HUB_DOWNLOAD_TIMEOUT", value)]);
+        assert_eq!(patient.timeout, Duration::from_secs(seconds), "{value}");
+    }
     assert_eq!(of(&[("HF_HOME", "/hf")]).cache, Path::new("/hf/hub"));
     let both = of(&[("HF_HOME", "/hf"), ("HF_HUB_CACHE", "/cache")]);
     assert_eq!(both.cache, Path::new("/cache"));
