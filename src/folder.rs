@@ -1,4 +1,5 @@
 //! A folder that is read, wherever it lies: on disk, or in the program.
+#![warn(clippy::indexing_slicing, clippy::string_slice)]
 
 use std::borrow::Cow;
 use std::fmt;
@@ -15,6 +16,9 @@ use crate::{files, fingerprint};
 
 /// A file in the program: its path inside its folder, and what it holds.
 pub(crate) type Embedded = (&'static str, &'static [u8]);
+
+/// How often a folder is read again that is replaced while it is read.
+const REPLACED: usize = 20;
 
 /// A folder that is read and never written.
 #[derive(Debug, Clone)]
@@ -131,6 +135,31 @@ impl Folder {
         }
     }
 
+    /// Reads the folder with `read`, and again where it was replaced as a whole while it was read: what was
+    /// read may then be of two folders. The file `name` is there in each.
+    ///
+    /// # Errors
+    /// What `read` returns at last.
+    pub fn steadily<T>(&self, name: &str, read: impl Fn() -> Result<T>) -> Result<T> {
+        let Self::Disk(path) = self else {
+            return read();
+        };
+        let path = path.join(name);
+        let stamp = || {
+            fs::metadata(&path)
+                .ok()
+                .and_then(|data| data.modified().ok())
+        };
+        for _ in 0..REPLACED {
+            let before = stamp();
+            let outcome = read();
+            if stamp() == before {
+                return outcome;
+            }
+        }
+        read()
+    }
+
     fn embedded(&self, name: &str) -> Option<&'static [u8]> {
         match self {
             Self::Disk(_) => None,
@@ -166,6 +195,7 @@ impl Bytes {
         let file = File::open(path).at("read", path)?;
         // SAFETY: homer replaces files and folders by renaming and never writes into one: what is
         // mapped stays as it was. Whoever else changes the file underneath us gets other numbers.
+        #[allow(unsafe_code, reason = "the one place that maps files")]
         let map = unsafe { Mmap::map(&file) }.at("map", path)?;
         Ok(Self::Mapped(Arc::new(map)))
     }
