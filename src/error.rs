@@ -1,4 +1,5 @@
 //! What can go wrong, said so that a person knows what to do next.
+#![warn(clippy::indexing_slicing, clippy::string_slice)]
 
 use std::path::{Path, PathBuf};
 

@@ -1,4 +1,5 @@
 //! A folder that is read, wherever it lies: on disk, or in the program.
+#![warn(clippy::indexing_slicing, clippy::string_slice)]
 
 use std::borrow::Cow;
 use std::fmt;
@@ -18,6 +19,8 @@ pub(crate) type Embedded = (&'static str, &'static [u8]);
 
 /// The longest small file, in bytes: a tokenizer of half a million tokens takes half of it.
 const SMALL: u64 = 32 << 20;
+/// How often a folder is read again that is replaced while it is read.
+const REPLACED: usize = 20;
 
 /// A folder that is read and never written.
 #[derive(Debug, Clone)]
@@ -152,6 +155,31 @@ impl Folder {
         Ok(fingerprint::checksum(&self.map(name)?))
     }
 
+    /// Reads the folder with `read`, and again where it was replaced as a whole while it was read: what was
+    /// read may then be of two folders. The file `name` is there in each.
+    ///
+    /// # Errors
+    /// What `read` returns at last.
+    pub(crate) fn steadily<T>(&self, name: &str, read: impl Fn() -> Result<T>) -> Result<T> {
+        let Self::Disk(path) = self else {
+            return read();
+        };
+        let path = path.join(name);
+        let stamp = || {
+            fs::metadata(&path)
+                .ok()
+                .and_then(|data| data.modified().ok())
+        };
+        for _ in 0..REPLACED {
+            let before = stamp();
+            let outcome = read();
+            if stamp() == before {
+                return outcome;
+            }
+        }
+        read()
+    }
+
     fn embedded(&self, name: &str) -> Option<&'static [u8]> {
         match self {
             Self::Disk(_) => None,
@@ -218,6 +246,7 @@ impl Bytes {
         // mapped stays as it was. Somebody else who writes into it changes our numbers underneath us,
         // and who cuts it short ends the process by SIGBUS at the next look behind its end: nothing can
         // be done about that but to read it all, which takes a model's and an index's size in memory.
+        #[allow(unsafe_code, reason = "the one place that maps files")]
         let map = unsafe { Mmap::map(&file) }.at("map", path)?;
         Ok(Self::Mapped(Arc::new(map)))
     }

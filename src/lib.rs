@@ -51,6 +51,8 @@
 //! Every error says what is wrong and where, and has a [`Remedy`] that knows no command line. The same
 //! seed, data and machine give the same bytes; files are written beside their place and renamed into
 //! it; nothing trained is overwritten unasked.
+// A user's files reach everywhere. Rooms that read them warn of indexing too.
+#![warn(clippy::expect_used, clippy::unwrap_used)]
 
 pub mod builtin;
 #[cfg(feature = "plots")]
@@ -96,6 +98,7 @@ pub use nn::device::Compute;
 pub use project::Project;
 pub use stats::bootstrap::Estimate;
 pub use text::clean::one_line;
+pub use text::cut::{LONGEST, at_most};
 pub use text::printable::printable_line;
 pub use train::run::{Outcome, Run, Start};
 pub use train::settings::{BiSettings, CommonSettings, CrossSettings};

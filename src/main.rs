@@ -1,4 +1,5 @@
 //! The command line: parse, dispatch, exit code.
+#![warn(clippy::expect_used, clippy::unwrap_used)]
 
 mod cli;
 

@@ -1,5 +1,6 @@
 //! What to do about an error, in terms of the work and its settings: whoever knows how those are
 //! called (a command line its commands and flags) words it for its user.
+#![warn(clippy::indexing_slicing, clippy::string_slice)]
 
 use std::borrow::Cow;
 use std::fmt;
@@ -95,7 +96,7 @@ pub enum Remedy {
     Resume(Step),
     /// Begin the training, as there is none to go on with.
     Begin,
-    /// Train anew; what is there is moved aside.
+    /// Train anew; what is there is in use until then, and kept.
     Restart,
     /// Go on with the training that is there, or train anew.
     ResumeOrRestart,
@@ -209,9 +210,11 @@ impl fmt::Display for Remedy {
             Self::Remake(step) => write!(f, "make it anew by {step}"),
             Self::Resume(step) => write!(f, "go on with {step}"),
             Self::Begin => f.write_str("begin a training instead of resuming one"),
-            Self::Restart => f.write_str("train anew; what is there is moved aside"),
+            Self::Restart => {
+                f.write_str("train anew; what is there is in use until then, and kept")
+            }
             Self::ResumeOrRestart => {
-                f.write_str("resume it, or train anew; what is there is then moved aside")
+                f.write_str("resume it, or train anew, which keeps what was trained before")
             }
             Self::ListCharacters => f.write_str("see who speaks in the script"),
             Self::BuildForGpu => f.write_str("build homer for a GPU"),
@@ -224,7 +227,10 @@ impl fmt::Display for Remedy {
             }
             Self::Change(setting, how) => write!(f, "try {how} {setting}"),
             Self::Leave(setting) => write!(f, "leave the {setting} open"),
-            Self::Both(both) => write!(f, "{}, and {}", both[0], both[1]),
+            Self::Both(both) => {
+                let [first, second] = both.as_ref();
+                write!(f, "{first}, and {second}")
+            }
             Self::Either(all) => {
                 for (place, one) in all.iter().enumerate() {
                     write!(f, "{}{one}", if place == 0 { "" } else { ", or " })?;

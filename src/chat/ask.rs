@@ -4,7 +4,7 @@ use rayon::prelude::*;
 
 use super::candidate::Answer;
 use super::decide::Choice;
-use super::persona::Persona;
+use super::persona::{Persona, enough, first_look, fresh};
 use crate::dialogue::{Query, Said};
 use crate::error::Result;
 
@@ -28,13 +28,14 @@ impl<'a> Ask<'a> {
             context: self.context,
             text: self.question,
         }
+        .bounded()
     }
 
     /// What was said, in the question and its context too.
     pub(super) fn all_said(&self) -> Said {
         let context = self.context.iter().map(String::as_str);
         let said = self.said.iter().copied();
-        said.chain(context).chain([self.question]).collect()
+        said.chain(context).chain([self.query().text]).collect()
     }
 }
 
@@ -48,14 +49,18 @@ impl Persona {
         let wanted: Vec<(Query<'_>, usize)> = asks
             .iter()
             .zip(&said)
-            .map(|(ask, said)| (ask.query(), ask.choice.top_k.saturating_add(said.len())))
+            .map(|(ask, said)| (ask.query(), first_look(ask.choice.top_k, said)))
             .collect();
         let found = self.retriever.retrieve_all(&wanted)?;
         (asks, said, found)
             .into_par_iter()
             .map(|(ask, said, found)| {
-                let query = ask.query();
-                let candidates = self.fresh(query, &said, ask.choice.top_k, found)?;
+                let (query, count) = (ask.query(), ask.choice.top_k);
+                let all = found.len() < first_look(count, &said);
+                let candidates = match all || enough(&found, &said, count) {
+                    true => fresh(&found, &said, count),
+                    false => self.retrieve(query, &said, count)?,
+                };
                 self.decide(query, candidates, ask.choice)
             })
             .collect()

@@ -59,7 +59,7 @@ pub struct Answer {
 impl Answer {
     /// The candidate that was chosen.
     pub fn candidate(&self) -> Option<&Candidate> {
-        self.chosen.map(|i| &self.candidates[i])
+        self.chosen.and_then(|i| self.candidates.get(i))
     }
 
     /// The answer.

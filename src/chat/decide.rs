@@ -54,22 +54,25 @@ pub(crate) fn choose(
     temperature: f32,
     seed: u64,
 ) -> Result<Option<usize>> {
-    let good: Vec<usize> = (0..candidates.len())
-        .filter(|&i| min_score.is_none_or(|least| candidates[i].retrieval >= least))
-        .collect();
-    let best = &good[..good.len().min(SAMPLED)];
+    let good = candidates
+        .iter()
+        .enumerate()
+        .filter(|(_, one)| min_score.is_none_or(|least| one.retrieval >= least));
+    let best: Vec<(usize, f32)> = good.take(SAMPLED).map(|(i, one)| (i, one.score)).collect();
+    let Some(&(first, top)) = best.first() else {
+        return Ok(None);
+    };
     if temperature <= 0.0 || best.len() < 2 {
-        return Ok(best.first().copied());
+        return Ok(Some(first));
     }
     // Cosines and logits differ in scale, so gaps are measured in the mean gap to the best.
-    let gaps = best
-        .iter()
-        .map(|&i| candidates[best[0]].score - candidates[i].score);
+    let gaps = best.iter().map(|&(_, score)| top - score);
     let mean = gaps.clone().sum::<f32>() / (best.len() - 1) as f32;
     let logits: Vec<f32> = gaps.map(|gap| -gap / mean.max(1e-6)).collect();
     let logits = Tensor::new(logits, &Device::Cpu)?; // [best]
     let mut draw = LogitsProcessor::new(seed, Some(temperature.into()), None);
-    Ok(best.get(draw.sample(&logits)? as usize).copied())
+    let drawn = best.get(draw.sample(&logits)? as usize);
+    Ok(drawn.map(|&(place, _)| place))
 }
 
 #[cfg(test)]

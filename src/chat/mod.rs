@@ -3,6 +3,7 @@
 //! [`persona`] finds candidates and answers, [`second_stage`] puts them in order, [`decide`] takes one of
 //! them; [`stages`] are those that were trained. [`candidate`] is what was weighed, [`mod@ask`] has many
 //! questions at once, [`conversation`] remembers what was said.
+#![warn(clippy::indexing_slicing, clippy::string_slice)]
 
 pub(crate) mod ask;
 mod candidate;

@@ -11,6 +11,9 @@ use crate::error::{Error, Remedy, Result, Setting};
 use crate::index::Entry;
 use crate::model::bi_encoder::BiEncoder;
 
+/// Whether the replies that were found, best first, are as many as are wanted.
+pub(crate) type Enough<'a> = dyn Fn(&[(Entry, f32)]) -> bool + 'a;
+
 /// The first stage: finds candidates among all replies.
 pub trait Retrieve: Send + Sync {
     /// The `count` replies that fit best, best first, with their scores.
@@ -18,6 +21,20 @@ pub trait Retrieve: Send + Sync {
     /// # Errors
     /// The model or the index fails.
     fn retrieve(&self, query: Query<'_>, count: usize) -> Result<Vec<(Entry, f32)>>;
+
+    /// The best replies, as many as `enough` wants: it is given those that were found and asked again with more
+    /// until it is content or there are no more. `count` is where to begin.
+    ///
+    /// # Errors
+    /// As [`Retrieve::retrieve`].
+    fn retrieve_until(
+        &self,
+        query: Query<'_>,
+        count: usize,
+        enough: &Enough<'_>,
+    ) -> Result<Vec<(Entry, f32)>> {
+        until(count, enough, |count| self.retrieve(query, count))
+    }
 
     /// The same for several queries, in whatever way is quickest.
     ///
@@ -35,6 +52,27 @@ pub trait Retrieve: Send + Sync {
     }
 }
 
+/// Asks `retrieve` for `count` and then ever more, until those that come are enough or all.
+pub(super) fn until(
+    mut count: usize,
+    enough: &Enough<'_>,
+    retrieve: impl Fn(usize) -> Result<Vec<(Entry, f32)>>,
+) -> Result<Vec<(Entry, f32)>> {
+    loop {
+        let found = retrieve(count)?;
+        if found.len() < count || enough(&found) {
+            return Ok(found);
+        }
+        count = count.saturating_mul(4);
+    }
+}
+
+/// How many to look for first, where some of those that were said may be among them: there are seldom as many as
+/// were said.
+pub(super) fn first_look(count: usize, said: &Said) -> usize {
+    count.saturating_add(said.len().min(count.saturating_add(10)))
+}
+
 /// Where all that was found was said already, the place up to which half of it was said last.
 fn oldest_half(found: &[(Entry, f32)], said: &Said) -> Option<usize> {
     let last = found.iter().map(|(entry, _)| said.last(&entry.text));
@@ -42,6 +80,38 @@ fn oldest_half(found: &[(Entry, f32)], said: &Said) -> Option<usize> {
     last.sort_unstable();
     last.dedup();
     last.get(last.len().saturating_sub(1) / 2).copied()
+}
+
+/// Whether `count` of those that were found were not said.
+pub(super) fn enough(found: &[(Entry, f32)], said: &Said, count: usize) -> bool {
+    let fresh = found
+        .iter()
+        .filter(|(entry, _)| !said.contains(&entry.text));
+    fresh.take(count).count() == count
+}
+
+/// The `count` best of `found` that were not said; where it is all that there is and was said, those that were
+/// said longest ago.
+pub(super) fn fresh(found: &[(Entry, f32)], said: &Said, count: usize) -> Vec<Candidate> {
+    let forgotten = oldest_half(found, said);
+    let candidates = found.iter().filter(|(entry, _)| {
+        let last = said.last(&entry.text);
+        last.is_none_or(|last| forgotten.is_some_and(|forgotten| last <= forgotten))
+    });
+    candidates
+        .take(count)
+        .enumerate()
+        .map(|(rank, (entry, score))| Candidate {
+            reply: entry.text.clone(),
+            score: *score,
+            retrieval: *score,
+            rerank: None,
+            rank_before: rank,
+            origin: entry.origin.clone(),
+            exchanges: entry.exchanges.clone(),
+            reasons: Vec::new(),
+        })
+        .collect()
 }
 
 /// A character that answers. It can be shared between threads.
@@ -92,50 +162,12 @@ impl Persona {
     /// # Errors
     /// A model or the index fails.
     pub fn retrieve(&self, query: Query<'_>, said: &Said, count: usize) -> Result<Vec<Candidate>> {
+        let enough = |found: &[(Entry, f32)]| enough(found, said, count);
+        let first = first_look(count, said);
         let found = self
             .retriever
-            .retrieve(query, count.saturating_add(said.len()))?;
-        self.fresh(query, said, count, found)
-    }
-
-    /// The `count` best that were not said, out of the `count + said` best that were found.
-    ///
-    /// # Errors
-    /// A model or the index fails.
-    pub(super) fn fresh(
-        &self,
-        query: Query<'_>,
-        said: &Said,
-        count: usize,
-        mut found: Vec<(Entry, f32)>,
-    ) -> Result<Vec<Candidate>> {
-        let fresh = |(entry, _): &&(Entry, f32)| !said.contains(&entry.text);
-        // What was said may stand in the index in several spellings: look further until there are
-        // enough others.
-        let mut asked = count.saturating_add(said.len());
-        while found.len() >= asked && found.iter().filter(fresh).count() < count {
-            asked = asked.saturating_mul(4);
-            found = self.retriever.retrieve(query, asked)?;
-        }
-        let forgotten = oldest_half(&found, said);
-        let candidates = found.iter().filter(|(entry, _)| {
-            let last = said.last(&entry.text);
-            last.is_none_or(|last| forgotten.is_some_and(|forgotten| last <= forgotten))
-        });
-        Ok(candidates
-            .take(count)
-            .enumerate()
-            .map(|(rank, (entry, score))| Candidate {
-                reply: entry.text.clone(),
-                score: *score,
-                retrieval: *score,
-                rerank: None,
-                rank_before: rank,
-                origin: entry.origin.clone(),
-                exchanges: entry.exchanges.clone(),
-                reasons: Vec::new(),
-            })
-            .collect())
+            .retrieve_until(query.bounded(), first, &enough)?;
+        Ok(fresh(&found, said, count))
     }
 
     /// The second half of an answer: puts the candidates in order, by the cross-encoder where there
@@ -150,6 +182,7 @@ impl Persona {
         choice: &Choice,
     ) -> Result<Answer> {
         let min_score = self.min_score(choice.min_score)?;
+        let query = query.bounded();
         if let Some(second) = &self.second {
             second.order(query, &mut candidates)?;
         }

@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::persona::Retrieve;
+use super::persona::{Enough, Retrieve, until};
 use super::second_stage::Rerank;
 use crate::dialogue::Query;
 use crate::error::Result;
@@ -33,6 +33,16 @@ impl Retrieve for Indexed {
     fn retrieve(&self, query: Query<'_>, count: usize) -> Result<Vec<(Entry, f32)>> {
         let embedded = self.encoder.embed_queries(&[query])?;
         self.nearest(embedded.row(0), count)
+    }
+
+    fn retrieve_until(
+        &self,
+        query: Query<'_>,
+        count: usize,
+        enough: &Enough<'_>,
+    ) -> Result<Vec<(Entry, f32)>> {
+        let embedded = self.encoder.embed_queries(&[query])?;
+        until(count, enough, |count| self.nearest(embedded.row(0), count))
     }
 
     fn retrieve_all(&self, queries: &[(Query<'_>, usize)]) -> Result<Vec<Vec<(Entry, f32)>>> {

@@ -1,15 +1,15 @@
 //! `homer ask`.
 
-use std::io::{IsTerminal, Read, Write};
+use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
 use serde::Serialize;
 
 use homer::{Answer, Candidate, Persona, one_line};
 
 use super::explain::explain;
-use super::persona::{MAKE_YOUR_OWN, PersonaArgs, who};
+use super::lines::{Lines, all_of_standard_input};
+use super::persona::{PersonaArgs, make_your_own, who};
 use super::{Global, usage_error};
 
 /// Ask the character something
@@ -26,7 +26,8 @@ pub(super) struct Args {
     /// What to say to the character; `-` reads it from standard input
     #[arg(required_unless_present = "file", conflicts_with = "file")]
     question: Option<String>,
-    /// Ask each line of this file by itself, and answer in as many lines; `-` is standard input
+    /// Ask each line of this file by itself, and answer in as many lines; `-` is standard input. Of each, the first
+    /// 20,000 characters are read
     #[arg(long, value_name = "FILE")]
     file: Option<PathBuf>,
     /// What was said before, oldest first; the newest is read with the question, and none is said again
@@ -56,14 +57,16 @@ struct Line<'a> {
 }
 
 pub(super) fn run(args: Args, global: &Global) -> anyhow::Result<()> {
-    let questions = args.questions()?;
+    let mut questions = args.questions()?;
+    // What cannot be read is said before a persona is opened, which takes its time.
+    let mut next = questions.next()?;
     let persona = args.persona.load(global)?;
     if persona.built_in && std::io::stderr().is_terminal() {
-        eprintln!("{} {MAKE_YOUR_OWN}", who(&persona));
+        eprintln!("{} {}", who(&persona), make_your_own(global));
     }
     let choice = args.persona.choice();
     let mut out = std::io::stdout().lock();
-    for question in questions {
+    while let Some(question) = next {
         // An empty line of a file has an empty answer, so that lines keep their numbers.
         let answer = if question.is_empty() {
             Answer {
@@ -74,28 +77,43 @@ pub(super) fn run(args: Args, global: &Global) -> anyhow::Result<()> {
             persona.answer(&args.context, &question, &[], &choice)?
         };
         args.show(&mut out, &persona, &question, &answer)?;
+        next = questions.next()?;
     }
     // The process ends here: the system frees in one go what would take us milliseconds.
     std::mem::forget(persona);
     Ok(())
 }
 
+/// What is asked, one after the other.
+enum Questions {
+    One(Option<String>),
+    Lines(Lines),
+}
+
+impl Questions {
+    /// The next one, without white space around it.
+    fn next(&mut self) -> anyhow::Result<Option<String>> {
+        match self {
+            Self::One(question) => Ok(question.take()),
+            Self::Lines(lines) => Ok(lines.next()?.map(|line| line.trim().to_owned())),
+        }
+    }
+}
+
 impl Args {
-    /// Everything that is asked, without white space around it.
-    fn questions(&self) -> anyhow::Result<Vec<String>> {
+    fn questions(&self) -> anyhow::Result<Questions> {
         if let Some(file) = &self.file {
-            let text = read(file)?;
-            return Ok(text.lines().map(|line| line.trim().to_owned()).collect());
+            return Ok(Questions::Lines(Lines::open(file)?));
         }
         let question = match self.question.as_deref() {
-            Some("-") => read(Path::new("-"))?,
+            Some("-") => all_of_standard_input()?,
             given => given.unwrap_or_default().to_owned(),
         };
         let words: Vec<&str> = question.split_whitespace().collect();
         if words.is_empty() {
             return Err(usage_error("the question is empty"));
         }
-        Ok(vec![words.join(" ")])
+        Ok(Questions::One(Some(words.join(" "))))
     }
 
     fn show(
@@ -133,22 +151,4 @@ impl Args {
         }
         Ok(())
     }
-}
-
-/// A file's text; `-` is standard input.
-fn read(path: &Path) -> anyhow::Result<String> {
-    let mut bytes = Vec::new();
-    if path == Path::new("-") {
-        std::io::stdin()
-            .read_to_end(&mut bytes)
-            .context("cannot read standard input")?;
-    } else {
-        bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-    }
-    let text = String::from_utf8(bytes).map_err(|error| {
-        let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
-        let line = good.iter().filter(|&&byte| byte == b'\n').count() + 1;
-        anyhow::anyhow!("{}, line {line}: not UTF-8", path.display())
-    })?;
-    Ok(text.trim_start_matches('\u{feff}').to_owned())
 }

@@ -34,7 +34,7 @@ pub(super) struct Args {
     #[arg(long, conflicts_with_all = ["force", "own"])]
     resume: bool,
 
-    /// Train anew; a run that is there is moved aside
+    /// Train anew; a run that is there is kept beside it
     #[arg(long)]
     force: bool,
 }
@@ -134,10 +134,10 @@ pub(super) fn run(args: Args, global: &Global) -> anyhow::Result<()> {
         &mut Display::new(global)?,
     );
     let made = made.map_err(|error| match error {
-        Error::Interrupted { saved: true } => anyhow::anyhow!(
-            "interrupted, and saved\n  go on with `homer distill --resume --out {}`",
-            quoted(&args.out)
-        ),
+        Error::Interrupted { saved: true } => anyhow::Error::from(error).context(format!(
+            "interrupted, and saved\n  go on with `{}`",
+            global.command(&format!("distill --resume --out {}", quoted(&args.out)))
+        )),
         error => error.into(),
     })?;
     eprintln!(
@@ -167,6 +167,7 @@ pub(super) fn run(args: Args, global: &Global) -> anyhow::Result<()> {
         HumanCount(made.texts[0] as u64),
         made.outcome.seconds / 60.0
     );
-    eprintln!("next: homer train-bi --encoder {}", quoted(&args.out));
+    let next = format!("train-bi --encoder {}", quoted(&args.out));
+    eprintln!("next: {}", global.command(&next));
     Ok(())
 }

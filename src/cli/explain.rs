@@ -161,7 +161,8 @@ mod tests {
             let table = table(&answer, columns);
             let lines: Vec<&str> = table.lines().collect();
             assert_eq!(lines.len(), 4, "{table}");
-            let column = |line: &str, what: &str| line.find(what).map(|at| line[..at].width());
+            let column =
+                |line: &str, what: &str| line.split_once(what).map(|(before, _)| before.width());
             let last = column(lines[0], "said to");
             assert_eq!(column(lines[1], "(nobody)"), last, "{table}");
             assert_eq!(column(lines[2], "#0"), last, "{table}");

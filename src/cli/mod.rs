@@ -1,4 +1,5 @@
 //! One thin file per subcommand: its arguments, one call into the library, what it prints.
+#![warn(clippy::indexing_slicing, clippy::string_slice)]
 
 mod ask;
 mod build_index;
@@ -8,6 +9,7 @@ mod eval;
 mod eval_judged;
 mod explain;
 mod judge;
+mod lines;
 mod man;
 mod persona;
 mod prepare;
@@ -18,19 +20,22 @@ mod repl_command;
 #[cfg(feature = "serve")]
 mod serve;
 mod shrink;
+mod signals;
 mod status;
 mod train_bi;
 mod train_cross;
 mod training;
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand};
+use indicatif::HumanCount;
 use tracing_subscriber::EnvFilter;
 
-use homer::{Error, Project, Remedy};
+use homer::{Error, Project, Remedy, at_most};
 
 /// Turn a dialogue script into a character you can talk to.
 #[derive(Parser)]
@@ -130,6 +135,9 @@ pub(crate) fn run() -> ExitCode {
         Command::Prepare(_) => cli.global.check(true),
         _ => cli.global.check(false),
     };
+    if outcome.is_ok() && !matches!(cli.command, Command::Completions(_) | Command::Man(_)) {
+        cli.global.project().sweep();
+    }
     let outcome = outcome.and_then(|()| match cli.command {
         Command::Prepare(args) => prepare::run(args, &cli.global),
         Command::TrainBi(args) => train_bi::run(&args, &cli.global),
@@ -154,14 +162,34 @@ pub(crate) fn run() -> ExitCode {
             if let Some(usage) = error.downcast_ref::<clap::Error>() {
                 usage.exit();
             }
-            eprintln!("homer: {error:#}");
-            if let Some(error) = error.downcast_ref::<Error>()
-                && error.remedy() != Remedy::None
-            {
-                eprintln!("  {}", remedy::render(&error.remedy(), &cli.global));
+            let known = error.downcast_ref::<Error>();
+            if matches!(known, Some(Error::Interrupted { .. })) {
+                signals::say(&format!("homer: {error}"));
+                return signals::exit_code();
+            }
+            signals::say(&format!("homer: {}", bounded(&format!("{error:#}"))));
+            let remedy = known.map(Error::remedy).unwrap_or_default();
+            if remedy != Remedy::None {
+                let remedy = remedy::render(&remedy, &cli.global);
+                signals::say(&format!("  {}", bounded(&remedy)));
             }
             ExitCode::FAILURE
         }
+    }
+}
+
+/// Characters of an error that are shown, at most: what a file holds may be in it.
+const LONGEST: usize = 2000;
+
+/// The beginning of a text, and how much of it is left out.
+fn bounded(text: &str) -> Cow<'_, str> {
+    let shown = at_most(text, LONGEST);
+    match text
+        .get(shown.len()..)
+        .map_or(0, |rest| rest.chars().count())
+    {
+        0 => shown.into(),
+        more => format!("{shown}… and {} characters more", HumanCount(more as u64)).into(),
     }
 }
 
@@ -177,4 +205,18 @@ fn closed_pipe(error: &anyhow::Error) -> bool {
             .downcast_ref::<std::io::Error>()
             .is_some_and(|io| io.kind() == std::io::ErrorKind::BrokenPipe)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_is_never_longer_than_a_page() {
+        assert_eq!(bounded("short"), "short");
+        let long = "é".repeat(9_000_000);
+        let shown = bounded(&long);
+        assert!(shown.chars().count() < 2100, "{}", shown.len());
+        assert!(shown.ends_with("é… and 8,998,000 characters more"));
+    }
 }

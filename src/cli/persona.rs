@@ -7,7 +7,9 @@ use super::Global;
 /// Shown where no reply is good enough.
 pub(super) const NO_ANSWER: &str = "(no good answer)";
 /// What is said with the built-in persona's name.
-pub(super) const MAKE_YOUR_OWN: &str = "(make your own: homer prepare SCRIPT.csv)";
+pub(super) fn make_your_own(global: &Global) -> String {
+    format!("(make your own: {})", global.command("prepare SCRIPT.csv"))
+}
 
 #[derive(clap::Args)]
 pub(super) struct PersonaArgs {
@@ -47,8 +49,9 @@ impl PersonaArgs {
         if persona.has_unjudged_reranker() {
             eprintln!(
                 "homer: nobody has judged whether the cross-encoder helps this bi-encoder, so it is left \
-                 out; `{}` judges it, `train-cross --force` trains another",
-                global.command("train-cross --resume")
+                 out; `{}` judges it, `{}` trains another",
+                global.command("train-cross --resume"),
+                global.command("train-cross --force")
             );
         }
         if persona.is_outdated() {

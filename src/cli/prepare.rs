@@ -140,7 +140,7 @@ fn formats() -> impl TypedValueParser<Value = Format> {
 fn duration(text: &str) -> Result<u64, String> {
     let text = text.trim();
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let unit = match &text[digits.len()..] {
+    let unit = match text.get(digits.len()..).unwrap_or_default() {
         "" | "s" => 1,
         "m" | "min" => 60,
         "h" => 3600,

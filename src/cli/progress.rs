@@ -1,9 +1,6 @@
-//! The one place that draws progress bars and hears Ctrl-C: bars on standard error, and only on a
-//! terminal.
+//! The one place that draws progress bars: on standard error, and only on a terminal.
 
 use std::fmt;
-use std::sync::Once;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -12,6 +9,7 @@ use homer::{Remedy, Unit, Watch};
 
 use super::Global;
 use super::remedy::render;
+use super::signals::{self, Stoppable};
 
 const PARTS: &str = "{prefix:>12} {bar:30} {human_pos}/{human_len} {per_sec} {eta} left  {msg}";
 const BYTES: &str = "{prefix:>12} {bar:30} {bytes}/{total_bytes} {bytes_per_sec} {eta} left  {msg}";
@@ -20,31 +18,23 @@ const BYTES: &str = "{prefix:>12} {bar:30} {bytes}/{total_bytes} {bytes_per_sec}
 pub(super) struct Display<'a> {
     global: &'a Global,
     bar: Option<ProgressBar>,
+    _stoppable: Stoppable,
 }
-
-static INTERRUPT: AtomicBool = AtomicBool::new(false);
 
 impl<'a> Display<'a> {
     /// From now on the first Ctrl-C asks the work to stop, the second stops the program.
     pub(super) fn new(global: &'a Global) -> anyhow::Result<Self> {
-        static HANDLER: Once = Once::new();
-        let mut outcome = Ok(());
-        HANDLER.call_once(|| {
-            outcome = ctrlc::set_handler(|| {
-                if INTERRUPT.swap(true, Ordering::Relaxed) {
-                    std::process::exit(130);
-                }
-                eprintln!("\nstopping as soon as it can; Ctrl-C again leaves at once");
-            });
-        });
-        outcome?;
-        Ok(Self { global, bar: None })
+        Ok(Self {
+            global,
+            bar: None,
+            _stoppable: Stoppable::begin()?,
+        })
     }
 
     fn say(&self, line: &str) {
         match &self.bar {
-            Some(bar) => bar.suspend(|| eprintln!("{line}")),
-            None => eprintln!("{line}"),
+            Some(bar) => bar.suspend(|| signals::say(line)),
+            None => signals::say(line),
         }
     }
 }
@@ -99,6 +89,6 @@ impl Watch for Display<'_> {
     }
 
     fn stop(&self) -> bool {
-        INTERRUPT.load(Ordering::Relaxed)
+        signals::heard()
     }
 }

@@ -17,9 +17,9 @@ pub(super) fn render(remedy: &Remedy, global: &Global) -> String {
             )
         }
         Remedy::Begin => "start one without `--resume`".into(),
-        Remedy::Restart => "`--force` trains anew and moves it aside".into(),
+        Remedy::Restart => "`--force` trains anew; this one stays in use until that is finished, and is kept beside it".into(),
         Remedy::ResumeOrRestart => {
-            "`--resume` goes on with it, `--force` trains anew and moves it aside".into()
+            "`--resume` goes on with it, `--force` trains anew and keeps what was trained before".into()
         }
         Remedy::ListCharacters => {
             format!("{} shows who speaks", command("prepare --list-characters"))
@@ -51,7 +51,8 @@ pub(super) fn render(remedy: &Remedy, global: &Global) -> String {
             all.join(", or ")
         }
         Remedy::Both(both) => {
-            let [first, second] = [&both[0], &both[1]].map(|one| render(one, global));
+            let [first, second] = both.as_ref();
+            let [first, second] = [first, second].map(|one| render(one, global));
             format!("{first}, and {second}")
         }
         other => other.to_string(),

@@ -1,7 +1,7 @@
 //! `homer repl`.
 
 use std::borrow::Cow;
-use std::io::{BufRead, IsTerminal, Read, Write};
+use std::io::{IsTerminal, Write};
 use std::path::Path;
 
 use rustyline::completion::Completer;
@@ -11,11 +11,12 @@ use rustyline::hint::Hinter;
 use rustyline::history::DefaultHistory;
 use rustyline::{Editor, Helper, Validator};
 
-use homer::{Answer, Choice, Conversation, Persona, one_line};
+use homer::{Answer, Choice, Conversation, LONGEST, Persona, at_most, one_line};
 
 use super::Global;
 use super::explain::explain;
-use super::persona::{MAKE_YOUR_OWN, NO_ANSWER, PersonaArgs, who};
+use super::lines::Lines;
+use super::persona::{NO_ANSWER, PersonaArgs, make_your_own, who};
 use super::repl_command::{self, COMMANDS, Command};
 
 /// Talk with the character
@@ -37,7 +38,7 @@ pub(super) fn run(args: Args, global: &Global) -> anyhow::Result<()> {
     let persona = args.persona.load(global)?;
     let session = Session::new(&persona, args.persona.choice());
     if persona.built_in {
-        eprintln!("{}, is listening {MAKE_YOUR_OWN}.", who(&persona));
+        eprintln!("{}, is listening {}.", who(&persona), make_your_own(global));
     } else {
         eprintln!("{} is listening.", who(&persona));
     }
@@ -100,9 +101,7 @@ impl<'a> Session<'a> {
             seed: self.choice.seed.wrapping_add(turn),
             ..self.choice.clone()
         };
-        let context = self.conversation.context();
-        let answer = self.persona.answer(&context, question, &[], &choice)?;
-        self.conversation.add(question, answer.text());
+        let answer = self.conversation.answer(self.persona, question, &choice)?;
         let text = one_line(answer.text().unwrap_or(NO_ANSWER));
         self.last = Some(answer);
         Ok(text)
@@ -145,11 +144,9 @@ impl<'a> Session<'a> {
 
 /// No prompt: answers on standard output, one a line, and the rest on standard error.
 fn line_by_line(mut session: Session<'_>) -> anyhow::Result<()> {
-    let mut input = std::io::stdin().lock();
+    let mut input = Lines::open(Path::new("-"))?;
     let mut out = std::io::stdout().lock();
-    for (number, line) in input.by_ref().split(b'\n').enumerate() {
-        let line = String::from_utf8(line?)
-            .map_err(|_| anyhow::anyhow!("standard input, line {}: not UTF-8", number + 1))?;
+    while let Some(line) = input.next()? {
         match session.handle(&line)? {
             Response::Answer(text) => writeln!(out, "{text}")?,
             Response::Note(text) => eprintln!("{text}"),
@@ -179,7 +176,7 @@ fn at_terminal(mut session: Session<'_>, history: &Path) -> anyhow::Result<()> {
             Err(ReadlineError::Eof) => break,
             Err(error) => return Err(error.into()),
         };
-        match session.handle(&line)? {
+        match session.handle(at_most(&line, LONGEST))? {
             Response::Answer(text) => writeln!(std::io::stdout(), "{speaker} {text}")?,
             Response::Note(text) => eprintln!("{text}"),
             Response::Nothing => continue,
@@ -234,7 +231,7 @@ impl Hinter for Hints {
             return None;
         }
         let (name, argument, _) = COMMANDS.iter().find(|(name, ..)| name.starts_with(line))?;
-        let rest = format!("{} {argument}", &name[line.len()..]);
+        let rest = format!("{} {argument}", name.strip_prefix(line)?);
         Some(rest.trim_end().to_owned()).filter(|rest| !rest.is_empty())
     }
 }
@@ -248,7 +245,7 @@ impl Completer for Hints {
         pos: usize,
         _: &rustyline::Context<'_>,
     ) -> rustyline::Result<(usize, Vec<String>)> {
-        let typed = &line[..pos];
+        let typed = line.get(..pos).unwrap_or_default();
         let names = COMMANDS.iter().map(|(name, ..)| *name);
         let names = names.filter(|name| !typed.is_empty() && name.starts_with(typed));
         Ok((0, names.map(str::to_owned).collect()))
@@ -307,7 +304,7 @@ mod tests {
     fn the_conversation_grows_and_is_forgotten_when_asked() {
         let persona = Persona::new("Rufus", Counting);
         let mut session = Session::new(&persona, Choice::default());
-        for turns in [0, 2, 4, 6, 8] {
+        for turns in [0, 2, 4] {
             assert_eq!(
                 said(&mut session, "Hello?"),
                 format!("After {turns} turns.")

@@ -8,7 +8,7 @@ use anyhow::{Context, bail};
 use homer::Project;
 use homer::serve::{Address, App, Doors, Host, Limits, Listener, asked_to_leave, persona_changes};
 
-use super::persona::{MAKE_YOUR_OWN, PersonaArgs, who};
+use super::persona::{PersonaArgs, make_your_own, who};
 use super::{Global, usage_error};
 
 /// Talk in a browser, and behind the interfaces that other programs know
@@ -118,7 +118,7 @@ fn host(name: Option<String>, global: Global, args: &Arc<PersonaArgs>) -> anyhow
     let persona = args.load(&global)?;
     let name = name.unwrap_or_else(|| called(&persona.character));
     if persona.built_in {
-        eprintln!("{} {MAKE_YOUR_OWN}", who(&persona));
+        eprintln!("{} {}", who(&persona), make_your_own(&global));
     }
     let project: Project = global.project();
     let args = Arc::clone(args);

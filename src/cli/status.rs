@@ -26,7 +26,9 @@ pub(super) fn run(args: &Args, global: &Global) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
     if args.json {
         let mut all = serde_json::to_value(&status)?;
-        all["next"] = next.into();
+        if let Some(all) = all.as_object_mut() {
+            all.insert("next".into(), next.into());
+        }
         writeln!(out, "{}", serde_json::to_string_pretty(&all)?)?;
     } else {
         writeln!(out, "{}next: {next}", table(&status))?;
@@ -114,6 +116,9 @@ fn model(model: Option<&ModelStatus>, judged: &str) -> String {
     }
     if let Some(source) = &model.source {
         let _ = write!(text, ", on {source}");
+    }
+    if model.retraining {
+        text.push_str(", another is in training");
     }
     if !model.current {
         text.push_str(", another dialogue than is prepared now");

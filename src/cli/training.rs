@@ -16,7 +16,7 @@ pub(super) struct Existing {
     #[arg(long, conflicts_with_all = ["force", "own", "shared"])]
     resume: bool,
 
-    /// Train anew; a run that is there is moved aside
+    /// Train anew; a run that is there is in use until this one is finished, and kept beside it then
     #[arg(long)]
     force: bool,
 }
@@ -147,12 +147,15 @@ pub(super) const OTHER_ENCODERS: &str = "for a larger model, start from `--encod
 /// What an error of a training means to whoever trains: one that was stopped goes on.
 pub(super) fn stopped(error: Error, global: &Global, step: Step) -> anyhow::Error {
     match error {
-        Error::Interrupted { saved: true } => {
-            let on = render(&Remedy::Resume(step), global);
-            anyhow::anyhow!("interrupted, and saved\n  {on}")
-        }
-        Error::Interrupted { saved: false } => {
-            anyhow::anyhow!("interrupted before the first step")
+        Error::Interrupted { saved } => {
+            let said = match saved {
+                true => {
+                    let on = render(&Remedy::Resume(step), global);
+                    format!("interrupted, and saved\n  {on}")
+                }
+                false => "interrupted before the first step".into(),
+            };
+            anyhow::Error::from(error).context(said)
         }
         error => error.into(),
     }

@@ -12,6 +12,7 @@ use super::split::Split;
 use crate::dialogue::Exchange;
 use crate::error::{Error, Remedy, Result, Step};
 use crate::files;
+use crate::folder::Folder;
 
 /// Seconds of silence after which a chat's next message begins a scene, unless the user says otherwise.
 pub(crate) const GAP: u64 = 3600;
@@ -120,6 +121,8 @@ pub(crate) const VALID: &str = "valid.jsonl";
 pub(crate) const TEST: &str = "test.jsonl";
 /// Every distinct reply.
 pub(crate) const POOL: &str = "pool.jsonl";
+/// What is told about it: as data, as text, as a picture.
+pub(super) const REPORTS: [&str; 3] = ["report.json", "report.txt", "report.png"];
 
 /// A file of the folder, a value a line.
 fn part<T: DeserializeOwned>(folder: &Path, name: &str) -> Result<Vec<T>> {
@@ -139,7 +142,11 @@ impl Dataset {
     /// # Errors
     /// [`Error::NotMade`] where there is none; a malformed file, with its line.
     pub fn load(folder: &Path) -> Result<Self> {
-        if !Self::is_there(folder) {
+        Folder::from(folder).steadily(SETTINGS, || Self::load_once(folder))
+    }
+
+    fn load_once(folder: &Path) -> Result<Self> {
+        if !files::is_there(&folder.join(SETTINGS))? {
             return Err(Error::NotMade {
                 what: "prepared dialogue",
                 path: folder.to_path_buf(),

@@ -3,15 +3,18 @@
 use std::fs;
 use std::path::Path;
 
-use super::dataset::{DatasetSettings, SETTINGS};
+use super::dataset::{DatasetSettings, POOL, REPORTS, SETTINGS, TEST, TRAIN, VALID};
 use crate::error::{Error, Result};
 use crate::files;
 
-/// Fails unless `folder` may be replaced: missing, empty, or a dataset that homer wrote.
+/// Fails unless `folder` may be replaced: missing, empty, or a dataset that homer wrote and nothing else.
 ///
 /// # Errors
-/// [`Error::Exists`].
+/// [`Error::Exists`]; the folder cannot be read.
 pub(super) fn check_replaceable(folder: &Path) -> Result<()> {
+    let [json, text, picture] = REPORTS;
+    let own = [SETTINGS, TRAIN, VALID, TEST, POOL, json, text, picture];
+    files::check_own(folder, &own)?;
     let free = match fs::read_dir(folder) {
         Ok(mut entries) => entries.next().is_none(),
         Err(error) => error.kind() == std::io::ErrorKind::NotFound,
@@ -41,5 +44,11 @@ mod tests {
             check_replaceable(&folder),
             Err(Error::Exists { .. })
         ));
+        let own = serde_json::json!({"source": "a.csv", "character": "Ada", "seed": 1});
+        fs::write(folder.join(SETTINGS), own.to_string()).unwrap();
+        check_replaceable(&folder).unwrap();
+        fs::write(folder.join("notes.txt"), "mine").unwrap();
+        let error = check_replaceable(&folder).unwrap_err().to_string();
+        assert!(error.contains("notes.txt"), "{error}");
     }
 }

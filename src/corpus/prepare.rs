@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 use encoding_rs::Encoding;
 
 use super::columns::Named;
-use super::dataset::{DatasetSettings, GAP, POOL, SETTINGS, TEST, TRAIN, VALID};
+use super::dataset::{DatasetSettings, GAP, POOL, REPORTS, SETTINGS, TEST, TRAIN, VALID};
 use super::document::data;
 use super::folder;
 use super::formats::Format;
 use super::gather::{Gathered, gather};
+use super::inputs::expand;
 use super::material::Material;
 use super::pick::Picks;
 use super::report::Report;
@@ -18,7 +19,8 @@ use super::script::CLOSE_REPLIES;
 use super::split::{Part, Split, split};
 use crate::dialogue::Exchange;
 use crate::error::{IoContext, Remedy, Result, Setting};
-use crate::files;
+use crate::files::{self, Rights};
+use crate::watch::Watch;
 
 /// Which script, and what to make of it.
 #[derive(Debug, Clone)]
@@ -70,13 +72,18 @@ impl Options {
 }
 
 /// Reads the input and writes the dataset into `folder`, as a whole or not at all. An earlier
-/// dataset there is replaced.
+/// dataset there is replaced. Who could not read the input cannot read the dataset.
 ///
 /// # Errors
-/// Whatever is wrong with the input, with file and row; nothing is written then.
-pub(crate) fn prepare(options: &Options, folder: &Path) -> Result<Report> {
+/// Whatever is wrong with the input, with file and row, and [`Error::Interrupted`] soon after `watch` says so;
+/// nothing is written then.
+///
+/// [`Error::Interrupted`]: crate::error::Error::Interrupted
+pub(crate) fn prepare(options: &Options, folder: &Path, watch: &dyn Watch) -> Result<Report> {
     folder::check_replaceable(folder)?;
+    let rights = Rights::of(expand(&options.inputs)?);
     let material = Material::read(options)?;
+    watch.go_on()?;
     let gap = options.context_turns.max(CLOSE_REPLIES) + 1;
     let parts = split(&material.scenes(), material.split, options.seed, gap);
     let replies = material.replies();
@@ -88,6 +95,7 @@ pub(crate) fn prepare(options: &Options, folder: &Path) -> Result<Report> {
         options.bad,
         options.seed,
     );
+    watch.go_on()?;
     let settings = settings(options, &material);
     let pool = material.pool();
     let report = material.report(&parts, &pool);
@@ -102,26 +110,30 @@ pub(crate) fn prepare(options: &Options, folder: &Path) -> Result<Report> {
             ..material.exchange(id)
         }
     };
-    files::replace_folder(folder, |new| {
+    let [json, text, picture] = REPORTS;
+    files::replace_folder(folder, rights, |new| {
         for (name, part) in [
             (TRAIN, Part::Train),
             (VALID, Part::Valid),
             (TEST, Part::Test),
         ] {
             let of_part = (0..parts.len()).filter(|&id| parts[id] == Some(part));
-            files::write_jsonl(&new.join(name), of_part.map(exchange))?;
+            files::write_jsonl(&new.join(name), Rights::OPEN, of_part.map(exchange))?;
+            watch.go_on()?;
         }
-        files::write_jsonl(&new.join(POOL), &pool)?;
+        files::write_jsonl(&new.join(POOL), Rights::OPEN, &pool)?;
         files::write_json(&new.join(SETTINGS), &settings)?;
-        files::write_json(&new.join("report.json"), &report)?;
-        let text = new.join("report.txt");
+        files::write_json(&new.join(json), &report)?;
+        let text = new.join(text);
         files::write_atomic(&text, |out| {
             use std::io::Write;
             write!(out, "{report}").at("write", &text)
         })?;
         #[cfg(feature = "plots")]
-        super::picture::draw(&report, &new.join("report.png"))?;
-        Ok(())
+        super::picture::draw(&report, &new.join(picture))?;
+        #[cfg(not(feature = "plots"))]
+        let _ = picture;
+        watch.go_on()
     })?;
     Ok(report)
 }

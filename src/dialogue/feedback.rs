@@ -153,10 +153,20 @@ mod tests {
     fn a_file_in_which_nothing_was_liked_is_refused() {
         let home = tempfile::tempdir().unwrap();
         let path = home.path().join("feedback.jsonl");
-        files::write_jsonl(&path, &[line("Hi.", "No.", Verdict::Down)]).unwrap();
+        files::write_jsonl(
+            &path,
+            files::Rights::OPEN,
+            &[line("Hi.", "No.", Verdict::Down)],
+        )
+        .unwrap();
         let error = read_feedback(&path).unwrap_err().to_string();
         assert!(error.contains("no answer in it was liked"), "{error}");
-        files::write_jsonl(&path, &[line("Hi.", "Hi!", Verdict::Up)]).unwrap();
+        files::write_jsonl(
+            &path,
+            files::Rights::OPEN,
+            &[line("Hi.", "Hi!", Verdict::Up)],
+        )
+        .unwrap();
         assert_eq!(read_feedback(&path).unwrap().len(), 1);
     }
 }

@@ -1,4 +1,5 @@
 //! What everybody speaks of: turns, exchanges, queries, replies.
+#![warn(clippy::indexing_slicing, clippy::string_slice)]
 
 mod exchange;
 mod feedback;

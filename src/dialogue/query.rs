@@ -1,6 +1,7 @@
 //! What is asked, and after what.
 
 use super::Exchange;
+use crate::text::cut::{LONGEST, last};
 
 /// A query with the turns before it, as text.
 #[derive(Debug, Clone, Copy)]
@@ -9,6 +10,20 @@ pub struct Query<'a> {
     pub context: &'a [String],
     /// The turn to answer.
     pub text: &'a str,
+}
+
+impl Query<'_> {
+    /// The same of a text that is not longer than what is taken for one thing said: its end, which the models read
+    /// too where they cannot read all.
+    pub fn bounded(self) -> Self {
+        Self {
+            text: match self.text.len() > LONGEST {
+                true => last(self.text, LONGEST),
+                false => self.text,
+            },
+            ..self
+        }
+    }
 }
 
 /// The texts of an exchange's context, oldest first.

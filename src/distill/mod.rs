@@ -15,14 +15,14 @@ pub(crate) mod vocabulary;
 
 pub use shrink::{Change, ShrinkOptions, Shrunk};
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, IoContext, Remedy, Result, Setting};
+use crate::files::{self, disk};
 use crate::fingerprint::Fnv;
-use crate::hf::checkpoint::weights_bytes;
+use crate::hf::checkpoint::{weights_bytes, weights_file};
 use crate::hf::folder::make_encoder;
 use crate::hf::hub;
 use crate::hf::tensors::Precision;
@@ -123,13 +123,19 @@ pub fn distill(
     start: Start,
     watch: &mut dyn Watch,
 ) -> Result<Distilled> {
-    if out.exists() {
+    let run = run_of(out);
+    // One that was killed when all but the last was done has its model in its place already.
+    let delivered = start == Start::Resume
+        && Run::can_resume(&run)
+        && !Run::model_of(&run).exists()
+        && weights_file(out).is_some();
+    if files::is_there(out)? && !delivered {
         return Err(Error::Exists {
             path: out.to_path_buf(),
             remedy: Remedy::Change(Setting::Out, "another").or("move this one away"),
         });
     }
-    let training = Training::begin(&run_of(out), start, settings)?;
+    let training = Training::begin(&run, start, settings)?;
     let settings = &training.settings;
     let compute = Compute::choose(settings.common.gpu)?;
     let sources = settings.texts.iter().map(|path| texts::read(path));
@@ -160,11 +166,14 @@ pub fn distill(
     let examples = data.train;
     let resolved = training.resolve(&common, data, examples)?;
     let mut run = training.run(NAME, &resolved)?;
-    let outcome = train(&mut task, &resolved.plan(&common), &mut run, watch)?;
-    // A run that was broken off just here has its model in its place already.
+    let outcome = train(&mut task, &resolved.plan(&common), &mut run, watch);
+    if outcome.is_err() {
+        training.note_kept(watch);
+    }
+    let outcome = outcome?;
     let model = Run::model_of(run.folder());
     if model.exists() {
-        fs::rename(&model, out).at("write", out)?;
+        disk::rename(&model, out).at("write", out)?;
     }
     run.finish(&outcome, &card(settings, &outcome))?;
     Ok(Distilled {

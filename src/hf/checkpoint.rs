@@ -75,7 +75,7 @@ impl fmt::Display for HeadKind {
 const PREFIXES: [&str; 2] = ["bert.", "distilbert."];
 
 /// Weight files of a model folder, the first that is there is read.
-const SAFETENSORS: &str = "model.safetensors";
+pub(crate) const SAFETENSORS: &str = "model.safetensors";
 const SHARDS: &str = "model.safetensors.index.json";
 const PICKLE: &str = "pytorch_model.bin";
 

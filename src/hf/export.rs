@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::tensors::{Precision, write_safetensors};
 use super::tokenizer::Tokenizer;
 use crate::error::{Error, Result};
-use crate::files;
+use crate::files::{self, Rights};
 use crate::folder::Folder;
 use crate::nn::config::{Config, Family};
 use crate::nn::head::{head_specs, pooler_specs};
@@ -216,5 +216,5 @@ fn replace_model(folder: &Path, fill: impl FnOnce(&Path) -> Result<()>) -> Resul
             remedy: "it is not a model, so homer leaves it alone: move it away first".into(),
         });
     }
-    files::replace_folder(folder, fill)
+    files::replace_folder(folder, Rights::OPEN, fill)
 }

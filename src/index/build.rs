@@ -6,10 +6,11 @@ use std::path::Path;
 use super::blend::{QUERIES, blend};
 use super::manifest::{Manifest, Provenance};
 use super::write::IndexWriter;
-use super::{Entry, Origin};
+use super::{Entry, OWN, Origin};
 use crate::corpus::dataset::Dataset;
 use crate::dialogue::Exchange;
 use crate::error::{Error, Remedy, Result, Step};
+use crate::files::{self, Rights};
 use crate::model::bi_encoder::Embeddings;
 use crate::watch::{Unit, Watch};
 
@@ -19,7 +20,7 @@ const BATCH: usize = 512;
 
 /// Embeds every distinct reply of the pool with `embed`, batch by batch, with the queries that it
 /// answered at `source.query_weight` (see [`blend`]), and puts the index in its place, instead of
-/// one that was there. Where `watch` stops it, an index that was there stands.
+/// one that was there; `rights` are those of the dialogue. Where `watch` stops it, an index that was there stands.
 ///
 /// # Errors
 /// What `embed` returns, [`Error::Interrupted`]; there is no reply, a vector is unusable, or the folder cannot
@@ -27,10 +28,13 @@ const BATCH: usize = 512;
 pub(crate) fn build(
     folder: &Path,
     dataset: &Dataset,
+    rights: Rights,
     source: Provenance,
     mut embed: impl FnMut(&[&str]) -> Result<Embeddings>,
     watch: &mut dyn Watch,
 ) -> Result<Manifest> {
+    // Before hours of work, not after.
+    files::check_own(folder, &OWN)?;
     let pool = &dataset.pool;
     watch.stage("replies", pool.len() as u64, Unit::Parts);
     let exchanges: HashMap<usize, &Exchange> = dataset
@@ -64,7 +68,7 @@ pub(crate) fn build(
         let width = replies.width;
         let writer = match &mut writer {
             Some(writer) => writer,
-            None => writer.insert(IndexWriter::create(folder, pool.len(), width)?),
+            None => writer.insert(IndexWriter::create(folder, rights, pool.len(), width)?),
         };
         let mut at = 0;
         for ((reply, answered), vector) in batch
@@ -73,7 +77,8 @@ pub(crate) fn build(
             .zip(replies.values.chunks_mut(width))
         {
             let count = answered.len().min(asked) * width;
-            blend(vector, &queries.values[at..at + count], source.query_weight);
+            let own = queries.values.get(at..at + count).unwrap_or_default();
+            blend(vector, own, source.query_weight);
             at += count;
             let entry = Entry {
                 text: reply.text.clone(),
@@ -172,7 +177,7 @@ mod tests {
     }
 
     fn write(folder: &Path, dataset: &Dataset) -> Result<Manifest> {
-        build(folder, dataset, source(), embed, &mut ())
+        build(folder, dataset, Rights::OPEN, source(), embed, &mut ())
     }
 
     #[test]
@@ -219,7 +224,7 @@ mod tests {
             query_weight: 1.0,
             ..source()
         };
-        build(&folder, &dataset(4), source, embed, &mut ()).unwrap();
+        build(&folder, &dataset(4), Rights::OPEN, source, embed, &mut ()).unwrap();
         let index = Index::open(&folder).unwrap();
         let (reply, query) = (vector("reply 2"), vector("query 1"));
         for (i, stored) in index.vectors()[2 * WIDTH..3 * WIDTH].iter().enumerate() {
@@ -262,7 +267,17 @@ mod tests {
             }
             Ok(embeddings)
         };
-        assert!(build(&folder, &dataset(4), source(), diverged, &mut ()).is_err());
+        assert!(
+            build(
+                &folder,
+                &dataset(4),
+                Rights::OPEN,
+                source(),
+                diverged,
+                &mut ()
+            )
+            .is_err()
+        );
         assert_eq!(Index::open(&folder).unwrap().len(), 8);
         let left: Vec<_> = fs::read_dir(root.path()).unwrap().collect();
         assert_eq!(left.len(), 1, "{left:?}");

@@ -38,7 +38,7 @@ fn compare(replies: &[&str], queries: &Embeddings, vectors: &Embeddings) -> Opti
     // Strides that are spread over all exchanges: neighbours come from one scene.
     let random: Vec<f32> = (0..n)
         .flat_map(|i| (1..=RANDOM).map(move |k| (i, (i + k * n / (RANDOM + 1)) % n)))
-        .filter(|&(i, j)| replies[i] != replies[j])
+        .filter(|&(i, j)| replies.get(i) != replies.get(j))
         .map(|(i, j)| score(i, j))
         .collect();
     threshold(own, random)

@@ -3,6 +3,14 @@
 //! A search reads every row once and does two operations a value, so it should take as long as
 //! reading the rows from memory. The kernels convert in registers; the processor's best is chosen
 //! when the program runs. All unsafe code of the index is here.
+#![allow(
+    clippy::indexing_slicing,
+    reason = "the lengths are asserted where the rows come in"
+)]
+#![allow(
+    unsafe_code,
+    reason = "the processor's own instructions: each block says which lengths were checked before"
+)]
 
 use half::f16;
 use half::slice::HalfFloatSliceExt;

@@ -117,7 +117,11 @@ impl Manifest {
             Err(Error::Model { what, .. }) => return Err(damaged(&path, &what)),
             read => read?,
         };
-        if let Some(format) = value["format"].as_u64().filter(|&format| format != FORMAT) {
+        if let Some(format) = value
+            .get("format")
+            .and_then(Value::as_u64)
+            .filter(|&format| format != FORMAT)
+        {
             let what = format!(
                 "an index of format {format}, where this version of homer reads format {FORMAT}"
             );

@@ -9,6 +9,7 @@
 //! [`write`](mod@write) streams it, [`open`] maps it, [`search`] finds the best rows exactly, with the
 //! kernels of [`dot`]. [`build`](mod@build) makes it from a dataset, [`calibrate`] finds the
 //! score under which an answer is no better than a random one.
+#![warn(clippy::indexing_slicing, clippy::string_slice)]
 
 pub(crate) mod blend;
 pub(crate) mod build;
@@ -30,7 +31,9 @@ pub use open::Index;
 /// Names of the files in the folder.
 const VECTORS: &str = "vectors.safetensors";
 const REPLIES: &str = "replies.csv";
-const MANIFEST: &str = "manifest.json";
+pub(crate) const MANIFEST: &str = "manifest.json";
+/// All that homer writes into the folder of an index.
+const OWN: [&str; 3] = [VECTORS, REPLIES, MANIFEST];
 
 /// One reply, with where it comes from.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

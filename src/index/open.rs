@@ -7,7 +7,7 @@ use safetensors::{Dtype, SafeTensors};
 
 use super::manifest::{Manifest, damaged};
 use super::search::Hit;
-use super::{Entry, REPLIES, VECTORS, records, search};
+use super::{Entry, MANIFEST, REPLIES, VECTORS, records, search};
 use crate::error::Result;
 use crate::folder::{Bytes, Folder};
 
@@ -22,13 +22,17 @@ pub struct Index {
 }
 
 impl Index {
-    /// Opens the folder that `build-index` wrote.
+    /// Opens the folder that `build-index` wrote; where another index takes its place meanwhile, that one.
     ///
     /// # Errors
     /// [`crate::error::Error::NotMade`] where there is none; [`crate::error::Error::Model`] where the files are damaged, cut
     /// short, of another version or do not fit each other.
     pub fn open(folder: impl Into<Folder>) -> Result<Self> {
         let folder = folder.into();
+        folder.steadily(MANIFEST, || Self::open_once(folder.clone()))
+    }
+
+    fn open_once(folder: Folder) -> Result<Self> {
         let manifest = Manifest::read(&folder)?;
         let path = folder.path(VECTORS);
         let tensors = folder.map(VECTORS)?;
@@ -71,7 +75,8 @@ impl Index {
 
     /// The vectors `[replies, width]`.
     pub(crate) fn vectors(&self) -> &[f16] {
-        bytemuck::cast_slice(&self.tensors[self.vectors.clone()])
+        let vectors = self.tensors.get(self.vectors.clone());
+        bytemuck::cast_slice(vectors.unwrap_or_default())
     }
 
     /// The `k` replies whose vectors have the greatest dot product with `query`, best first.
@@ -135,7 +140,9 @@ impl Index {
     fn offset(&self, row: usize) -> u64 {
         let at = self.offsets.start + row * 8;
         let mut bytes = [0; 8];
-        bytes.copy_from_slice(&self.tensors[at..at + 8]);
+        if let Some(stored) = self.tensors.get(at..at + 8) {
+            bytes.copy_from_slice(stored);
+        }
         u64::from_le_bytes(bytes)
     }
 }

@@ -87,7 +87,9 @@ impl Best {
 
     fn scan(mut self, query: &[f32], vectors: &[f16], first: usize) -> Self {
         let mut scores = [0.0; BLOCK];
-        let scores = &mut scores[..vectors.len() / query.len()];
+        let scores = scores
+            .get_mut(..vectors.len() / query.len())
+            .unwrap_or_default();
         dot::dots(query, vectors, scores);
         for (row, &score) in scores.iter().enumerate() {
             self.offer(Hit {

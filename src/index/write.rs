@@ -1,6 +1,5 @@
 //! Writing an index as it comes, row by row: memory does not grow with it.
 
-use std::fs::File;
 use std::io::{BufWriter, Seek, SeekFrom, Write};
 use std::path::Path;
 
@@ -8,9 +7,10 @@ use half::f16;
 use half::slice::HalfFloatSliceExt;
 
 use super::manifest::{Manifest, Provenance};
-use super::{Entry, MANIFEST, REPLIES, VECTORS, records};
+use super::{Entry, MANIFEST, OWN, REPLIES, VECTORS, records};
 use crate::error::{Error, IoContext, Remedy, Result, Step};
-use crate::files::{self, NewFolder};
+use crate::files::disk::Handle;
+use crate::files::{self, NewFolder, Rights};
 
 /// Writes an index of a known size beside its place; [`IndexWriter::finish`] puts it there.
 pub(crate) struct IndexWriter {
@@ -21,24 +21,30 @@ pub(crate) struct IndexWriter {
     row: Vec<f16>,
     /// Where the next record starts.
     end: u64,
-    vectors: BufWriter<File>,
-    offsets: BufWriter<File>,
-    records: BufWriter<File>,
+    vectors: BufWriter<Handle>,
+    offsets: BufWriter<Handle>,
+    records: BufWriter<Handle>,
 }
 
 impl IndexWriter {
-    /// Begins an index of `replies` rows of `width` values that is to be `target`.
+    /// Begins an index of `replies` rows of `width` values that is to be `target`, with these rights.
     ///
     /// # Errors
-    /// The folder cannot be written to.
-    pub(crate) fn create(target: &Path, replies: usize, width: usize) -> Result<Self> {
-        let folder = NewFolder::begin(target)?;
+    /// The folder cannot be written to, or holds what homer did not write.
+    pub(crate) fn create(
+        target: &Path,
+        rights: Rights,
+        replies: usize,
+        width: usize,
+    ) -> Result<Self> {
+        files::check_own(target, &OWN)?;
+        let folder = NewFolder::begin(target, rights)?;
         let header = header(replies, width);
         let path = folder.path().join(VECTORS);
-        let mut vectors = File::create(&path).at("create", &path)?;
+        let mut vectors = Handle::create(&path).at("create", &path)?;
         vectors.write_all(&header).at("write", &path)?;
         // The offsets stand behind the vectors, and are written at the same time.
-        let mut offsets = File::options().write(true).open(&path).at("write", &path)?;
+        let mut offsets = Handle::again(&path).at("write", &path)?;
         let offsets_start = (header.len() + replies * width * 2) as u64;
         offsets
             .seek(SeekFrom::Start(offsets_start))
@@ -52,7 +58,7 @@ impl IndexWriter {
             end: 0,
             vectors: BufWriter::with_capacity(1 << 18, vectors),
             offsets: BufWriter::new(offsets),
-            records: BufWriter::new(File::create(&path).at("create", &path)?),
+            records: BufWriter::new(Handle::create(&path).at("create", &path)?),
             folder,
         };
         writer.record(&records::COLUMNS).at("write", target)?;
@@ -108,7 +114,7 @@ impl IndexWriter {
             file.flush().at("write", self.folder.target())?;
         }
         let folder = self.folder.path();
-        let manifest = Manifest::of(&folder, self.replies, self.width, source)?;
+        let manifest = Manifest::of(folder, self.replies, self.width, source)?;
         files::write_json(&folder.join(MANIFEST), &manifest)?;
         self.folder.put()?;
         Ok(manifest)

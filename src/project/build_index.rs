@@ -3,6 +3,7 @@
 use super::{Project, note_unfinished};
 use crate::corpus::dataset::Dataset;
 use crate::error::{Error, Result, Step};
+use crate::files::Rights;
 use crate::fingerprint;
 use crate::hf::checkpoint::weights_name;
 use crate::index::blend::QUERY_WEIGHT;
@@ -64,5 +65,6 @@ pub fn build_index(
         calibration: calibrate::calibrate(&encoder, &dataset.valid)?,
     };
     let embed = |texts: &[&str]| encoder.embed_replies(texts);
-    build::build(&project.index(), &dataset, source, embed, watch)
+    let rights = Rights::of([project.pool()]);
+    build::build(&project.index(), &dataset, rights, source, embed, watch)
 }

@@ -10,7 +10,7 @@ use super::{Project, note_unfinished};
 use crate::error::{Result, Step};
 use crate::eval::cases::Cases;
 use crate::eval::report::{self, Answers, Evaluation};
-use crate::files;
+use crate::files::{self, Rights};
 use crate::nn::device::Compute;
 use crate::watch::Watch;
 
@@ -95,7 +95,7 @@ impl Tested {
         let figures = project.figures(&name);
         files::write_json(&figures, &self.report)?;
         let each = figures.with_file_name(format!("{name}-answers.jsonl"));
-        files::write_jsonl(&each, &self.answers)?;
+        files::write_jsonl(&each, self.rights(project), &self.answers)?;
         let png = png.map_or_else(
             || figures.with_file_name(format!("{name}.png")),
             Path::to_path_buf,
@@ -106,6 +106,15 @@ impl Tested {
             record(project, &self.report)?;
         }
         Ok([figures, png])
+    }
+
+    /// The answers are for whoever could read the questions and the replies.
+    fn rights(&self, project: &Project) -> Rights {
+        let questions = match &self.source {
+            TestSource::File(file) => file.clone(),
+            TestSource::Test | TestSource::Valid => project.pool(),
+        };
+        Rights::of([questions]).and(project.replies_rights())
     }
 
     /// A test on something else does not take the place of the ordinary one.

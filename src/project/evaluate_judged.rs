@@ -1,4 +1,8 @@
 //! Tests a project on judged messages: how good the replies are that it puts first.
+#![allow(
+    clippy::indexing_slicing,
+    reason = "places are counted here, in what they are places of"
+)]
 
 use std::collections::HashMap;
 use std::path::PathBuf;

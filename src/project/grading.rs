@@ -1,4 +1,8 @@
 //! Grading judged messages, one candidate after another, with a way back.
+#![allow(
+    clippy::indexing_slicing,
+    reason = "the places are those of what is graded, and it does not shrink"
+)]
 
 use crate::dialogue::{Grade, Judged};
 

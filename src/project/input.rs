@@ -39,7 +39,8 @@ pub fn default_input(project: &Project) -> Result<PathBuf> {
             })?;
             Ok(sample)
         }
-        several => {
+        [first, ..] => {
+            let several = &own;
             let names: Vec<String> = several
                 .iter()
                 .map(|path| path.display().to_string())
@@ -48,7 +49,7 @@ pub fn default_input(project: &Project) -> Result<PathBuf> {
                 &folder,
                 None,
                 format!("there are several scripts here: {}", names.join(", ")),
-                Remedy::choose_like(Setting::Script, names[0].clone()).or(format!(
+                Remedy::choose_like(Setting::Script, first.display().to_string()).or(format!(
                     "name the folder, {}, to take them all as one script",
                     folder.display()
                 )),

@@ -8,7 +8,7 @@ use super::pooling::pool;
 use crate::chat::Persona;
 use crate::dialogue::{Judged, Said};
 use crate::error::{Error, IoContext, Result};
-use crate::files;
+use crate::files::{self, Rights};
 use crate::nn::device::Compute;
 use crate::watch::{Unit, Watch};
 
@@ -69,9 +69,9 @@ pub fn judge(
         settings.seed,
         watch,
     )?;
-    let judging = Judging { path, judged };
-    judging.save()?;
-    Ok(judging)
+    let rights = Rights::of([&settings.messages]).and(project.replies_rights());
+    files::write_jsonl(&path, rights, &judged)?;
+    Ok(Judging { path, judged })
 }
 
 impl Judging {
@@ -84,12 +84,16 @@ impl Judging {
     }
 }
 
-/// Writes judged messages, a line each.
+/// Writes judged messages anew, a line each; who may read the file stays as it is.
 ///
 /// # Errors
 /// Any I/O error, with the path.
 pub fn save_judged(path: &Path, judged: &[Judged]) -> Result<()> {
-    files::write_jsonl(path, judged)
+    let rights = match path.exists() {
+        true => Rights::OPEN,
+        false => Rights::PRIVATE,
+    };
+    files::write_jsonl(path, rights, judged)
 }
 
 /// The messages of a text file; of those that are the same but for case and punctuation the first.
@@ -102,7 +106,7 @@ fn messages(path: &Path) -> Result<Vec<String>> {
     };
     let bytes = fs::read(path).at("read", path)?;
     let text = str::from_utf8(&bytes).map_err(|error| {
-        let good = &bytes[..error.valid_up_to()];
+        let good = bytes.get(..error.valid_up_to()).unwrap_or_default();
         let row = good.iter().filter(|&&byte| byte == b'\n').count() as u64 + 1;
         data(Some(row), "not UTF-8", "save it as UTF-8")
     })?;

@@ -3,7 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use crate::corpus::dataset::{Dataset, POOL};
-use crate::train::run::Run;
+use crate::error::Result;
+use crate::files::{self, Rights};
+use crate::hf::checkpoint::SAFETENSORS;
+use crate::index::MANIFEST;
+use crate::train::run::{Run, VERDICT};
 
 /// The folder that a persona lives in (`-C DIR`, else the working folder).
 #[derive(Debug, Clone)]
@@ -53,8 +57,34 @@ impl Project {
     }
 
     /// Whether a persona of its own was begun here: a bi-encoder, or an index.
-    pub fn has_persona(&self) -> bool {
-        self.bi_encoder().exists() || self.index().exists()
+    ///
+    /// # Errors
+    /// There is something in its place that cannot be looked at: no other persona answers for it.
+    pub fn has_persona(&self) -> Result<bool> {
+        files::is_there(&self.bi_encoder_model().join(SAFETENSORS))?;
+        files::is_there(&self.index().join(MANIFEST))?;
+        Ok(files::is_there(&self.bi_encoder())? || files::is_there(&self.index())?)
+    }
+
+    /// Who may read what the persona says: whoever could read the script.
+    pub(super) fn replies_rights(&self) -> Rights {
+        let manifest = self.index().join(MANIFEST);
+        Rights::of(manifest.exists().then_some(manifest))
+    }
+
+    /// Removes what commands that died left unfinished here.
+    pub fn sweep(&self) {
+        let inside = |folder: &Path| {
+            let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+            let folders = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+            folders.map(|entry| entry.path()).collect::<Vec<_>>()
+        };
+        let runs = inside(&self.runs());
+        let inner: Vec<PathBuf> = runs.iter().flat_map(|run| inside(run)).collect();
+        let all = [self.data(), self.exchanges(), self.runs()];
+        for folder in all.iter().chain(&runs).chain(&inner) {
+            files::sweep(folder);
+        }
     }
 
     /// The run of `train-bi`.
@@ -74,7 +104,7 @@ impl Project {
 
     /// What validation says about the cross-encoder.
     pub fn verdict(&self) -> PathBuf {
-        self.cross_encoder().join("reranking.json")
+        self.cross_encoder().join(VERDICT)
     }
 
     /// The figures of a test; `name` is "eval", or tells another test apart.

@@ -9,8 +9,11 @@
 //!   on. [`lineup`], [`record`]: what is tested, and where the figures are kept.
 //! - [`judge`](mod@judge) makes what a reader grades, [`grading`] and [`sheet`] grade it,
 //!   [`evaluate_judged`](mod@evaluate_judged) measures by the grades.
+#![warn(clippy::indexing_slicing, clippy::string_slice)]
 
 pub(crate) mod build_index;
+#[cfg(test)]
+mod crash;
 pub(crate) mod evaluate;
 pub(crate) mod evaluate_judged;
 pub(crate) mod grading;
@@ -38,8 +41,9 @@ use std::path::Path;
 use crate::builtin;
 use crate::dialogue::{Opinion, read_feedback};
 use crate::error::{Error, Remedy, Result, Step};
+use crate::files;
 use crate::folder::Folder;
-use crate::hf::checkpoint::{weights_file, weights_name};
+use crate::hf::checkpoint::{SAFETENSORS, weights_file, weights_name};
 use crate::train::run::{Run, is_unfinished};
 use crate::watch::Watch;
 
@@ -77,7 +81,7 @@ impl Project {
     /// [`Error::NotMade`] where a training was begun and has kept no model yet; a file cannot be read.
     pub(crate) fn retriever(&self) -> Result<Retriever> {
         let model = self.bi_encoder_model();
-        let own = weights_file(&model).is_some();
+        let own = has_weights(&model)?;
         if !own && Run::can_resume(&self.bi_encoder()) {
             return Err(Error::NotMade {
                 what: "bi-encoder",
@@ -96,6 +100,15 @@ impl Project {
             own,
         })
     }
+}
+
+/// Whether the folder of a model that would have been trained here holds one.
+///
+/// # Errors
+/// There is something that cannot be looked at.
+fn has_weights(model: &Path) -> Result<bool> {
+    files::is_there(&model.join(SAFETENSORS))?;
+    Ok(weights_file(model).is_some())
 }
 
 /// Says if the model in the folder of a run is only the best so far.

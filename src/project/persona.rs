@@ -33,7 +33,7 @@ impl Persona {
     /// # Errors
     /// As [`Persona::load`].
     pub fn find(project: &Project, compute: &Compute, rerank: bool) -> Result<Self> {
-        if project.has_persona() || !project.root().is_dir() {
+        if project.has_persona()? || !project.root().is_dir() {
             Self::load(project, compute, rerank)
         } else {
             Self::built_in(compute)

@@ -1,5 +1,9 @@
 //! The candidates that a reader grades: the best of several systems, in one pool (Spärck Jones and van
 //! Rijsbergen, 1975), so that none of them is favoured.
+#![allow(
+    clippy::indexing_slicing,
+    reason = "numbers are given here, to what they are numbers of"
+)]
 
 use std::collections::HashMap;
 

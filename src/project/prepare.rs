@@ -26,7 +26,7 @@ pub fn prepare(project: &Project, options: &Options, watch: &mut dyn Watch) -> R
         let kind = if sample { "the sample script, " } else { "" };
         watch.note(&format!("reading {kind}{}", printable(name)));
     }
-    let report = prepare::prepare(options, &project.exchanges())?;
+    let report = prepare::prepare(options, &project.exchanges(), watch)?;
     let replies: Vec<&str> = report.sample.iter().map(String::as_str).collect();
     note_illegible(&builtin::encoder(), "the built-in encoder", &replies, watch)?;
     Ok(report)

@@ -41,12 +41,9 @@ fn with_section(card: &str, section: &str) -> String {
     let at = |heading: &str| card.find(heading).unwrap_or(card.len());
     let next = at(NEXT);
     let begin = at(HEADING).min(next);
-    let gap = if card[..begin].ends_with("\n\n") {
-        ""
-    } else {
-        "\n"
-    };
-    format!("{}{gap}{section}{}", &card[..begin], &card[next..])
+    let [before, after] = [card.get(..begin), card.get(next..)].map(Option::unwrap_or_default);
+    let gap = if before.ends_with("\n\n") { "" } else { "\n" };
+    format!("{before}{gap}{section}{after}")
 }
 
 /// What was tested, and the means of what `ask` does by default.

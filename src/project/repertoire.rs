@@ -51,7 +51,9 @@ impl Repertoire {
             if number == all.answered.len() {
                 all.answered.push(Answered::default());
             }
-            let answered = &mut all.answered[number];
+            let Some(answered) = all.answered.get_mut(number) else {
+                continue;
+            };
             let first = candidate.origin.iter().map(|origin| &*origin.query.text);
             let others = candidate.exchanges.iter().filter_map(|id| queries.get(id));
             let both = first.chain(others.copied());

@@ -1,13 +1,12 @@
 //! Which second stage a project's persona has: its own cross-encoder where that was found to help, else the
 //! general one that comes with homer.
 
-use super::Project;
 use super::verdict::CrossVerdict;
+use super::{Project, has_weights};
 use crate::builtin;
 use crate::chat::second_stage::SecondStage;
 use crate::error::Result;
 use crate::folder::Folder;
-use crate::hf::checkpoint::weights_file;
 use crate::model::cross_encoder::CrossEncoder;
 use crate::nn::device::Compute;
 use crate::ranker::{LinearRanker, RANKER};
@@ -28,7 +27,7 @@ pub(crate) struct Found {
 /// # Errors
 /// A model is there and damaged.
 pub(crate) fn find(project: &Project, bi_encoder: &str, compute: &Compute) -> Result<Found> {
-    let own = weights_file(&project.cross_encoder_model()).is_some();
+    let own = has_weights(&project.cross_encoder_model())?;
     let verdict = CrossVerdict::read(project)?;
     if own && verdict.in_use(bi_encoder) {
         return Ok(Found {

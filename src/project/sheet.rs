@@ -1,4 +1,8 @@
 //! Grading away from homer: a sheet to read, and the grades read back.
+#![allow(
+    clippy::indexing_slicing,
+    reason = "a line is held against the messages and its grades are counted before"
+)]
 
 use std::collections::HashSet;
 use std::fs;
@@ -7,7 +11,7 @@ use std::path::Path;
 
 use crate::dialogue::{Grade, Judged};
 use crate::error::{Error, IoContext, Result};
-use crate::files;
+use crate::files::{self, Rights};
 use crate::text::printable::printable_line;
 
 const HEAD: &str = "\
@@ -20,7 +24,8 @@ Identical lines get identical grades. Write a line a message: its number, a colo
 line in order, a dash where you have none. For example `1: 0 2 - 1`.
 ";
 
-/// Writes the messages with their candidates as text, numbered from 1, without scores or grades.
+/// Writes the messages with their candidates as text, numbered from 1, without scores or grades; for its owner's
+/// eyes, who may give it to others.
 ///
 /// # Errors
 /// Any I/O error, with the path.
@@ -39,7 +44,7 @@ pub fn write(path: &Path, judged: &[Judged]) -> Result<()> {
         }
         Ok(())
     };
-    files::write_atomic(path, |out| write(out).at("write", path))
+    files::write_atomic_as(path, Rights::PRIVATE, |out| write(out).at("write", path))
 }
 
 /// Puts the grades of a file, lines like `12: 0 2 1`, into the messages of these numbers, in the place of

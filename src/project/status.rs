@@ -9,7 +9,8 @@ use serde::Serialize;
 use super::Project;
 use super::verdict::CrossVerdict;
 use crate::corpus::dataset::{Dataset, SETTINGS};
-use crate::error::{Remedy, Result, Step};
+use crate::error::{Error, Remedy, Result, Step};
+use crate::files;
 use crate::fingerprint;
 use crate::hf::checkpoint::weights_file;
 use crate::index::manifest::Manifest;
@@ -71,6 +72,8 @@ pub struct ModelStatus {
     pub source: Option<String>,
     /// Whether the training ran to its end.
     pub finished: bool,
+    /// Whether a training was begun that is to take its place.
+    pub retraining: bool,
     /// Whether it learned from the dialogue that is prepared now.
     pub current: bool,
     /// Mean reciprocal rank on validation, before training and of the model that is kept.
@@ -95,6 +98,9 @@ pub struct IndexStatus {
 /// # Errors
 /// A file that is there cannot be read.
 pub fn status(project: &Project) -> Result<Status> {
+    project.has_persona()?;
+    files::is_there(&project.exchanges().join(SETTINGS))?;
+    files::is_there(&Run::model_of(&project.cross_encoder()))?;
     let dataset = Dataset::load(&project.exchanges()).ok();
     let prepared = dataset.as_ref().map(Data::fingerprint);
     let bi_encoder = project.retriever().ok().map(|found| found.fingerprint);
@@ -108,7 +114,7 @@ pub fn status(project: &Project) -> Result<Status> {
             .as_deref()
             .filter(|bi_encoder| verdict.is_judged(bi_encoder))
             .and(verdict.rerank),
-        index: index(project, bi_encoder.as_deref()),
+        index: index(project, bi_encoder.as_deref())?,
         tested: age(&project.figures("eval")),
         next: Remedy::None,
     };
@@ -136,6 +142,7 @@ fn model(run: &Path, prepared: Option<&str>) -> Option<ModelStatus> {
         age: weights.as_deref().and_then(age),
         // A model that was put there from elsewhere has no run: it is as finished as it will be.
         finished: weights.is_some() && !is_unfinished(run),
+        retraining: Run::is_retrained(run),
         current: data
             .as_ref()
             .zip(prepared)
@@ -145,16 +152,22 @@ fn model(run: &Path, prepared: Option<&str>) -> Option<ModelStatus> {
     })
 }
 
-fn index(project: &Project, bi_encoder: Option<&str>) -> Option<IndexStatus> {
-    let manifest = Manifest::read(project.index()).ok()?;
+/// `None` where there is none, or a damaged one; one that cannot be read is an error.
+fn index(project: &Project, bi_encoder: Option<&str>) -> Result<Option<IndexStatus>> {
+    let manifest = match Manifest::read(project.index()) {
+        Err(error @ Error::Io { .. }) => return Err(error),
+        Err(_) => return Ok(None),
+        Ok(manifest) => manifest,
+    };
     let pool = fingerprint::of_file(&project.pool()).ok();
-    Some(IndexStatus {
-        age: age(&project.index())?,
-        character: manifest.source.character,
-        replies: manifest.replies,
+    let status = |age: Age| IndexStatus {
+        age,
         current: bi_encoder == Some(manifest.source.bi_encoder.as_str())
             && pool.is_none_or(|pool| pool == manifest.source.pool),
-    })
+        character: manifest.source.character,
+        replies: manifest.replies,
+    };
+    Ok(age(&project.index()).map(status))
 }
 
 fn age(path: &Path) -> Option<Age> {
@@ -173,6 +186,7 @@ impl Status {
     /// no training; one that was begun is to be finished.
     fn next(&self) -> Remedy {
         let trained = |model: &Option<ModelStatus>, step: Step| match model {
+            Some(model) if model.retraining => Some(Remedy::Resume(step)),
             Some(model) if !model.current => Some(Remedy::Remake(step)),
             Some(model) if !model.finished => Some(Remedy::Resume(step)),
             _ => None,
@@ -207,6 +221,7 @@ mod tests {
             age: None,
             source: None,
             finished,
+            retraining: false,
             current,
             mrr: None,
         })
@@ -237,6 +252,10 @@ mod tests {
         assert_eq!(status.next(), Remedy::Resume(Step::TrainBi));
         status.bi_encoder = trained(true, false);
         assert_eq!(status.next(), Remedy::Remake(Step::TrainBi));
+        if let Some(model) = &mut status.bi_encoder {
+            model.retraining = true;
+        }
+        assert_eq!(status.next(), Remedy::Resume(Step::TrainBi));
         status.bi_encoder = trained(true, true);
         assert_eq!(status.next(), Remedy::Make(Step::BuildIndex));
         status.cross_encoder = trained(true, true);

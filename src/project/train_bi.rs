@@ -49,5 +49,9 @@ pub fn train_bi(
         .map(|reply| reply.text.as_str())
         .collect();
     note_illegible(&encoder, &settings.encoder, &replies, watch)?;
-    bi::train_bi(&training, &encoder, &dataset, feedback, &compute, watch)
+    let outcome = bi::train_bi(&training, &encoder, &dataset, feedback, &compute, watch);
+    if outcome.is_err() {
+        training.note_kept(watch);
+    }
+    outcome
 }

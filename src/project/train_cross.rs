@@ -42,7 +42,9 @@ pub fn train_cross(
     watch: &mut dyn Watch,
 ) -> Result<JudgedTraining> {
     let folder = project.cross_encoder();
+    Run::settle(&folder)?;
     if start == Start::Resume
+        && !Run::is_retrained(&folder)
         && let Some(outcome) = Run::outcome(&folder)
         && !CrossVerdict::is_up_to_date(project)?
     {
@@ -73,11 +75,15 @@ pub fn train_cross(
             .unwrap_or("the general reranker"),
         dataset.train.len(),
         dataset.settings.character,
-        folder.display()
+        training.folder.display()
     ));
     let outcome = cross::train_cross(
         &training, &encoder, &dataset, messages, feedback, &compute, watch,
-    )?;
+    );
+    if outcome.is_err() {
+        training.note_kept(watch);
+    }
+    let outcome = outcome?;
     judge(project, settings, &dataset, outcome, watch)
 }
 

@@ -37,10 +37,9 @@ impl CrossVerdict {
     /// They are there and damaged.
     pub fn read(project: &Project) -> Result<Self> {
         let path = project.verdict();
-        if path.is_file() {
-            files::read_json(&path)
-        } else {
-            Ok(Self::default())
+        match files::is_there(&path)? {
+            true => files::read_json(&path),
+            false => Ok(Self::default()),
         }
     }
 

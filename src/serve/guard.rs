@@ -91,7 +91,8 @@ fn name(host: &str) -> &str {
     if host.starts_with('[') {
         return host
             .split_once(']')
-            .map_or(host, |(address, _)| &address[1..]);
+            .and_then(|(address, _)| address.strip_prefix('['))
+            .unwrap_or(host);
     }
     host.split_once(':').map_or(host, |(name, _)| name)
 }

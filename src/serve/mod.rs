@@ -8,6 +8,7 @@
 //!   [`metrics`]: what is counted.
 //!
 //! Nothing that a request says becomes a path: personas are known by their names alone.
+#![warn(clippy::indexing_slicing, clippy::string_slice)]
 
 pub(crate) mod extract;
 pub(crate) mod fault;
@@ -94,7 +95,11 @@ impl App {
             return Err(Error::setting("there is no persona to serve", Remedy::None));
         }
         for (i, host) in hosts.iter().enumerate() {
-            if hosts[..i].iter().any(|other| other.name() == host.name()) {
+            if hosts
+                .iter()
+                .take(i)
+                .any(|other| other.name() == host.name())
+            {
                 let what = format!("two personas are called {}", host.name());
                 return Err(Error::setting(what, "give one of them another name"));
             }

@@ -91,7 +91,7 @@ fn several(
         left.remove(taken);
         places.remove(taken);
         last = choose(&left, None, temperature, seed)?;
-        chosen.extend(last.map(|place| places[place]));
+        chosen.extend(last.and_then(|place| places.get(place)));
     }
     Ok(chosen)
 }

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::task::{Trainee, Validation};
 use crate::error::{Error, IoContext, Remedy, Result};
-use crate::files;
+use crate::files::{self, disk};
 use crate::folder::is_file_name;
 use crate::hf::tensors::{Precision, read_safetensors, write_safetensors};
 use crate::nn::head::head_specs;
@@ -88,7 +88,7 @@ pub fn write(folder: &Path, state: &State, model: &dyn Trainee) -> Result<()> {
         let path = entry.at("read", folder)?.path();
         let tensors = path.extension().is_some_and(|e| e == "safetensors");
         if tensors && path.file_name() != Some(stored.tensors.as_ref()) {
-            fs::remove_file(&path).at("remove", &path)?;
+            disk::remove_file(&path).at("remove", &path)?;
         }
     }
     Ok(())
@@ -116,18 +116,29 @@ fn gather<'a>(
     }
 }
 
+/// What can be done about a file of a run that is missing or damaged: nothing brings it back.
+pub(super) fn or_restart<T>(read: Result<T>) -> Result<T> {
+    read.map_err(|error| match error {
+        Error::Model { path, what, .. } => Error::model(path, what, Remedy::Restart),
+        Error::Io { path, source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
+            Error::model(path, "missing", Remedy::Restart)
+        }
+        error => error,
+    })
+}
+
 /// Puts a model where the checkpoint in `folder` says it was.
 ///
 /// # Errors
 /// The checkpoint is damaged, or is another model's.
 pub fn restore(folder: &Path, model: &mut dyn Trainee) -> Result<State> {
-    let stored: Stored = files::read_json(&folder.join(STATE))?;
+    let stored: Stored = or_restart(files::read_json(&folder.join(STATE)))?;
     if !is_file_name(&stored.tensors) {
         let what = format!("{:?} is not the name of a file beside it", stored.tensors);
         return Err(Error::model(folder.join(STATE), what, Remedy::Restart));
     }
     let path = folder.join(&stored.tensors);
-    let mut tensors: BTreeMap<String, Values> = read_safetensors(&path)?
+    let mut tensors: BTreeMap<String, Values> = or_restart(read_safetensors(&path))?
         .into_iter()
         .filter_map(|tensor| Some((tensor.name, tensor.values?)))
         .collect();

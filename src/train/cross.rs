@@ -11,13 +11,13 @@ use super::cross_material::divide;
 use super::cross_task::{CrossTask, CrossTaskSettings, Material, examples};
 use super::feedback;
 use super::job::Training;
-use super::run::{Outcome, Run};
+use super::run::{JUDGED, Outcome, Run};
 use super::settings::{CrossSettings, Data, Resolved};
 use super::trainer::train;
 use crate::corpus::dataset::Dataset;
 use crate::dialogue::{Exchange, Grade, Judged, JudgedReply, Opinion, Query};
 use crate::error::Result;
-use crate::files;
+use crate::files::{self, Rights};
 use crate::folder::Folder;
 use crate::hf::folder::ModelFolder;
 use crate::model::cross_encoder::CrossEncoder;
@@ -28,8 +28,6 @@ use crate::seed::{Stream, derive};
 use crate::watch::Watch;
 
 const NAME: &str = "cross-encoder";
-/// The judged messages that a run learns from, beside it: the user's file may go on growing.
-const JUDGED: &str = "judged.jsonl";
 
 /// Validation exchanges, at most: each is read with all its negatives at every validation.
 const VALIDATION: usize = 400;
@@ -85,7 +83,7 @@ pub fn train_cross(
     let mut run = training.run(NAME, &resolved)?;
     if !training.resumes() {
         if !judged.is_empty() {
-            files::write_jsonl(&kept, &judged)?;
+            files::write_jsonl(&kept, Rights::PRIVATE, &judged)?;
         }
         feedback::keep(&training.folder, &feedback)?;
         watch.note(head.describe());

@@ -11,11 +11,11 @@ use serde::de::DeserializeOwned;
 use super::job::Training;
 use crate::dialogue::{Grade, Judged, JudgedReply, Opinion};
 use crate::error::Result;
-use crate::files;
+use crate::files::{self, Rights};
 use crate::seed::{Stream, derive};
 
 /// The feedback that a run learns from, beside it: the user's file may go on growing.
-const FEEDBACK: &str = "feedback.jsonl";
+pub(super) const FEEDBACK: &str = "feedback.jsonl";
 /// Replies that are no answers, beside those that somebody liked, at least.
 const BESIDE: usize = 4;
 
@@ -36,7 +36,7 @@ pub(super) fn of_run<S: Clone + Serialize + DeserializeOwned>(
 pub(super) fn keep(folder: &Path, feedback: &[Opinion]) -> Result<()> {
     match feedback {
         [] => Ok(()),
-        feedback => files::write_jsonl(&folder.join(FEEDBACK), feedback),
+        feedback => files::write_jsonl(&folder.join(FEEDBACK), Rights::PRIVATE, feedback),
     }
 }
 

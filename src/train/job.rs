@@ -7,13 +7,18 @@ use serde::de::DeserializeOwned;
 
 use super::run::{Run, Start};
 use super::settings::{CommonSettings, Data, Resolved};
+use super::succession::settle;
 use crate::error::Result;
+use crate::files;
+use crate::watch::Watch;
 
 /// A training in its folder, with its settings.
 #[derive(Debug)]
 pub struct Training<S> {
-    /// The run folder.
+    /// The folder that it writes to.
     pub folder: PathBuf,
+    /// The folder that it is to be in when it is finished.
+    place: PathBuf,
     /// What is done about a run that is there.
     pub start: Start,
     /// The settings: those of the run that is gone on with, else those given.
@@ -23,19 +28,23 @@ pub struct Training<S> {
 }
 
 impl<S: Clone + Serialize + DeserializeOwned> Training<S> {
-    /// Makes sure that a training may start in `folder`, changes nothing, and takes its settings.
+    /// Makes sure that a training may start that is to be in `folder`, changes nothing but what a training that
+    /// was killed left to be done, and takes its settings.
     ///
     /// # Errors
     /// As [`Run::check`]; the settings of the run that is there cannot be read.
     pub fn begin(folder: &Path, start: Start, given: &S) -> Result<Self> {
-        Run::check(folder, start)?;
+        let place = files::through(folder)?;
+        settle(&place)?;
+        let folder = Run::check(&place, start)?;
         let resumed: Option<Resolved<S>> = match start {
-            Start::Resume => Some(Run::settings(folder)?),
+            Start::Resume => Some(Run::settings(&folder)?),
             Start::Fresh | Start::Force => None,
         };
         let settings = resumed.as_ref().map_or(given, |run| &run.settings);
         Ok(Self {
-            folder: folder.to_path_buf(),
+            folder,
+            place,
             start,
             settings: settings.clone(),
             resumed,
@@ -80,8 +89,19 @@ impl<S: Clone + Serialize + DeserializeOwned> Training<S> {
     /// As [`Run::create`] and [`Run::resume`].
     pub(crate) fn run(&self, name: &str, resolved: &Resolved<S>) -> Result<Run> {
         match self.start {
-            Start::Resume => Run::resume(&self.folder, name),
-            start => Run::create(&self.folder, start, name, resolved),
+            Start::Resume => Run::resume(&self.place, name),
+            start => Run::create(&self.place, start, name, resolved),
+        }
+    }
+
+    /// Says, where the training ended too early, what answers meanwhile.
+    pub fn note_kept(&self, watch: &mut dyn Watch) {
+        if self.folder != self.place && Run::is_retrained(&self.place) {
+            watch.note(&format!(
+                "the run in {} is untouched, and in use until the one in {} is finished",
+                self.place.display(),
+                self.folder.display()
+            ));
         }
     }
 }

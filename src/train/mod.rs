@@ -4,7 +4,8 @@
 //! - [`bi_task`], [`cross_task`]: batch to gradients, and validation, behind [`task::Task`].
 //! - [`batches`], [`towers`], [`cross_material`], [`negatives`], [`embed`]: what a batch is made of.
 //! - [`losses`], [`schedule`]: how it learns.
-//! - [`trainer`]: the loop. [`run`], [`checkpoint`], [`curve`], [`card`]: what it leaves on disk.
+//! - [`trainer`]: the loop. [`run`], [`checkpoint`], [`curve`], [`card`]: what it leaves on disk;
+//!   `succession`: how that takes the place of another.
 
 pub(crate) mod batches;
 pub(crate) mod bi;
@@ -25,6 +26,7 @@ pub(crate) mod negatives;
 pub(crate) mod run;
 pub(crate) mod schedule;
 pub(crate) mod settings;
+mod succession;
 pub(crate) mod task;
 pub(crate) mod towers;
 pub(crate) mod trainer;

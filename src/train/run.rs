@@ -1,6 +1,8 @@
 //! The folder of one training: settings, metrics, loss curve, checkpoint, model, card.
+//!
+//! A training in the place of another is written beside it, see [`super::succession`].
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -9,10 +11,13 @@ use serde::{Deserialize, Serialize};
 
 use super::checkpoint;
 use super::checkpoint::State;
+use super::feedback::FEEDBACK;
 use super::settings::Data;
+use super::succession::{self, beside, lock};
 use super::task::{Trainee, Validation};
 use crate::error::{Error, IoContext, Remedy, Result};
-use crate::files;
+use crate::files::disk::{self, Handle};
+use crate::files::{self, Rights};
 
 /// What to do about a training that is there already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,7 +26,7 @@ pub enum Start {
     Fresh,
     /// Go on with it, if it is not finished.
     Resume,
-    /// Move it aside.
+    /// Train another beside it, which takes its place when it is finished.
     Force,
 }
 
@@ -72,9 +77,12 @@ pub struct Outcome {
 /// A run that can be written to.
 pub struct Run {
     folder: PathBuf,
+    /// Where it is to be when it is finished.
+    place: PathBuf,
     title: String,
-    metrics: File,
-    rows: Vec<MetricsRow>,
+    metrics: Handle,
+    /// The rows of the metrics; `None` for a row that cannot be read.
+    rows: Vec<Option<MetricsRow>>,
     /// Held while the run is written to: nobody else may.
     _lock: File,
 }
@@ -86,29 +94,70 @@ const MODEL: &str = "model";
 const CHECKPOINT: &str = "checkpoint";
 const CARD: &str = "README.md";
 const CURVE: &str = "loss.png";
+/// The judged messages that a run learns from: the user's files may go on growing.
+pub(super) const JUDGED: &str = "judged.jsonl";
+/// What validation says about a cross-encoder.
+pub(crate) const VERDICT: &str = "reranking.json";
+
+/// All that homer writes into the folder of a run, the settings first: without them it is none.
+pub(super) const OWN: [&str; 11] = [
+    SETTINGS,
+    DONE,
+    METRICS,
+    MODEL,
+    CHECKPOINT,
+    CARD,
+    CURVE,
+    JUDGED,
+    FEEDBACK,
+    VERDICT,
+    succession::REPLACED,
+];
 
 impl Run {
-    /// Whether a training may start in `folder`; changes nothing, so ask before long work.
+    /// Whether a training may start in `place`, and the folder that it then writes to; changes nothing, so ask
+    /// before long work.
     ///
     /// # Errors
-    /// [`Error::Exists`] for what must not be overwritten unasked; with [`Start::Resume`], that
-    /// there is nothing to go on with.
-    pub(crate) fn check(folder: &Path, start: Start) -> Result<()> {
-        let path = folder.to_path_buf();
-        let begun = begun(folder);
-        let done = Self::is_finished(folder);
+    /// [`Error::Exists`] for what must not be overwritten unasked, and for what homer did not write; with
+    /// [`Start::Resume`], that there is nothing to go on with, or that it cannot be gone on with.
+    pub(crate) fn check(place: &Path, start: Start) -> Result<PathBuf> {
+        if place.is_file() {
+            files::check_own(place, &OWN)?;
+        }
+        let path = place.to_path_buf();
+        let next = beside(place);
+        let is_run = |folder: &Path| files::is_there(&folder.join(SETTINGS));
+        let (done, begun, retrained) = (Self::is_finished(place), begun(place)?, is_run(&next)?);
         match start {
-            Start::Fresh if done => Err(Error::Exists {
+            Start::Fresh if done && !retrained => Err(Error::Exists {
                 path,
                 remedy: Remedy::Restart,
             }),
-            Start::Fresh if begun => Err(Error::Exists {
-                path,
+            Start::Fresh if done || begun || retrained => Err(Error::Exists {
+                path: if retrained { next } else { path },
                 remedy: Remedy::ResumeOrRestart,
             }),
-            Start::Resume if done => Err(Error::Finished { path }),
-            Start::Resume if !folder.join(SETTINGS).exists() => Err(Error::NoRun { path }),
-            _ => Ok(()),
+            Start::Resume => {
+                let folder = if retrained { next } else { path };
+                if Self::is_finished(&folder) {
+                    return Err(Error::Finished { path: folder });
+                }
+                if !is_run(&folder)? {
+                    return Err(Error::NoRun { path: folder });
+                }
+                if Self::model_of(&folder).exists() && !Self::can_resume(&folder) {
+                    let what = "the checkpoint is gone, though a model was kept: there is nothing to go on from";
+                    let at = folder.join(CHECKPOINT);
+                    return Err(Error::model(at, what, Remedy::Restart));
+                }
+                Ok(folder)
+            }
+            Start::Fresh | Start::Force => {
+                let folder = if done || begun { next } else { path };
+                files::check_own(&folder, &OWN)?;
+                Ok(folder)
+            }
         }
     }
 
@@ -117,49 +166,54 @@ impl Run {
         folder.join(DONE).exists()
     }
 
-    /// Begins a run: writes its settings, and moves aside what was there, to `FOLDER.old`,
-    /// `FOLDER.old-2` and so on. `title` heads its loss curve.
+    /// Begins a run that is to be at `place`: writes its settings. What a run that was begun and trained nothing
+    /// left is removed. `title` heads its loss curve.
     ///
     /// # Errors
     /// As [`Run::check`], and any I/O error.
     pub fn create(
-        folder: &Path,
+        place: &Path,
         start: Start,
         title: &str,
         settings: &impl Serialize,
     ) -> Result<Self> {
-        let lock = lock(folder)?;
-        Self::check(folder, start)?;
-        move_aside(folder)?;
+        let lock = lock(place)?;
+        let folder = Self::check(place, start)?;
+        succession::clear(&folder, &OWN)?;
         files::write_json(&folder.join(SETTINGS), settings)?;
-        Self::open(folder, title, Vec::new(), lock)
+        Self::open(&folder, place, title, Vec::new(), lock)
     }
 
     /// Goes on with an unfinished run, of which [`Run::settings`] tells the settings.
     ///
     /// # Errors
     /// As [`Run::check`], and any I/O error.
-    pub(crate) fn resume(folder: &Path, title: &str) -> Result<Self> {
-        let lock = lock(folder)?;
-        Self::check(folder, Start::Resume)?;
+    pub(crate) fn resume(place: &Path, title: &str) -> Result<Self> {
+        let lock = lock(place)?;
+        let folder = Self::check(place, Start::Resume)?;
         let path = folder.join(METRICS);
-        let rows = if path.exists() {
-            // The last line may be half a line: only those that the checkpoint counts are kept.
-            let text = fs::read_to_string(&path).at("read", &path)?;
-            text.lines()
-                .map_while(|line| serde_json::from_str(line).ok())
-                .collect()
-        } else {
-            Vec::new()
+        let bytes = match files::is_there(&path)? {
+            true => fs::read(&path).at("read", &path)?,
+            false => Vec::new(),
         };
-        Self::open(folder, title, rows, lock)
+        // The last line may be half a line: only those that the checkpoint counts are kept.
+        let lines = bytes.split(|&byte| byte == b'\n');
+        let rows = lines.map(|line| serde_json::from_slice(line).ok());
+        Self::open(&folder, place, title, rows.collect(), lock)
     }
 
-    fn open(folder: &Path, title: &str, rows: Vec<MetricsRow>, lock: File) -> Result<Self> {
+    fn open(
+        folder: &Path,
+        place: &Path,
+        title: &str,
+        rows: Vec<Option<MetricsRow>>,
+        lock: File,
+    ) -> Result<Self> {
         Ok(Self {
-            metrics: metrics(folder, &rows)?,
+            metrics: metrics(folder, rows.iter().flatten())?,
             _lock: lock,
             folder: folder.to_path_buf(),
+            place: place.to_path_buf(),
             title: title.to_owned(),
             rows,
         })
@@ -170,7 +224,7 @@ impl Run {
     /// # Errors
     /// There is none, or they were written by another version of homer.
     pub(crate) fn settings<T: DeserializeOwned>(folder: &Path) -> Result<T> {
-        files::read_json(&folder.join(SETTINGS))
+        checkpoint::or_restart(files::read_json(&folder.join(SETTINGS)))
     }
 
     /// The folder itself.
@@ -207,20 +261,35 @@ impl Run {
         self.folder.join(CHECKPOINT)
     }
 
-    /// Puts the model where the checkpoint left it, drops later metrics, and tells the state; a
-    /// run without a checkpoint begins at its beginning.
+    /// Finishes what a training that is to be at `place` was about to do when it was killed.
+    ///
+    /// # Errors
+    /// [`Error::Busy`]; any I/O error.
+    pub(crate) fn settle(place: &Path) -> Result<()> {
+        succession::settle(&files::through(place)?)
+    }
+
+    /// Whether a training beside the one at `place` was begun, which is to take its place.
+    pub fn is_retrained(place: &Path) -> bool {
+        beside(place).join(SETTINGS).exists()
+    }
+
+    /// Puts the model where the checkpoint left it, drops later metrics, and tells the state and how many
+    /// earlier metrics are lost; a run without a checkpoint begins at its beginning.
     ///
     /// # Errors
     /// The checkpoint is damaged, or is another model's.
-    pub(crate) fn restore(&mut self, model: &mut dyn Trainee) -> Result<State> {
+    pub(crate) fn restore(&mut self, model: &mut dyn Trainee) -> Result<(State, usize)> {
         let state = if checkpoint::exists(&self.checkpoint()) {
             checkpoint::restore(&self.checkpoint(), model)?
         } else {
             State::default()
         };
         self.rows.truncate(state.rows);
-        self.metrics = metrics(&self.folder, &self.rows)?;
-        Ok(state)
+        self.rows.retain(Option::is_some);
+        self.metrics = metrics(&self.folder, self.rows.iter().flatten())?;
+        let lost = state.rows.saturating_sub(self.rows.len());
+        Ok((state, lost))
     }
 
     /// Writes a checkpoint; `state` learns how many metrics belong to it.
@@ -229,6 +298,8 @@ impl Run {
     /// A file cannot be written; the checkpoint before it then stands.
     pub(crate) fn save(&self, state: &mut State, model: &dyn Trainee) -> Result<()> {
         state.rows = self.rows.len();
+        let path = self.folder.join(METRICS);
+        self.metrics.sync().at("write", &path)?;
         checkpoint::write(&self.checkpoint(), state, model)
     }
 
@@ -243,8 +314,13 @@ impl Run {
             .at("write", &path)?;
         line.push('\n');
         self.metrics.write_all(line.as_bytes()).at("write", &path)?;
-        self.rows.push(row);
+        self.rows.push(Some(row));
         Ok(())
+    }
+
+    /// All metrics so far.
+    pub(crate) fn rows(&self) -> Vec<MetricsRow> {
+        self.rows.iter().flatten().copied().collect()
     }
 
     /// Draws the loss curve, where homer can draw; `measure` is what scores are.
@@ -254,7 +330,7 @@ impl Run {
     pub(crate) fn draw(&self, measure: &str) -> Result<()> {
         #[cfg(feature = "plots")]
         super::curve::draw(
-            &self.rows,
+            &self.rows(),
             &self.title,
             measure,
             &Self::curve_of(&self.folder),
@@ -264,7 +340,8 @@ impl Run {
         Ok(())
     }
 
-    /// Marks the run as finished and writes its card; the checkpoint has served.
+    /// Marks the run as finished, writes its card and puts it in its place; the checkpoint has served. A run
+    /// that was there is kept beside it, until another takes this one's place.
     ///
     /// # Errors
     /// A file cannot be written.
@@ -274,42 +351,28 @@ impl Run {
             out.write_all(card.as_bytes()).at("write", &path)
         })?;
         files::write_json(&self.folder.join(DONE), outcome)?;
-        let checkpoint = self.checkpoint();
-        if checkpoint.exists() {
-            fs::remove_dir_all(&checkpoint).at("remove", &checkpoint)?;
+        Self::drop_checkpoint(&self.folder)?;
+        match self.folder == self.place {
+            true => Ok(()),
+            false => succession::take_place(&self.folder, &self.place),
         }
-        Ok(())
+    }
+
+    /// Removes the checkpoint of a run that is finished.
+    pub(super) fn drop_checkpoint(folder: &Path) -> Result<()> {
+        let checkpoint = folder.join(CHECKPOINT);
+        match checkpoint.exists() {
+            true => disk::remove_folder(&checkpoint).at("remove", &checkpoint),
+            false => Ok(()),
+        }
     }
 }
 
 /// The metrics, opened for appending, with `rows` and nothing else in them.
-fn metrics(folder: &Path, rows: &[MetricsRow]) -> Result<File> {
+fn metrics<'a>(folder: &Path, rows: impl IntoIterator<Item = &'a MetricsRow>) -> Result<Handle> {
     let path = folder.join(METRICS);
-    files::write_jsonl(&path, rows)?;
-    let file = OpenOptions::new().append(true).open(&path);
-    file.at("open", &path)
-}
-
-/// Reserves a run folder: the lock, a file beside it, is free again when this process ends.
-///
-/// # Errors
-/// Another process trains there, or the file cannot be made.
-fn lock(folder: &Path) -> Result<File> {
-    let mut name = std::ffi::OsString::from(".");
-    name.push(folder.file_name().unwrap_or_default());
-    name.push(".lock");
-    let path = folder.with_file_name(name);
-    if let Some(parent) = path.parent() {
-        fs::create_dir_all(parent).at("create", parent)?;
-    }
-    let file = File::create(&path).at("create", &path)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(Error::Busy {
-            path: folder.to_path_buf(),
-        }),
-        Err(TryLockError::Error(source)) => Err(source).at("lock", &path),
-    }
+    files::write_jsonl(&path, Rights::OPEN, rows)?;
+    Handle::append(&path).at("open", &path)
 }
 
 /// Whether the training in a run folder is not finished, though it has kept a model.
@@ -328,30 +391,6 @@ pub(crate) fn trained_on(folder: &Path) -> Option<Data> {
 }
 
 /// Whether a folder holds anything that was trained.
-fn begun(folder: &Path) -> bool {
-    Run::can_resume(folder) || Run::model_of(folder).exists()
-}
-
-/// Makes way for a new run: what was trained goes to the first free of `FOLDER.old`,
-/// `FOLDER.old-2`, …; a folder in which nothing was trained is removed.
-fn move_aside(folder: &Path) -> Result<()> {
-    if !folder.exists() {
-        return Ok(());
-    }
-    if !begun(folder) && !Run::is_finished(folder) {
-        return fs::remove_dir_all(folder).at("remove", folder);
-    }
-    let aside = |number: u32| {
-        let mut name = folder.as_os_str().to_owned();
-        match number {
-            1 => name.push(".old"),
-            _ => name.push(format!(".old-{number}")),
-        }
-        PathBuf::from(name)
-    };
-    let free = (1..).map(aside).find(|path| !path.exists());
-    match free {
-        Some(free) => fs::rename(folder, free).at("move aside", folder),
-        None => Ok(()),
-    }
+fn begun(folder: &Path) -> Result<bool> {
+    Ok(Run::can_resume(folder) || files::is_there(&Run::model_of(folder))?)
 }

@@ -7,7 +7,7 @@ use super::checkpoint::State;
 use super::run::{MetricsRow, Outcome, Run};
 use super::schedule::Schedule;
 use super::task::{Task, Validation};
-use crate::error::{Error, Result};
+use crate::error::{Error, Remedy, Result};
 use crate::hf::tensors::Precision;
 use crate::nn::optimizer::{AdamW, clip, read};
 use crate::seed::{Stream, derive};
@@ -45,7 +45,18 @@ pub(crate) fn train(
 ) -> Result<Outcome> {
     let Plan { schedule, .. } = *plan;
     let mut batches = Batches::new(task.examples(), plan.batch_size, plan.seed);
-    let mut state = run.restore(task.model_mut())?;
+    let (mut state, lost) = run.restore(task.model_mut())?;
+    if state.step > schedule.steps {
+        let (step, steps) = (state.step, schedule.steps);
+        let what =
+            format!("its checkpoint stands after step {step} of {steps}: it is of another run");
+        return Err(Error::model(run.folder(), what, Remedy::Restart));
+    }
+    if lost > 0 {
+        watch.note(&format!(
+            "metrics.jsonl was damaged: {lost} of its rows are lost, and missing in the loss curve"
+        ));
+    }
     let (clock, before) = (Instant::now(), state.seconds);
     watch.stage("training", schedule.steps, Unit::Parts);
     watch.advance(state.step);

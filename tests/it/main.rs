@@ -12,6 +12,7 @@ mod eval;
 mod export;
 mod formats;
 mod gradients;
+mod hard;
 mod head;
 mod hostile;
 mod hub;

@@ -8,6 +8,10 @@
 //! weights. Where there is no such instruction there is no gain over f32, and [`available`] says so.
 //!
 //! All unsafe code of the encoder's whole numbers is here.
+#![allow(
+    unsafe_code,
+    reason = "the processor's own instructions: each block says which lengths were checked before"
+)]
 
 use multiversion::multiversion;
 use rayon::prelude::*;

@@ -1,4 +1,8 @@
 //! Matrix products on views of slices: a safe face for the `gemm` crate.
+#![allow(
+    unsafe_code,
+    reason = "gemm takes pointers: every access is checked to lie inside its slice before"
+)]
 
 use gemm::Parallelism;
 

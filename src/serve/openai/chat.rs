@@ -1,4 +1,8 @@
 //! `POST /v1/chat/completions`.
+#![allow(
+    clippy::indexing_slicing,
+    reason = "keys of values that are made here: JSON makes room for them"
+)]
 
 use std::convert::Infallible;
 use std::sync::Arc;

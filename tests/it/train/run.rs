@@ -153,17 +153,133 @@ fn nothing_trained_is_overwritten_unasked() {
     assert!(first == bench.bytes("bi.old/model/model.safetensors"));
     assert!(first != bench.bytes("bi/model/model.safetensors"));
 
-    // However often one begins anew, and breaks off.
+    // However often one begins anew, and breaks off, what is in use stays, and nothing piles up.
     let second = bench.bytes("bi/model/model.safetensors");
     settings.common.steps = Some(9);
     for _ in 0..2 {
         bench
             .bi("bi", Start::Force, &settings, &mut Ear::at(1))
             .unwrap_err();
+        assert!(Run::is_retrained(&bench.path("bi")));
     }
+    says(
+        bench.bi("bi", Start::Fresh, &settings, &mut never()),
+        Remedy::ResumeOrRestart,
+    );
     assert!(first == bench.bytes("bi.old/model/model.safetensors"));
-    assert!(second == bench.bytes("bi.old-2/model/model.safetensors"));
-    assert!(bench.path("bi.old-3").exists());
+    assert!(second == bench.bytes("bi/model/model.safetensors"));
+    bench
+        .bi("bi", Start::Resume, &settings, &mut never())
+        .unwrap();
+    assert!(second == bench.bytes("bi.old/model/model.safetensors"));
+    assert!(second != bench.bytes("bi/model/model.safetensors"));
+    for left in ["bi.new", "bi.old-2"] {
+        assert!(!bench.path(left).exists(), "{left}");
+    }
+}
+
+#[test]
+fn a_training_that_diverges_does_not_touch_what_is_in_use() {
+    let bench = Bench::new(Family::Bert);
+    let mut settings = bi_settings();
+    settings.common.steps = Some(2);
+    bench
+        .bi("bi", Start::Fresh, &settings, &mut never())
+        .unwrap();
+    let kept = bench.bytes("bi/model/model.safetensors");
+    let mut wild = settings.clone();
+    wild.common.lr = 1e30;
+    wild.common.steps = Some(60);
+    for _ in 0..2 {
+        let error = bench
+            .bi("bi", Start::Force, &wild, &mut never())
+            .unwrap_err();
+        assert!(matches!(error, Error::Diverged { .. }), "{error}");
+        assert!(kept == bench.bytes("bi/model/model.safetensors"));
+    }
+    // The way out is to begin anew, with other settings.
+    bench
+        .bi("bi", Start::Force, &settings, &mut never())
+        .unwrap();
+    assert!(bench.path("bi/done.json").exists() && !Run::is_retrained(&bench.path("bi")));
+}
+
+#[test]
+fn half_a_run_is_gone_on_with_or_said_what_to_do_about() {
+    let bench = Bench::new(Family::Bert);
+    let mut settings = bi_settings();
+    settings.common.steps = Some(10);
+    bench
+        .bi("whole", Start::Fresh, &settings, &mut never())
+        .unwrap();
+    let stopped = |run: &str| {
+        bench
+            .bi(run, Start::Fresh, &settings, &mut Ear::at(6))
+            .unwrap_err();
+        bench.path(run)
+    };
+    let stuck = |run: &str, what: &str| {
+        let error = bench
+            .bi(run, Start::Resume, &settings, &mut never())
+            .unwrap_err();
+        assert!(error.to_string().contains(what), "{error}");
+        assert_eq!(error.remedy(), Remedy::Restart, "{error}");
+    };
+    let run = stopped("a");
+    fs::remove_dir_all(run.join("checkpoint")).unwrap();
+    stuck("a", "the checkpoint is gone");
+
+    let run = stopped("b");
+    let state = run.join("checkpoint/state.json");
+    let text = fs::read_to_string(&state).unwrap();
+    for (to, what) in [
+        (String::new(), "state.json"),
+        (text.replace("\"step\": 6", "\"step\": 14"), "step 14 of 10"),
+        (
+            text.replace("step-6.", "../step-6."),
+            "is not the name of a file",
+        ),
+        (
+            text.replace("step-6.", "step-5."),
+            "step-5.safetensors: missing",
+        ),
+    ] {
+        assert_ne!(to, text);
+        fs::write(&state, to).unwrap();
+        stuck("b", what);
+    }
+    fs::write(&state, &text).unwrap();
+    let tensors = run.join("checkpoint/step-6.safetensors");
+    let bytes = fs::read(&tensors).unwrap();
+    fs::write(&tensors, &bytes[..bytes.len() / 2]).unwrap();
+    stuck("b", "step-6.safetensors");
+    fs::write(&tensors, &bytes).unwrap();
+    fs::write(run.join("settings.json"), "").unwrap();
+    stuck("b", "settings.json");
+    // The way out that is named is one.
+    bench
+        .bi("b", Start::Force, &settings, &mut never())
+        .unwrap();
+    assert!(
+        bench.bytes("b/model/model.safetensors") == bench.bytes("whole/model/model.safetensors")
+    );
+
+    let run = stopped("c");
+    let metrics = run.join("metrics.jsonl");
+    let mut bytes = fs::read(&metrics).unwrap();
+    bytes[7] = 0xff;
+    fs::write(&metrics, bytes).unwrap();
+    let mut ear = never();
+    bench.bi("c", Start::Resume, &settings, &mut ear).unwrap();
+    assert!(
+        ear.notes.iter().any(|note| note.contains("1 of its rows")),
+        "{:?}",
+        ear.notes
+    );
+    assert!(
+        bench.bytes("c/model/model.safetensors") == bench.bytes("whole/model/model.safetensors")
+    );
+    assert_eq!(bench.metrics("c"), bench.metrics("whole")[1..]);
 }
 
 #[test]

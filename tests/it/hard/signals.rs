@@ -1,0 +1,102 @@
+//! Ctrl-C, SIGTERM, SIGHUP, once and twice, and where they are ignored.
+
+use rustix::process::{Pid, Signal, kill_process};
+use std::io::Write;
+use std::process::Command;
+
+use super::*;
+
+/// Steps that nobody waits for, and that end all the same.
+const LONG: &str = "20000";
+
+impl Running {
+    fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+}
+
+/// homer, with a signal that whoever started it ignores.
+fn ignoring(home: &Home, signal: &str, args: &[&str]) -> Command {
+    let homer = home.process(args);
+    let mut shell = Command::new("sh");
+    let script = format!("trap '' {signal}; exec \"$0\" \"$@\"");
+    shell
+        .arg("-c")
+        .arg(script)
+        .arg(homer.get_program())
+        .args(homer.get_args());
+    shell.current_dir(home.root());
+    for (name, value) in homer.get_envs() {
+        shell.env(name, value.unwrap());
+    }
+    shell
+}
+
+#[test]
+fn a_training_is_saved_whichever_way_it_is_told_to_stop() {
+    for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143), (Signal::HUP, 129)] {
+        let home = prepared();
+        let mut training = Running::start(&home, &train_bi(LONG));
+        training.wait_for("step     0/");
+        training.signal(signal);
+        let (said, exit) = training.end();
+        assert!(said.contains("interrupted, and saved"), "{said}");
+        assert!(said.contains("train-bi --resume`"), "{said}");
+        assert_eq!(exit, Some(code), "{said}");
+        assert!(home.path("runs/bi-encoder/checkpoint/state.json").is_file());
+        assert_eq!(litter(home.root()), [] as [PathBuf; 0]);
+    }
+}
+
+#[test]
+fn what_is_ignored_stays_ignored() {
+    for (ignored, name, other, code) in [
+        (Signal::HUP, "HUP", Signal::INT, 130),
+        (Signal::INT, "INT", Signal::TERM, 143),
+    ] {
+        let home = prepared();
+        let mut training = Running::of(ignoring(&home, name, &train_bi(LONG)));
+        training.wait_for("step     0/");
+        // Had it been heard, the next one would end the program at once.
+        training.signal(ignored);
+        training.signal(other);
+        let (said, exit) = training.end();
+        assert!(said.contains("interrupted, and saved"), "{name}: {said}");
+        assert_eq!(exit, Some(code), "{name}");
+    }
+}
+
+#[test]
+fn the_second_ctrl_c_leaves_at_once_and_loses_nothing() {
+    let home = prepared();
+    let mut training = Running::start(&home, &train_bi(LONG));
+    training.wait_for("step     0/");
+    training.signal(Signal::INT);
+    training.wait_for("stopping as soon as it can");
+    training.signal(Signal::INT);
+    let (_, exit) = training.end();
+    assert_eq!(exit, Some(130));
+    let mut again = Running::start(&home, &["train-bi", "--resume"]);
+    again.wait_for("training a bi-encoder from");
+    again.signal(Signal::TERM);
+    assert_eq!(again.end().1, Some(143));
+    assert_eq!(litter(home.root()), [] as [PathBuf; 0]);
+}
+
+#[test]
+fn preparing_stops_with_the_old_dialogue_whole_and_nothing_left_over() {
+    let home = prepared();
+    let before = home.read("data/exchanges/pool.jsonl");
+    let mut preparing = Running::start(&home, &["prepare", "--character", "Bob", "-"]);
+    preparing.wait_for("reading standard input");
+    let mut input = preparing.child.stdin.take().unwrap();
+    input.write_all(script("raft").as_bytes()).unwrap();
+    preparing.signal(Signal::INT);
+    preparing.wait_for("stopping as soon as it can");
+    drop(input);
+    let (said, exit) = preparing.end();
+    assert!(said.contains("homer: interrupted"), "{said}");
+    assert_eq!(exit, Some(130));
+    assert!(home.read("data/exchanges/pool.jsonl") == before);
+    assert_eq!(litter(home.root()), [] as [PathBuf; 0]);
+}
