@@ -318,23 +318,17 @@ impl Run {
         Ok(())
     }
 
-    /// All metrics so far.
-    pub(crate) fn rows(&self) -> Vec<MetricsRow> {
-        self.rows.iter().flatten().copied().collect()
-    }
-
     /// Draws the loss curve, where homer can draw; `measure` is what scores are.
     ///
     /// # Errors
     /// The picture cannot be drawn or written.
     pub(crate) fn draw(&self, measure: &str) -> Result<()> {
         #[cfg(feature = "plots")]
-        super::curve::draw(
-            &self.rows(),
-            &self.title,
-            measure,
-            &Self::curve_of(&self.folder),
-        )?;
+        {
+            let rows: Vec<MetricsRow> = self.rows.iter().flatten().copied().collect();
+            let picture = Self::curve_of(&self.folder);
+            super::curve::draw(&rows, &self.title, measure, &picture)?;
+        }
         #[cfg(not(feature = "plots"))]
         let _ = (&self.title, measure);
         Ok(())
