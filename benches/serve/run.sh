@@ -6,8 +6,13 @@ cd "$(dirname "$0")"
 root=$(cd ../.. && pwd)
 HOMER=${HOMER:-$root/target/release/homer}
 PYTHON=${PYTHON:-python3}
-export PERSONA=$root/data/persona
 work=$(mktemp -d)
+# The persona as Python reads it: the same weights in floats, and the same vectors.
+export PERSONA=$work/persona
+mkdir -p "$PERSONA/runs/bi-encoder"
+cp -r "$root/data/persona/index" "$PERSONA/runs/index"
+"$HOMER" shrink "$root/data/encoder" --precision f32 --texts "$root/data/sample_script.csv" \
+    --out "$PERSONA/runs/bi-encoder/model" 2>/dev/null
 trap 'kill $(jobs -p) 2>/dev/null; wait; rm -rf "$work"' EXIT
 
 wait_for() { for _ in $(seq 600); do curl -sf -o /dev/null "$1" && return; sleep 0.1; done; echo "no answer from $1" >&2; exit 1; }
@@ -29,4 +34,5 @@ for round in 1 2 3 4 5; do
     echo "homer, round $round: $(ask http://127.0.0.1:18080)"
     [ -n "${FLASK:-1}" ] && echo "Flask, round $round: $(ask http://127.0.0.1:18081)"
 done
+[ -n "${FLASK:-1}" ] && "$PYTHON" embeddings.py http://127.0.0.1:18080 "$PERSONA"
 ./soak.sh http://127.0.0.1:18080 $server
