@@ -127,6 +127,14 @@ fn feedback(path: Option<&Path>, watch: &mut dyn Watch) -> Result<Vec<Opinion>> 
     let Some(path) = path else {
         return Ok(Vec::new());
     };
+    if !path.exists() {
+        return Err(Error::Data {
+            path: path.to_path_buf(),
+            row: None,
+            what: "nobody has said yet what an answer was worth".into(),
+            remedy: "talk in the served page, and give answers thumbs up or down".into(),
+        });
+    }
     let opinions = read_feedback(path)?;
     let count = |of: fn(&Opinion) -> usize| opinions.iter().map(of).sum::<usize>();
     let unanswered = opinions.iter().filter(|one| one.liked.is_empty()).count();

@@ -104,7 +104,9 @@ fn thumbs_are_learned_from_where_there_are_any() {
         let args = ["train-bi", "--encoder", "encoder", "--steps", steps];
         home.homer(&[&args[..], &["--batch-size", "8", "--feedback"]].concat())
     };
-    bi("1").code(1).stderr(contains("feedback.jsonl"));
+    bi("1")
+        .code(1)
+        .stderr(contains("nobody has said yet").and(contains("feedback.jsonl")));
     let line = |query: &str, reply: &str, verdict: &str| {
         format!(
             r#"{{"query":"{query}","context":[],"reply":"{reply}","verdict":"{verdict}","persona":"bob"}}"#
