@@ -9,7 +9,7 @@ use homer::Project;
 use homer::serve::{Address, App, Doors, Host, Limits, Listener, asked_to_leave, persona_changes};
 
 use super::persona::{PersonaArgs, make_your_own, who};
-use super::{Global, usage_error};
+use super::{Global, signals, usage_error};
 
 /// Talk in a browser, and behind the interfaces that other programs know
 ///
@@ -63,6 +63,7 @@ pub(super) fn run(args: Args, global: &Global) -> anyhow::Result<()> {
         .enable_all()
         .build()
         .context("cannot start the server")?;
+    let signals = signals::of_a_server();
     runtime.block_on(async {
         let listener = Listener::bind(&args.listen).await?;
         let address = listener.address().clone();
@@ -75,8 +76,8 @@ pub(super) fn run(args: Args, global: &Global) -> anyhow::Result<()> {
         {
             eprintln!("homer: cannot open a browser: {error}");
         }
-        persona_changes(Arc::clone(&app))?;
-        listener.serve(app, asked_to_leave()).await;
+        persona_changes(Arc::clone(&app), signals)?;
+        listener.serve(app, asked_to_leave(signals)).await;
         anyhow::Ok(())
     })
 }

@@ -43,6 +43,26 @@ pub(super) fn exit_code() -> ExitCode {
     }
 }
 
+/// What a server listens to.
+#[cfg(feature = "serve")]
+pub(super) fn of_a_server() -> homer::serve::Signals {
+    #[cfg(unix)]
+    {
+        use nix::sys::signal::Signal::{SIGHUP, SIGINT, SIGTERM};
+        homer::serve::Signals {
+            interrupt: !unix::is_ignored(SIGINT),
+            terminate: !unix::is_ignored(SIGTERM),
+            hang_up: !unix::is_ignored(SIGHUP),
+        }
+    }
+    #[cfg(not(unix))]
+    homer::serve::Signals {
+        interrupt: true,
+        terminate: true,
+        hang_up: true,
+    }
+}
+
 /// Says something on standard error, whoever listens: a terminal that was closed is no reason to stop working.
 pub(super) fn say(line: &str) {
     let _ = writeln!(std::io::stderr(), "{line}");
@@ -93,7 +113,7 @@ mod unix {
         unsafe_code,
         reason = "what is done about a signal can only be asked by setting it"
     )]
-    fn is_ignored(signal: Signal) -> bool {
+    pub(super) fn is_ignored(signal: Signal) -> bool {
         let ignore = SigAction::new(SigHandler::SigIgn, SaFlags::empty(), SigSet::empty());
         // SAFETY: no handler is set, so that no code of ours runs in one.
         let before = unsafe { sigaction(signal, &ignore) };

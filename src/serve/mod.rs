@@ -39,7 +39,7 @@ use work::{Pairs, Question, Texts, Told};
 pub use guard::Doors;
 pub use host::Host;
 pub use listen::{Address, Listener};
-pub use watch::{asked_to_leave, persona_changes};
+pub use watch::{Signals, asked_to_leave, persona_changes};
 
 /// Questions that are answered together.
 const TOGETHER: usize = 64;

@@ -9,13 +9,24 @@ use super::{App, chain};
 /// How often the files of the personas are looked at.
 const INTERVAL: Duration = Duration::from_secs(2);
 
+/// The signals that are listened to. What whoever started the server has ignored (`nohup`) is not.
+#[derive(Debug, Clone, Copy)]
+pub struct Signals {
+    /// Ctrl-C: leave.
+    pub interrupt: bool,
+    /// SIGTERM: leave.
+    pub terminate: bool,
+    /// SIGHUP: look at the personas now.
+    pub hang_up: bool,
+}
+
 /// Takes over personas that are built anew, as long as the runtime lives: every two seconds, and at
 /// once on SIGHUP.
 ///
 /// # Errors
 /// The system lets us hear no signals.
-pub fn persona_changes(app: Arc<App>) -> io::Result<()> {
-    let mut hang_up = HangUp::new()?;
+pub fn persona_changes(app: Arc<App>, signals: Signals) -> io::Result<()> {
+    let mut hang_up = HangUp::new(signals)?;
     tokio::spawn(async move {
         loop {
             tokio::select! {
@@ -45,23 +56,26 @@ fn refresh(app: &App) {
 }
 
 /// Comes true on Ctrl-C and SIGTERM. A second Ctrl-C ends the process at once.
-pub async fn asked_to_leave() {
-    let interrupted = async {
-        // Without a handler the signal just ends the process.
-        if tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending::<()>().await;
-        }
-    };
+pub async fn asked_to_leave(signals: Signals) {
     tokio::select! {
-        () = interrupted => {}
-        () = terminated() => {}
+        () = interrupted(), if signals.interrupt => {}
+        () = terminated(), if signals.terminate => {}
+        () = std::future::pending() => {}
     }
     tracing::warn!("leaving: what is under way is finished");
-    tokio::spawn(async {
-        if tokio::signal::ctrl_c().await.is_ok() {
+    if signals.interrupt {
+        tokio::spawn(async {
+            interrupted().await;
             std::process::exit(130);
-        }
-    });
+        });
+    }
+}
+
+async fn interrupted() {
+    // Without a handler the signal just ends the process.
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending().await
+    }
 }
 
 #[cfg(unix)]
@@ -80,21 +94,28 @@ async fn terminated() {
     std::future::pending().await
 }
 
-/// SIGHUP, where there is one.
-struct HangUp(#[cfg(unix)] tokio::signal::unix::Signal);
+/// SIGHUP, where there is one and it is listened to.
+struct HangUp(#[cfg(unix)] Option<tokio::signal::unix::Signal>);
 
 impl HangUp {
-    fn new() -> io::Result<Self> {
-        Ok(Self(
-            #[cfg(unix)]
-            tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup())?,
-        ))
+    #[cfg(unix)]
+    fn new(signals: Signals) -> io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        let wanted = signals.hang_up.then(|| signal(SignalKind::hangup()));
+        wanted.transpose().map(Self)
+    }
+
+    #[cfg(not(unix))]
+    fn new(_: Signals) -> io::Result<Self> {
+        Ok(Self())
     }
 
     async fn recv(&mut self) {
         #[cfg(unix)]
-        self.0.recv().await;
-        #[cfg(not(unix))]
-        std::future::pending::<()>().await;
+        if let Self(Some(signal)) = self {
+            signal.recv().await;
+            return;
+        }
+        std::future::pending().await
     }
 }

@@ -66,6 +66,28 @@ fn what_is_ignored_stays_ignored() {
     }
 }
 
+#[cfg(feature = "serve")]
+#[test]
+fn what_a_server_was_told_to_ignore_it_ignores() {
+    let home = persona();
+    let serve = ["serve", "--no-rerank", "--listen", "127.0.0.1:0"];
+    let mut server = Running::of(ignoring(&home, "INT HUP", &serve));
+    server.wait_for("listening on");
+    // The kernel knows what is ignored; a signal that does nothing would have to be waited for.
+    #[cfg(target_os = "linux")]
+    {
+        let status = fs::read_to_string(format!("/proc/{}/status", server.child.id())).unwrap();
+        let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+        let ignored = u64::from_str_radix(ignored.unwrap().trim(), 16).unwrap();
+        assert_eq!(ignored & 0b11, 0b11, "{ignored:b}");
+    }
+    server.signal(Signal::INT);
+    server.signal(Signal::HUP);
+    server.signal(Signal::TERM);
+    let (said, exit) = server.end();
+    assert_eq!(exit, Some(0), "{said}");
+}
+
 #[test]
 fn the_second_ctrl_c_leaves_at_once_and_loses_nothing() {
     let home = prepared();
