@@ -1,7 +1,7 @@
 //! What is typed, piped or read from a file, a line at a time, however long the lines are.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 
 use anyhow::Context;
@@ -104,14 +104,35 @@ impl Lines {
     }
 }
 
-/// All lines of standard input as one text, as far as it is read.
+/// All lines of standard input as one text of [`LONGEST`] characters at most. That there are more is said.
 pub(super) fn all_of_standard_input() -> anyhow::Result<String> {
-    let input = std::io::stdin().lock().take(BYTES as u64);
-    let mut lines = Lines::new(Box::new(BufReader::new(input)), "-".into());
+    all_of(Lines::open(Path::new("-"))?)
+}
+
+fn all_of(mut lines: Lines) -> anyhow::Result<String> {
     let mut text = String::new();
+    let mut room = LONGEST;
     while let Some(line) = lines.next()? {
-        text.push_str(&line);
+        let line = line.trim();
+        if line.is_empty() {
+            continue;
+        }
+        let shown = at_most(line, room);
+        text.push_str(shown);
         text.push('\n');
+        // The end of a line is a character too.
+        room = room.saturating_sub(shown.chars().count() + 1);
+        // Of a line that was cut this is said already.
+        if shown.len() < line.len() && !lines.was_cut {
+            lines.was_cut = true;
+            eprintln!(
+                "homer: {} is longer than {LONGEST} characters: the rest of it is not read",
+                lines.name
+            );
+        }
+        if lines.was_cut {
+            break;
+        }
     }
     Ok(text)
 }
@@ -152,6 +173,20 @@ mod tests {
         }
         let just = "é".repeat(LONGEST);
         assert_eq!(all(just.as_bytes()), [just]);
+    }
+
+    #[test]
+    fn many_lines_make_one_text_that_is_cut_like_one() {
+        let text = |bytes: &[u8]| all_of(lines(bytes)).unwrap();
+        assert_eq!(text(b"\n Well,\n\n what is it?\n"), "Well,\nwhat is it?\n");
+        let just = "é".repeat(LONGEST);
+        for long in ["日".repeat(1 << 20), "日本\n".repeat(1 << 18)] {
+            let found = text(long.as_bytes());
+            let count = found.chars().count();
+            assert!((LONGEST..=LONGEST + 2).contains(&count), "{count}");
+            assert!(long.starts_with(found.trim_end()));
+        }
+        assert_eq!(text(just.as_bytes()).trim_end(), just);
     }
 
     #[test]

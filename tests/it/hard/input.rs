@@ -6,7 +6,8 @@ use crate::home::{stderr, stdout};
 #[test]
 fn a_question_of_any_length_is_read_as_far_as_it_makes_sense() {
     let home = persona();
-    let long = "Is boat 3 yours? ".repeat(300_000);
+    // 20 MB
+    let long = "Is boat 3 yours? ".repeat(1_200_000);
     for args in [
         &["ask", "--no-rerank", "-"][..],
         &["ask", "--no-rerank", "--file", "-"],
@@ -25,6 +26,15 @@ fn a_question_of_any_length_is_read_as_far_as_it_makes_sense() {
             "{args:?}: {said}"
         );
     }
+    // As many lines, it is one question to `-` all the same.
+    let outcome = home
+        .command(&["ask", "--no-rerank", "-"])
+        .write_stdin("Is boat 3 yours?\n".repeat(1_200_000))
+        .assert()
+        .success();
+    assert_eq!(stdout(&outcome).lines().count(), 1);
+    let said = stderr(&outcome);
+    assert_eq!(said.matches("longer than 20000").count(), 1, "{said}");
     // Of several it is said once, and each is answered.
     let lines = format!("{long}\nAnd the soup?\n{long}\n");
     let outcome = home
