@@ -32,11 +32,12 @@ impl Script {
         };
         // Somebody who answers at all; of equals, the first by name.
         let most = || {
-            (0..speakers.len()).min_by_key(|&at| {
-                let speaker = &speakers[at];
+            let places = speakers.iter().enumerate();
+            let most = places.min_by_key(|&(_, speaker)| {
                 let silent = speaker.answers == 0;
                 (silent, std::cmp::Reverse(speaker.lines), &speaker.name)
-            })
+            });
+            most.map(|(at, _)| at)
         };
         let found = match wanted {
             Some(name) => named(name),

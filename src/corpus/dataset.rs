@@ -41,7 +41,9 @@ pub(super) fn pool<'a>(texts: impl IntoIterator<Item = (&'a str, Option<usize>)>
             });
             replies.len() - 1
         });
-        replies[place].exchanges.extend(exchange);
+        if let Some(reply) = replies.get_mut(place) {
+            reply.exchanges.extend(exchange);
+        }
     }
     replies
 }

@@ -9,6 +9,7 @@ use encoding_rs::{Encoding, UTF_8};
 
 use super::records::{Records, detect_delimiter};
 use crate::error::{Error, IoContext, Remedy, Result, Setting};
+use crate::text::cut::at_most;
 use crate::text::mojibake;
 use crate::text::printable::printable;
 
@@ -70,9 +71,9 @@ impl Document {
             (Cow::Owned(text), repaired) => (text, repaired),
         };
         // DOS ended its text files with this; byte order marks also stand where files were joined.
-        let text = match text.trim_end_matches(['\u{1a}', '\u{feff}']).len() {
-            whole if whole == text.len() => text,
-            shorter => text[..shorter].to_owned(),
+        let text = match text.trim_end_matches(['\u{1a}', '\u{feff}']) {
+            whole if whole.len() == text.len() => text,
+            shorter => shorter.to_owned(),
         };
         if text.trim().is_empty() {
             return Err(data(
@@ -105,7 +106,8 @@ fn decode(path: &Path, bytes: Vec<u8>, wanted: Option<&'static Encoding>) -> Res
             Err(error) => (None, error.into_bytes()),
         }
     } else {
-        let text = encoding.decode_without_bom_handling_and_without_replacement(&bytes[mark..]);
+        let text =
+            encoding.decode_without_bom_handling_and_without_replacement(unmarked(&bytes, mark));
         (text.map(Cow::into_owned), bytes)
     };
     if let Some(text) = text {
@@ -128,12 +130,11 @@ fn decode(path: &Path, bytes: Vec<u8>, wanted: Option<&'static Encoding>) -> Res
             Remedy::choose([Setting::Encoding]),
         ));
     }
-    let bytes = &bytes[mark..];
-    let valid = std::str::from_utf8(bytes).map_or_else(|error| error.valid_up_to(), str::len);
-    let before = String::from_utf8_lossy(&bytes[..valid]);
+    let valid = unmarked(&bytes, mark).utf8_chunks().next();
+    let before = valid.map_or("", |chunk| chunk.valid());
     Err(data(
         path,
-        Some(row_at_end(path, &before)?),
+        Some(row_at_end(path, before)?),
         "the text is not valid UTF-8",
         Remedy::from("save the file as UTF-8")
             .or(Remedy::choose_like(Setting::Encoding, "windows-1252")),
@@ -149,6 +150,11 @@ fn row_at_end(path: &Path, text: &str) -> Result<u64> {
     Ok(records.number)
 }
 
+/// What stands behind a byte order mark of that length.
+fn unmarked(bytes: &[u8], mark: usize) -> &[u8] {
+    bytes.get(mark..).unwrap_or_default()
+}
+
 /// An [`Error::Data`] about `path`, fit for a terminal and not longer than a person reads.
 pub(crate) fn data(
     path: &Path,
@@ -157,9 +163,9 @@ pub(crate) fn data(
     remedy: impl Into<Remedy>,
 ) -> Error {
     let short = |text: String| {
-        let mut text = match text.char_indices().nth(EXCERPT) {
-            Some((end, _)) => format!("{}…", &text[..end]),
-            None => text,
+        let mut text = match at_most(&text, EXCERPT) {
+            whole if whole.len() == text.len() => text,
+            start => format!("{start}…"),
         };
         if let std::borrow::Cow::Owned(fit) = printable(&text) {
             text = fit;

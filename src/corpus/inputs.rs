@@ -79,7 +79,9 @@ pub(super) fn expand(inputs: &[PathBuf]) -> Result<Vec<PathBuf>> {
         } else {
             files.push(input.clone());
         }
-        files[start..].sort_by_cached_key(|path| order(path));
+        if let Some(new) = files.get_mut(start..) {
+            new.sort_by_cached_key(|path| order(path));
+        }
     }
     Ok(files)
 }

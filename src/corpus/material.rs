@@ -165,6 +165,10 @@ impl Material {
     }
 
     /// An exchange; nothing is picked for it yet.
+    #[allow(
+        clippy::indexing_slicing,
+        reason = "who asks numbers the exchanges that are there"
+    )]
     pub(super) fn exchange(&self, id: usize) -> Exchange {
         match &self.shape {
             Shape::Script {
@@ -236,17 +240,19 @@ impl Material {
         let n = self.len();
         let mut places = vec![n / 6, n / 2, n * 5 / 6];
         places.dedup();
-        let places = places.into_iter().filter(|&at| at < n);
         let reply = |text: &str| Turn {
             speaker: self.character.clone(),
             text: text.to_owned(),
         };
         places
-            .map(|at| match &self.shape {
+            .into_iter()
+            .filter_map(|at| match &self.shape {
                 Shape::Script {
                     script, answers, ..
-                } => script.both(answers[at]),
-                Shape::Pairs(pairs) => [pairs[at].query.clone(), reply(&pairs[at].reply)],
+                } => answers.get(at).map(|&answer| script.both(answer)),
+                Shape::Pairs(pairs) => pairs
+                    .get(at)
+                    .map(|pair| [pair.query.clone(), reply(&pair.reply)]),
             })
             .collect()
     }

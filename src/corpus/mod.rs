@@ -6,6 +6,7 @@
 //! all brought together by [`gather`]; [`split`], [`pick`]
 //! (good and bad replies), [`report`] with its [`picture`]. [`prepare`] is the one call that does it
 //! all, and [`dataset`] what it leaves.
+#![warn(clippy::indexing_slicing, clippy::string_slice)]
 
 mod character;
 pub(crate) mod columns;

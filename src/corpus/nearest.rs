@@ -5,6 +5,10 @@
 //! have up to [`ALL`] postings, all are read. Where they are more frequent than that, only the
 //! postings of the greatest weight are ([`SOME`], rarest words first), and the best documents that
 //! these show are scored exactly.
+#![allow(
+    clippy::indexing_slicing,
+    reason = "queries, documents and terms are numbered here, and places are these numbers"
+)]
 
 use std::collections::HashMap;
 

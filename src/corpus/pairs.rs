@@ -175,7 +175,7 @@ fn bad_label(source: &Source, row: &Row<'_>, column: usize) -> Error {
         Some(row.number),
         format!(
             "column \"{}\": \"{}\" is no label",
-            source.header()[column],
+            source.header().get(column).map_or("", String::as_str),
             excerpt(row.cell(column), 80)
         ),
         "write 1 (or true) where the reply is the character's, 0 (or false) where it is not",

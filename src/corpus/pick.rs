@@ -1,4 +1,8 @@
 //! Good and bad replies, by TF-IDF over the queries.
+#![allow(
+    clippy::indexing_slicing,
+    reason = "queries, replies and parts are those of the same exchanges, and places are theirs"
+)]
 
 use std::collections::HashMap;
 

@@ -100,7 +100,8 @@ pub(crate) fn prepare(options: &Options, folder: &Path, watch: &dyn Watch) -> Re
     let pool = material.pool();
     let report = material.report(&parts, &pool);
     let texts = |picked: &mut dyn Iterator<Item = usize>| -> Vec<String> {
-        picked.map(|at| replies[at].to_owned()).collect()
+        let texts = picked.filter_map(|at| replies.get(at));
+        texts.map(|&text| text.to_owned()).collect()
     };
     let exchange = |id: usize| {
         let [mut good, mut bad] = picks.of(id);
@@ -117,8 +118,10 @@ pub(crate) fn prepare(options: &Options, folder: &Path, watch: &dyn Watch) -> Re
             (VALID, Part::Valid),
             (TEST, Part::Test),
         ] {
-            let of_part = (0..parts.len()).filter(|&id| parts[id] == Some(part));
-            files::write_jsonl(&new.join(name), Rights::OPEN, of_part.map(exchange))?;
+            let of_part = parts.iter().enumerate();
+            let of_part = of_part.filter(|&(_, own)| *own == Some(part));
+            let of_part = of_part.map(|(id, _)| exchange(id));
+            files::write_jsonl(&new.join(name), Rights::OPEN, of_part)?;
             watch.go_on()?;
         }
         files::write_jsonl(&new.join(POOL), Rights::OPEN, &pool)?;

@@ -1,5 +1,9 @@
 //! Which column is what: by the user's word, else by the names that well-known files use and by what is
 //! in the columns.
+#![allow(
+    clippy::indexing_slicing,
+    reason = "columns are numbers of the header's, and there is a profile for each"
+)]
 
 use super::columns::{Columns, Named, exact, is_own, list};
 use super::document::data;

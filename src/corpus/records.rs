@@ -55,9 +55,9 @@ impl<'a> Records<'a> {
 
     /// The line ends that stand before this record, its predecessor's own excepted.
     fn blank_lines(&self) -> u64 {
-        let mut rest = &self.text[self.start.min(self.text.len())..];
-        if self.start > 0 && self.text[self.start - 1] == b'\r' && rest.first() == Some(&b'\n') {
-            rest = &rest[1..];
+        let (before, mut rest) = self.text.split_at(self.start.min(self.text.len()));
+        if let ([.., b'\r'], [b'\n', after @ ..]) = (before, rest) {
+            rest = after;
         }
         let mut count = 0;
         loop {
@@ -77,7 +77,7 @@ impl<'a> Records<'a> {
     /// The present record as it is written.
     pub(super) fn raw(&self) -> &'a str {
         let end = (self.reader.position().byte() as usize).min(self.text.len());
-        let raw = &self.text[self.start.min(end)..end];
+        let raw = self.text.get(self.start..end).unwrap_or_default();
         // A record ends at line ends, which are characters of their own.
         std::str::from_utf8(raw).unwrap_or_default().trim()
     }

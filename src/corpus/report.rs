@@ -110,7 +110,9 @@ impl Lengths {
             if histogram.len() <= words {
                 histogram.resize(words + 1, 0);
             }
-            histogram[words] += 1;
+            if let Some(count) = histogram.get_mut(words) {
+                *count += 1;
+            }
         }
         let texts: usize = histogram.iter().sum();
         let words: usize = histogram

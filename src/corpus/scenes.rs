@@ -1,4 +1,8 @@
 //! Lines put together: neighbouring lines of one speaker to turns, turns to scenes.
+#![allow(
+    clippy::indexing_slicing,
+    reason = "turns, speakers and spellings are numbered here, and places are these numbers"
+)]
 
 use std::collections::HashMap;
 

@@ -1,4 +1,8 @@
 //! Train, valid, test: whole scenes, and only where there is nothing but a long one parts of it.
+#![allow(
+    clippy::indexing_slicing,
+    reason = "borders are counted from the scenes and parts that they divide"
+)]
 
 use std::ops::Range;
 

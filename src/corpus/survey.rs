@@ -24,7 +24,7 @@ impl Source {
         };
         let rows = self.sample(200)?;
         let again = |(column, cell): (usize, &String)| {
-            rows.iter().any(|row| row[column] == *cell) && cell.parse::<f64>().is_err()
+            rows.iter().any(|row| row.get(column) == Some(cell)) && cell.parse::<f64>().is_err()
         };
         if first.iter().any(sentence) || first.iter().enumerate().any(again) {
             let names = (1..=first.len()).map(|n| format!("column {n}"));

@@ -3,6 +3,10 @@
 //! A bi-encoder is loaded with `SentenceTransformer(folder)`, a cross-encoder with
 //! `CrossEncoder(folder)`. Names of files and keys are the ones that old and new versions read.
 //! Only what is stored in eight bits is for homer alone, and says so in `config.json`.
+#![allow(
+    clippy::indexing_slicing,
+    reason = "keys of JSON objects: where there is none it is made, or read as null"
+)]
 
 use std::path::Path;
 

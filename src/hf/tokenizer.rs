@@ -117,6 +117,10 @@ impl Tokenizer {
     }
 
     /// BERT's tokenizer, from a vocabulary with one token a line.
+    #[allow(
+        clippy::indexing_slicing,
+        reason = "keys of JSON objects: where there is none it is made, or read as null"
+    )]
     fn from_lines(vocab: String, mut settings: Value) -> std::result::Result<Self, String> {
         let flag = |key: &str| settings[key].as_bool();
         let lowercase = flag("do_lower_case").unwrap_or(true);
@@ -218,7 +222,7 @@ impl Tokenizer {
     /// `max` leaves no room for a token, or the tokenizer fails.
     pub fn query(&self, query: Query<'_>, max: usize) -> Result<QueryTokens> {
         let room = room(max, 2)?;
-        let newest = |ids: &[u32]| self.assemble(&ids[ids.len().saturating_sub(room)..], None);
+        let newest = |ids: &[u32]| self.assemble(last(ids, room), None);
         Ok(QueryTokens {
             text: newest(&self.words(query.text)?),
             context: self.before(query)?.map(|words| newest(&words)),
@@ -232,7 +236,7 @@ impl Tokenizer {
     pub fn text(&self, text: &str, max: usize) -> Result<Tokens> {
         let room = room(max, 2)?;
         let ids = self.words(text)?;
-        Ok(self.assemble(&ids[..ids.len().min(room)], None))
+        Ok(self.assemble(first(&ids, room), None))
     }
 
     /// `[CLS] turn before [SEP] query [SEP] reply [SEP]`, at most `max` tokens, types 0 and 1. When it is
@@ -253,7 +257,7 @@ impl Tokenizer {
     pub(crate) fn join(&self, turns: &[u32], reply: &[u32], max: usize) -> Result<Tokens> {
         let room = room(max, 3)?;
         let for_reply = room.saturating_sub(turns.len()).max(room / 2);
-        let reply = &reply[..reply.len().min(for_reply)];
+        let reply = first(reply, for_reply);
         let turns = newest(turns, room - reply.len(), self.sep);
         Ok(self.assemble(turns, Some(reply)))
     }
@@ -291,6 +295,10 @@ impl Tokenizer {
     ///
     /// # Errors
     /// A file cannot be written.
+    #[allow(
+        clippy::indexing_slicing,
+        reason = "keys of JSON objects: where there is none it is made, or read as null"
+    )]
     pub fn save(&self, folder: &Path, max_length: usize) -> Result<()> {
         let path = folder.join("tokenizer.json");
         let text = self
@@ -372,9 +380,19 @@ impl Tokenizer {
     }
 }
 
+/// The first `room` tokens.
+fn first(ids: &[u32], room: usize) -> &[u32] {
+    ids.get(..room).unwrap_or(ids)
+}
+
+/// The last `room` tokens.
+fn last(ids: &[u32], room: usize) -> &[u32] {
+    ids.get(ids.len().saturating_sub(room)..).unwrap_or(ids)
+}
+
 /// The last `room` tokens, less a separator that would come first.
 fn newest(ids: &[u32], room: usize, sep: u32) -> &[u32] {
-    match &ids[ids.len().saturating_sub(room)..] {
+    match last(ids, room) {
         [first, rest @ ..] if *first == sep => rest,
         kept => kept,
     }

@@ -67,16 +67,13 @@ pub(super) fn detect(path: &Path, text: &str) -> Format {
 
 /// The first lines, as many as are needed.
 fn head(text: &str) -> &str {
-    let mut end = text.len().min(HEAD);
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    &text[..end]
+    let mut ends = (0..=text.len().min(HEAD)).rev();
+    ends.find_map(|end| text.get(..end)).unwrap_or_default()
 }
 
 fn json(path: &Path, head: &str) -> Option<Format> {
     // A script's first line may well begin with a bracket.
-    let inside = head[1..].trim_start();
+    let inside = head.strip_prefix(['[', '{'])?.trim_start();
     if !(inside.starts_with(['"', '{', '}', ']']) || inside.is_empty()) {
         return None;
     }

@@ -63,11 +63,14 @@ impl Builder {
                 continue;
             }
             let place = *self.places.entry(key.clone()).or_insert(new);
-            if place == new {
-                self.header.push(key);
-                cells.push(String::new());
+            let value = cell(value);
+            match cells.get_mut(place) {
+                Some(cell) => *cell = value,
+                None => {
+                    self.header.push(key);
+                    cells.push(value);
+                }
             }
-            cells[place] = cell(value);
         }
         self.rows.push(StringRecord::from(cells));
     }
@@ -81,7 +84,7 @@ fn cell(value: Value) -> String {
     match value {
         Value::Null => String::new(),
         Value::String(text) => text,
-        Value::Array(mut items) if items.len() == 1 && !items[0].is_array() => {
+        Value::Array(mut items) if matches!(items[..], [ref item] if !item.is_array()) => {
             items.pop().map_or_else(String::new, cell)
         }
         other => other.to_string(),

@@ -60,9 +60,9 @@ pub(super) fn read(text: &str) -> Vec<Line> {
     let mut lines: Vec<Line> = Vec::new();
     let mut begins_scene = false;
     let mut at = 0;
-    while at < rows.len() {
+    while let Some(row) = rows.get(at) {
         if let Some(name) = cue(&rows, at) {
-            let below = rows[at + 1..].iter();
+            let below = rows.iter().skip(at + 1);
             let said = below.take_while(|row| !is_blank(row) && !is_scene(row));
             let said: Vec<&str> = said.map(|row| row.trim()).collect();
             at += said.len() + 1;
@@ -74,7 +74,7 @@ pub(super) fn read(text: &str) -> Vec<Line> {
             lines.push(line);
             continue;
         }
-        let row = rows[at].trim();
+        let row = row.trim();
         // Fountain forces a heading with a point.
         let forced = row.starts_with('.') && !row.starts_with("..") && row.len() > 1;
         begins_scene |= is_scene(row) || forced;
@@ -90,10 +90,11 @@ fn is_blank(row: &str) -> bool {
 
 /// The name in a row, where it is one: in capitals (or forced with `@`), nothing above, something below.
 fn cue<'a>(rows: &[&'a str], at: usize) -> Option<&'a str> {
-    let row = rows[at].trim();
-    let above = at.checked_sub(1).map_or("", |above| rows[above]);
-    let below = rows.get(at + 1).map_or("", |below| below.trim());
-    if row.is_empty() || !above.trim().is_empty() || below.is_empty() {
+    let trimmed = |at: usize| rows.get(at).map_or("", |row| row.trim());
+    let row = trimmed(at);
+    let above = at.checked_sub(1).map_or("", trimmed);
+    let below = trimmed(at + 1);
+    if row.is_empty() || !above.is_empty() || below.is_empty() {
         return None;
     }
     let row = row.strip_suffix('^').map_or(row, str::trim_end);

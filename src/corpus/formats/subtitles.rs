@@ -67,8 +67,11 @@ pub(super) fn read(text: &str) -> (Vec<Line>, usize) {
                     }
                 } else {
                     named += usize::from(speaker.is_some());
-                    let other = lines.last().is_some_and(|last| last.speaker == SOMEBODY[0]);
-                    let nobody = SOMEBODY[usize::from(other)];
+                    let [one, other] = SOMEBODY;
+                    let nobody = match lines.last() {
+                        Some(last) if last.speaker == one => other,
+                        _ => one,
+                    };
                     let speaker = speaker.as_deref().unwrap_or(nobody);
                     lines.push(Line::new(speaker, &text, begins_scene));
                 }
@@ -114,7 +117,7 @@ fn turns(row: &str) -> Vec<(Option<String>, String, bool)> {
         let next = voices.get(at + 1).and_then(|next| next.get(0));
         let end = next.map_or(row.len(), |next| next.start());
         let said = MARKUP
-            .replace_all(&row[whole.end()..end], "")
+            .replace_all(row.get(whole.end()..end).unwrap_or_default(), "")
             .trim()
             .to_owned();
         turns.push((Some(name.as_str().trim().to_owned()), said, true));
@@ -139,7 +142,10 @@ fn speaker(text: &str) -> (Option<String>, &str) {
         upper > 0 && name.split(' ').count() <= 4
     };
     match name.filter(is_name) {
-        Some(name) => (Some(name.to_owned()), text[end..].trim()),
+        Some(name) => (
+            Some(name.to_owned()),
+            text.get(end..).unwrap_or_default().trim(),
+        ),
         None => (None, text),
     }
 }

@@ -74,7 +74,7 @@ pub(super) fn read(text: &str, gap: u64) -> serde_json::Result<Vec<Line>> {
     for posts in [export.messages].into_iter().chain(chats) {
         let start = lines.len();
         lines.extend(of_chat(messages(posts), gap));
-        for line in &mut lines[start..] {
+        for line in lines.iter_mut().skip(start) {
             line.answers = line.answers.map(|at| at + start);
         }
         if let Some(first) = lines.get_mut(start) {

@@ -130,14 +130,14 @@ impl Part {
         let mut buffer = vec![0; BUFFER];
         while self.length < announced.size {
             let room = usize::try_from(announced.size - self.length).unwrap_or(BUFFER);
-            let room = room.min(BUFFER);
-            let came = match body.read(&mut buffer[..room]) {
+            let room = buffer.get_mut(..room.min(BUFFER)).unwrap_or_default();
+            let came = match body.read(room) {
                 Err(error) => return Err(Failed::Why(self.broke_off(announced, error.into()))),
                 Ok(0) => return Err(Failed::Why(self.broke_off(announced, None))),
                 Ok(came) => came,
             };
             self.file
-                .write_all(&buffer[..came])
+                .write_all(buffer.get(..came).unwrap_or_default())
                 .at("write", &self.path)?;
             self.length += came as u64;
             tell(self.length)?;
@@ -177,7 +177,7 @@ impl Part {
         loop {
             match self.file.read(&mut buffer).at("read", path)? {
                 0 => return Ok(announced.etag.is(digest)),
-                read => digest.update(&buffer[..read]),
+                read => digest.update(buffer.get(..read).unwrap_or_default()),
             }
         }
     }

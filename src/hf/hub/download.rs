@@ -89,8 +89,9 @@ impl Hub<'_> {
             files.extend(self.ask(name, watch)?);
         }
         let one = |files: &[Wanted]| {
-            let mut pairs = files.windows(2);
-            pairs.all(|pair| pair[0].announced.commit == pair[1].announced.commit)
+            let mut commits = files.iter().map(|file| &file.announced.commit);
+            let first = commits.next();
+            commits.all(|commit| Some(commit) == first)
         };
         if !one(&files) {
             return Err(self.failed("it changed during the download; try again"));
