@@ -36,7 +36,7 @@ fn killed(home: &Home, args: &[&str], after: Duration) -> (ExitStatus, bool) {
 }
 
 /// Every file below a folder, but for what depends on the clock.
-fn bytes(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+pub(super) fn bytes(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let timed = [
         "metrics.jsonl",
         "done.json",

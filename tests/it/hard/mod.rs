@@ -4,6 +4,8 @@ mod campaign;
 #[cfg(unix)]
 mod doors;
 mod input;
+#[cfg(target_os = "linux")]
+mod room;
 #[cfg(unix)]
 mod signals;
 mod together;
