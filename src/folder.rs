@@ -1,4 +1,5 @@
 //! A folder that is read, wherever it lies: on disk, or in the program.
+#![warn(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
 #![warn(clippy::indexing_slicing, clippy::string_slice)]
 
 use std::borrow::Cow;

@@ -2,6 +2,7 @@
 //!
 //! What is written lies beside its place until it is whole, is brought to the disk, renamed, and the folder
 //! brought to the disk too. What a process that died left beside is removed by the next one.
+#![warn(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
 #![warn(clippy::indexing_slicing, clippy::string_slice)]
 
 use std::fs;

@@ -4,6 +4,7 @@
 //! - [`checkpoint`], [`tensors`], `pickle`: the weights in it, by every name that they go by.
 //! - [`tokenizer`]: text to tokens. [`hub`]: folders that are not here yet.
 //! - [`testing`]: tiny folders to test with.
+#![warn(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
 #![warn(clippy::indexing_slicing, clippy::string_slice)]
 
 pub(crate) mod checkpoint;

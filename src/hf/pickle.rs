@@ -10,7 +10,7 @@ use std::path::Path;
 use zip::ZipArchive;
 
 use self::machine::{Info, Kind};
-use super::tensors::{Stored, convert};
+use super::tensors::{Stored, convert, rounded};
 use crate::error::{Error, IoContext, Result};
 use crate::nn::weights::Values;
 
@@ -129,7 +129,7 @@ fn values(
         return Err("it ends past the end of its storage".into());
     }
     let values = match info.kind {
-        Kind::F64 => convert(&bytes, |b| f64::from_le_bytes(b) as f32),
+        Kind::F64 => convert(&bytes, rounded),
         Kind::F32 => convert(&bytes, f32::from_le_bytes),
         Kind::BF16 => convert(&bytes, |b| half::bf16::from_le_bytes(b).to_f32()),
         Kind::F16 | Kind::Integer => convert(&bytes, |b| half::f16::from_le_bytes(b).to_f32()),

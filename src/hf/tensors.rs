@@ -92,7 +92,7 @@ pub(crate) fn parse_safetensors(map: &Bytes, path: &Path) -> Result<Vec<Stored>>
             Dtype::F32 => Some(in_place(map, start, end, DType::F32)),
             Dtype::F16 => Some(in_place(map, start, end, DType::F16)),
             Dtype::BF16 => Some(in_place(map, start, end, DType::BF16)),
-            Dtype::F64 => Some(convert(bytes, |b| f64::from_le_bytes(b) as f32)),
+            Dtype::F64 => Some(convert(bytes, rounded)),
             Dtype::I8 => {
                 let scales = metadata.info(&format!("{name}{SCALE}"));
                 let values = int8(map, header + 8, (&name, info), scales);
@@ -125,6 +125,15 @@ pub(crate) fn parse_safetensors(map: &Bytes, path: &Path) -> Result<Vec<Stored>>
         });
     }
     Ok(tensors)
+}
+
+/// The f32 nearest to a stored f64.
+#[allow(
+    clippy::cast_possible_truncation,
+    reason = "rounding is what is meant, and what is beyond f32 becomes infinite"
+)]
+pub(super) fn rounded(bytes: [u8; 8]) -> f32 {
+    f64::from_le_bytes(bytes) as f32
 }
 
 /// Values where they lie, or a copy where they are not aligned for their type.

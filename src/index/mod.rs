@@ -9,6 +9,7 @@
 //! [`write`](mod@write) streams it, [`open`] maps it, [`search`] finds the best rows exactly, with the
 //! kernels of [`dot`]. [`build`](mod@build) makes it from a dataset, [`calibrate`] finds the
 //! score under which an answer is no better than a random one.
+#![warn(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
 #![warn(clippy::indexing_slicing, clippy::string_slice)]
 
 pub(crate) mod blend;

@@ -104,9 +104,7 @@ impl Index {
     /// When there is no such row.
     pub(crate) fn entry(&self, row: usize) -> Result<Entry> {
         assert!(row < self.len(), "row {row} of {}", self.len());
-        let range = self.offset(row) as usize..self.offset(row + 1) as usize;
-        self.records
-            .get(range)
+        self.record(row)
             .ok_or_else(|| "not where the offsets say".to_owned())
             .and_then(records::parse)
             .map_err(|what| {
@@ -126,14 +124,20 @@ impl Index {
         let mut bytes = Vec::new();
         for &row in rows {
             assert!(row < self.len(), "row {row} of {}", self.len());
-            let range = self.offset(row) as usize..self.offset(row + 1) as usize;
-            bytes.extend_from_slice(self.records.get(range).unwrap_or_default());
+            bytes.extend_from_slice(self.record(row).unwrap_or_default());
         }
         match records::parse_all(&bytes) {
             Ok(entries) if entries.len() == rows.len() => Ok(entries),
             // One by one says which is damaged.
             _ => rows.iter().map(|&row| self.entry(row)).collect(),
         }
+    }
+
+    /// The record of a row, if it is where the offsets say.
+    fn record(&self, row: usize) -> Option<&[u8]> {
+        let start = usize::try_from(self.offset(row)).ok()?;
+        let end = usize::try_from(self.offset(row + 1)).ok()?;
+        self.records.get(start..end)
     }
 
     /// Where the record of a row starts; that of the row after the last is the end of the file.
