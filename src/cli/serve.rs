@@ -63,8 +63,11 @@ pub(super) fn run(args: Args, global: &Global) -> anyhow::Result<()> {
         .enable_all()
         .build()
         .context("cannot start the server")?;
-    let signals = signals::of_a_server();
     runtime.block_on(async {
+        // From here on, so that who sees where it listens can send them.
+        let signals = signals::of_a_server();
+        let leave = asked_to_leave(signals)?;
+        persona_changes(Arc::clone(&app), signals)?;
         let listener = Listener::bind(&args.listen).await?;
         let address = listener.address().clone();
         for host in app.hosts() {
@@ -76,8 +79,7 @@ pub(super) fn run(args: Args, global: &Global) -> anyhow::Result<()> {
         {
             eprintln!("homer: cannot open a browser: {error}");
         }
-        persona_changes(Arc::clone(&app), signals)?;
-        listener.serve(app, asked_to_leave(signals)).await;
+        listener.serve(app, leave).await;
         anyhow::Ok(())
     })
 }

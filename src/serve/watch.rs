@@ -26,7 +26,7 @@ pub struct Signals {
 /// # Errors
 /// The system lets us hear no signals.
 pub fn persona_changes(app: Arc<App>, signals: Signals) -> io::Result<()> {
-    let mut hang_up = HangUp::new(signals)?;
+    let mut hang_up = Heard::hang_up(signals.hang_up)?;
     tokio::spawn(async move {
         loop {
             tokio::select! {
@@ -55,67 +55,82 @@ fn refresh(app: &App) {
     }
 }
 
-/// Comes true on Ctrl-C and SIGTERM. A second Ctrl-C ends the process at once.
-pub async fn asked_to_leave(signals: Signals) {
-    tokio::select! {
-        () = interrupted(), if signals.interrupt => {}
-        () = terminated(), if signals.terminate => {}
-        () = std::future::pending() => {}
-    }
-    tracing::warn!("leaving: what is under way is finished");
-    if signals.interrupt {
-        tokio::spawn(async {
-            interrupted().await;
+/// Comes true on Ctrl-C and SIGTERM, which are listened to from this call on. A second Ctrl-C ends the
+/// process at once.
+///
+/// # Errors
+/// The system lets us hear no signals.
+pub fn asked_to_leave(signals: Signals) -> io::Result<impl Future<Output = ()> + Send + 'static> {
+    let mut interrupt = Heard::interrupt(signals.interrupt)?;
+    let mut terminate = Heard::terminate(signals.terminate)?;
+    Ok(async move {
+        tokio::select! {
+            () = interrupt.recv() => {}
+            () = terminate.recv() => {}
+        }
+        tracing::warn!("leaving: what is under way is finished");
+        tokio::spawn(async move {
+            interrupt.recv().await;
             std::process::exit(130);
         });
-    }
+    })
 }
 
-async fn interrupted() {
-    // Without a handler the signal just ends the process.
-    if tokio::signal::ctrl_c().await.is_err() {
-        std::future::pending().await
-    }
-}
+/// A signal, where there is such a one and it is listened to; else it never comes.
+#[cfg(unix)]
+struct Heard(Option<tokio::signal::unix::Signal>);
 
 #[cfg(unix)]
-async fn terminated() {
-    use tokio::signal::unix::{SignalKind, signal};
-    match signal(SignalKind::terminate()) {
-        Ok(mut signal) => {
-            signal.recv().await;
-        }
-        Err(_) => std::future::pending().await,
-    }
-}
-
-#[cfg(not(unix))]
-async fn terminated() {
-    std::future::pending().await
-}
-
-/// SIGHUP, where there is one and it is listened to.
-struct HangUp(#[cfg(unix)] Option<tokio::signal::unix::Signal>);
-
-impl HangUp {
-    #[cfg(unix)]
-    fn new(signals: Signals) -> io::Result<Self> {
-        use tokio::signal::unix::{SignalKind, signal};
-        let wanted = signals.hang_up.then(|| signal(SignalKind::hangup()));
-        wanted.transpose().map(Self)
+impl Heard {
+    fn new(wanted: bool, kind: tokio::signal::unix::SignalKind) -> io::Result<Self> {
+        let signal = wanted.then(|| tokio::signal::unix::signal(kind));
+        signal.transpose().map(Self)
     }
 
-    #[cfg(not(unix))]
-    fn new(_: Signals) -> io::Result<Self> {
-        Ok(Self())
+    fn interrupt(wanted: bool) -> io::Result<Self> {
+        Self::new(wanted, tokio::signal::unix::SignalKind::interrupt())
+    }
+
+    fn terminate(wanted: bool) -> io::Result<Self> {
+        Self::new(wanted, tokio::signal::unix::SignalKind::terminate())
+    }
+
+    fn hang_up(wanted: bool) -> io::Result<Self> {
+        Self::new(wanted, tokio::signal::unix::SignalKind::hangup())
     }
 
     async fn recv(&mut self) {
-        #[cfg(unix)]
-        if let Self(Some(signal)) = self {
-            signal.recv().await;
-            return;
+        match &mut self.0 {
+            Some(signal) => {
+                signal.recv().await;
+            }
+            None => std::future::pending().await,
         }
-        std::future::pending().await
+    }
+}
+
+/// Ctrl-C, where it is listened to; there is nothing else.
+#[cfg(not(unix))]
+struct Heard(bool);
+
+#[cfg(not(unix))]
+impl Heard {
+    fn interrupt(wanted: bool) -> io::Result<Self> {
+        Ok(Self(wanted))
+    }
+
+    fn terminate(_: bool) -> io::Result<Self> {
+        Ok(Self(false))
+    }
+
+    fn hang_up(_: bool) -> io::Result<Self> {
+        Ok(Self(false))
+    }
+
+    async fn recv(&mut self) {
+        // Without a handler the signal just ends the process.
+        if !self.0 || tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending().await
+        }
     }
 }
