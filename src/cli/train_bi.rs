@@ -1,9 +1,7 @@
 //! `homer train-bi`.
 
-use std::path::PathBuf;
-
 use homer::project::train_bi;
-use homer::{BiSettings, CommonSettings, Project, Start, Step, builtin};
+use homer::{BiSettings, CommonSettings, Start, Step, builtin};
 
 use super::Global;
 use super::progress::Display;
@@ -65,18 +63,6 @@ struct Own {
     /// Also rank the queries for every reply
     #[arg(long, value_name = "BOOL", default_value_t = BiSettings::default().both_directions, action = clap::ArgAction::Set, num_args = 0..=1, default_missing_value = "true")]
     both_directions: bool,
-
-    /// Learn from the thumbs that people gave answers in `homer serve` too [without FILE: runs/feedback.jsonl]
-    #[arg(long, value_name = "FILE", num_args = 0..=1)]
-    feedback: Option<Option<PathBuf>>,
-}
-
-impl Own {
-    /// The file of feedback, if there is to be any.
-    fn feedback(&self, project: &Project) -> Option<PathBuf> {
-        let given = self.feedback.as_ref()?;
-        Some(given.clone().unwrap_or_else(|| project.feedback()))
-    }
 }
 
 fn defaults() -> CommonSettings {
@@ -112,7 +98,7 @@ pub(super) fn run(args: &Args, global: &Global) -> anyhow::Result<()> {
     let outcome = train_bi(
         &project,
         &args.settings(),
-        args.own.feedback(&project).as_deref(),
+        args.shared.feedback(&project).as_deref(),
         start,
         &mut Display::new(global)?,
     );

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use homer::project::{JudgedTraining, train_cross};
-use homer::{CommonSettings, CrossSettings, Project, Start, Step};
+use homer::{CommonSettings, CrossSettings, Start, Step};
 
 use super::Global;
 use super::progress::Display;
@@ -63,18 +63,6 @@ struct Own {
     /// Learn from judged messages too (see `homer judge`); may be given several times
     #[arg(long, value_name = "FILE")]
     judged: Vec<PathBuf>,
-
-    /// Learn from the thumbs that people gave answers in `homer serve` too [without FILE: runs/feedback.jsonl]
-    #[arg(long, value_name = "FILE", num_args = 0..=1)]
-    feedback: Option<Option<PathBuf>>,
-}
-
-impl Own {
-    /// The file of feedback, if there is to be any.
-    fn feedback(&self, project: &Project) -> Option<PathBuf> {
-        let given = self.feedback.as_ref()?;
-        Some(given.clone().unwrap_or_else(|| project.feedback()))
-    }
 }
 
 fn defaults() -> CommonSettings {
@@ -110,7 +98,7 @@ pub(super) fn run(args: &Args, global: &Global) -> anyhow::Result<()> {
         &project,
         &args.settings(),
         &args.own.judged,
-        args.own.feedback(&project).as_deref(),
+        args.shared.feedback(&project).as_deref(),
         start,
         &mut Display::new(global)?,
     );

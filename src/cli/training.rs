@@ -1,11 +1,11 @@
 //! What `train-bi` and `train-cross` share: arguments, and what they print.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 use clap::builder::RangedU64ValueParser;
 
-use homer::{BiSettings, CommonSettings, Error, Outcome, Remedy, Run, Start, Step};
+use homer::{BiSettings, CommonSettings, Error, Outcome, Project, Remedy, Run, Start, Step};
 
 use super::Global;
 use super::remedy::render;
@@ -59,6 +59,10 @@ pub(super) struct Shared {
     #[arg(long, value_name = "TYPE", default_value = "f32")]
     precision: Precision,
 
+    /// Learn from the thumbs that people gave answers in `homer serve` too [without FILE: runs/feedback.jsonl]
+    #[arg(long, value_name = "FILE", num_args = 0..=1)]
+    feedback: Option<Option<PathBuf>>,
+
     /// Compute on the GPU, in larger batches
     #[arg(long)]
     pub gpu: bool,
@@ -100,6 +104,12 @@ pub(super) struct Sizes {
 }
 
 impl Shared {
+    /// The file of feedback, if there is to be any.
+    pub(super) fn feedback(&self, project: &Project) -> Option<PathBuf> {
+        let given = self.feedback.as_ref()?;
+        Some(given.clone().unwrap_or_else(|| project.feedback()))
+    }
+
     /// All that both trainings take.
     pub(super) fn common(&self, sizes: Sizes) -> CommonSettings {
         CommonSettings {
