@@ -61,10 +61,13 @@ pub(super) struct Tile<'a> {
 
 impl Tile<'_> {
     /// Four neighbouring states of a row, as the instruction takes them.
+    ///
+    /// # Safety
+    /// `row` and `lane` are within `numbers`.
     #[inline(always)]
-    fn lane(&self, row: usize, lane: usize) -> i32 {
+    unsafe fn lane(&self, row: usize, lane: usize) -> i32 {
         let at = row * self.stride + lane * LANE;
-        // SAFETY: the caller's rows and lanes are within `numbers`, which `Linear::block` asserts.
+        // SAFETY: four bytes that the caller knows to be there.
         unsafe { self.numbers.as_ptr().add(at).cast::<i32>().read_unaligned() }
     }
 
@@ -138,7 +141,8 @@ mod x86 {
                 *weights = unsafe { _mm512_loadu_si512(panel.as_ptr().add(i * 64).cast()) };
             }
             for (row, products) in products.iter_mut().enumerate() {
-                let states = _mm512_set1_epi32(tile.lane(row, lane));
+                // SAFETY: `R` rows of whole lanes are what the tile has.
+                let states = _mm512_set1_epi32(unsafe { tile.lane(row, lane) });
                 for (product, weights) in products.iter_mut().zip(weights) {
                     *product = _mm512_dpbusd_epi32(*product, states, weights);
                 }
@@ -193,7 +197,8 @@ mod x86 {
                     ]
                 };
                 for (row, products) in products.iter_mut().enumerate() {
-                    let states = _mm256_set1_epi32(tile.lane(row, lane));
+                    // SAFETY: `R` rows of whole lanes are what the tile has.
+                    let states = _mm256_set1_epi32(unsafe { tile.lane(row, lane) });
                     for (product, weights) in products.iter_mut().zip(weights) {
                         *product = _mm256_dpbusd_avx_epi32(*product, states, weights);
                     }
