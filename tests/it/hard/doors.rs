@@ -6,18 +6,7 @@ use super::*;
 
 /// homer, under a umask.
 fn under(home: &Home, umask: &str, args: &[&str]) {
-    let homer = home.process(args);
-    let script = format!("umask {umask}; exec \"$0\" \"$@\"");
-    let mut shell = Command::new("sh");
-    shell
-        .arg("-c")
-        .arg(script)
-        .arg(homer.get_program())
-        .args(homer.get_args());
-    shell.current_dir(home.root());
-    for (name, value) in homer.get_envs() {
-        shell.env(name, value.unwrap());
-    }
+    let mut shell = after(home, &format!("umask {umask}"), args);
     let done = shell.stdin(Stdio::null()).output().unwrap();
     assert!(
         done.status.success(),

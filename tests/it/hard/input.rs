@@ -3,16 +3,19 @@
 use super::*;
 use crate::home::{stderr, stdout};
 
+/// What reads questions from standard input.
+const HEARERS: [&[&str]; 3] = [
+    &["ask", "--no-rerank", "-"],
+    &["ask", "--no-rerank", "--file", "-"],
+    &["repl", "--no-rerank"],
+];
+
 #[test]
 fn a_question_of_any_length_is_read_as_far_as_it_makes_sense() {
     let home = persona();
     // 20 MB
     let long = "Is boat 3 yours? ".repeat(1_200_000);
-    for args in [
-        &["ask", "--no-rerank", "-"][..],
-        &["ask", "--no-rerank", "--file", "-"],
-        &["repl", "--no-rerank"],
-    ] {
+    for args in HEARERS {
         let outcome = home
             .command(args)
             .write_stdin(long.clone())
@@ -50,11 +53,7 @@ fn a_question_of_any_length_is_read_as_far_as_it_makes_sense() {
 fn what_is_no_text_ends_in_an_error() {
     let home = persona();
     let binary = [0u8, 159, 146, 150, 255, 254].repeat(500_000);
-    for args in [
-        &["ask", "--no-rerank", "-"][..],
-        &["ask", "--no-rerank", "--file", "-"],
-        &["repl", "--no-rerank"],
-    ] {
+    for args in HEARERS {
         let outcome = home
             .command(args)
             .write_stdin(binary.clone())

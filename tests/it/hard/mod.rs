@@ -19,6 +19,25 @@ use homer::internals::{Family, tiny_encoder_folder};
 
 use crate::home::Home;
 
+/// homer, started by a shell that does something before.
+#[cfg(unix)]
+fn after(home: &Home, before: &str, args: &[&str]) -> Command {
+    let homer = home.process(args);
+    let mut shell = Command::new("sh");
+    shell
+        .args(["-c", &format!("{before}; exec \"$0\" \"$@\"")])
+        .arg(homer.get_program())
+        .args(homer.get_args());
+    shell.current_dir(home.root());
+    for (name, value) in homer.get_envs() {
+        match value {
+            Some(value) => shell.env(name, value),
+            None => shell.env_remove(name),
+        };
+    }
+    shell
+}
+
 /// A script of thirty scenes; `what` tells one from another.
 fn script(what: &str) -> String {
     let mut script = String::from("speaker,text\n");

@@ -15,21 +15,9 @@ impl Running {
     }
 }
 
-/// homer, with a signal that whoever started it ignores.
-fn ignoring(home: &Home, signal: &str, args: &[&str]) -> Command {
-    let homer = home.process(args);
-    let mut shell = Command::new("sh");
-    let script = format!("trap '' {signal}; exec \"$0\" \"$@\"");
-    shell
-        .arg("-c")
-        .arg(script)
-        .arg(homer.get_program())
-        .args(homer.get_args());
-    shell.current_dir(home.root());
-    for (name, value) in homer.get_envs() {
-        shell.env(name, value.unwrap());
-    }
-    shell
+/// homer, with signals that whoever started it ignores.
+fn ignoring(home: &Home, signals: &str, args: &[&str]) -> Command {
+    after(home, &format!("trap '' {signals}"), args)
 }
 
 #[test]
