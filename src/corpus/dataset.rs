@@ -126,11 +126,11 @@ pub(crate) const POOL: &str = "pool.jsonl";
 /// What is told about it: as data, as text, as a picture.
 pub(super) const REPORTS: [&str; 3] = ["report.json", "report.txt", "report.png"];
 
-/// A file of the folder, a value a line.
-fn part<T: DeserializeOwned>(folder: &Path, name: &str) -> Result<Vec<T>> {
+/// A file of the folder, a value a line, of which `keep` keeps what is needed.
+fn part<T: DeserializeOwned>(folder: &Path, name: &str, keep: impl Fn(T) -> T) -> Result<Vec<T>> {
     let path = folder.join(name);
     files::is_plain(&path)?;
-    files::read_jsonl(&path)
+    files::read_lines(&path, keep)
 }
 
 impl Dataset {
@@ -144,10 +144,26 @@ impl Dataset {
     /// # Errors
     /// [`Error::NotMade`] where there is none; a malformed file, with its line.
     pub fn load(folder: &Path) -> Result<Self> {
-        Folder::from(folder).steadily(SETTINGS, || Self::load_once(folder))
+        let whole = |exchange| exchange;
+        Folder::from(folder).steadily(SETTINGS, || Self::load_once(folder, whole, whole))
     }
 
-    fn load_once(folder: &Path) -> Result<Self> {
+    /// The same as far as training reads it, see [`Exchange::lean`]: a third of the memory. What is held out
+    /// keeps its whole context, for nobody repeats what was just said.
+    ///
+    /// # Errors
+    /// As [`Dataset::load`].
+    pub fn load_lean(folder: &Path) -> Result<Self> {
+        Folder::from(folder).steadily(SETTINGS, || {
+            Self::load_once(folder, Exchange::lean, Exchange::without_others)
+        })
+    }
+
+    fn load_once(
+        folder: &Path,
+        train: impl Fn(Exchange) -> Exchange,
+        held_out: impl Fn(Exchange) -> Exchange,
+    ) -> Result<Self> {
         if !files::is_there(&folder.join(SETTINGS))? {
             return Err(Error::NotMade {
                 what: "prepared dialogue",
@@ -157,10 +173,10 @@ impl Dataset {
         }
         Ok(Self {
             settings: files::read_json(&folder.join(SETTINGS))?,
-            train: part(folder, TRAIN)?,
-            valid: part(folder, VALID)?,
-            test: part(folder, TEST)?,
-            pool: part(folder, POOL)?,
+            train: part(folder, TRAIN, train)?,
+            valid: part(folder, VALID, &held_out)?,
+            test: part(folder, TEST, &held_out)?,
+            pool: part(folder, POOL, |reply| reply)?,
         })
     }
 

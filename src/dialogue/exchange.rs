@@ -1,8 +1,12 @@
 //! A turn, and an exchange of turns.
 
+use rand::SeedableRng;
+use rand::seq::index;
+use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
 use crate::fingerprint::Fnv;
+use crate::seed::{Stream, derive};
 
 /// Neighbouring lines of one speaker in one scene, joined.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,6 +50,41 @@ impl Exchange {
         }
         names
     }
+
+    /// What training reads of it: the texts of the newest turn before the query, of the query and of the reply.
+    pub(crate) fn lean(mut self) -> Self {
+        let older = self.context.len().saturating_sub(1);
+        self.context.drain(..older);
+        self.context.shrink_to_fit();
+        self.context
+            .iter_mut()
+            .chain([&mut self.query])
+            .for_each(|turn| turn.speaker = String::new());
+        self.without_others()
+    }
+
+    /// Without the close, good and bad replies, which whoever measures does not read.
+    pub(crate) fn without_others(self) -> Self {
+        Self {
+            close_replies: Vec::new(),
+            good_replies: Vec::new(),
+            bad_replies: Vec::new(),
+            ..self
+        }
+    }
+}
+
+/// At most `most` of the exchanges, in order, drawn with `seed`.
+pub(crate) fn sample(exchanges: &[Exchange], most: usize, seed: u64) -> Vec<Exchange> {
+    let mut rng = ChaCha8Rng::seed_from_u64(derive(seed, Stream::Validation, 0));
+    let amount = exchanges.len().min(most);
+    let mut chosen = index::sample(&mut rng, exchanges.len(), amount).into_vec();
+    chosen.sort_unstable();
+    chosen
+        .iter()
+        .filter_map(|&i| exchanges.get(i))
+        .cloned()
+        .collect()
 }
 
 /// A hash (FNV-1a) of all that training reads, by which `--resume` knows that it goes on with the
@@ -58,10 +97,10 @@ pub(crate) fn fingerprint(parts: &[&[Exchange]]) -> String {
     };
     for part in parts {
         for exchange in *part {
-            exchange.context.iter().for_each(|turn| add(&turn.text));
+            let before = exchange.context.last();
+            before.into_iter().for_each(|turn| add(&turn.text));
             add(&exchange.query.text);
             add(&exchange.reply);
-            exchange.bad_replies.iter().for_each(|reply| add(reply));
         }
         add("\u{1}");
     }

@@ -8,8 +8,8 @@ mod query;
 mod replies;
 mod said;
 
-pub(crate) use exchange::fingerprint;
 pub use exchange::{Exchange, Turn};
+pub(crate) use exchange::{fingerprint, sample};
 pub(crate) use feedback::read_feedback;
 pub use feedback::{Feedback, Opinion, Verdict};
 pub(crate) use judged::shares;

@@ -6,7 +6,7 @@
 #![warn(clippy::indexing_slicing, clippy::string_slice)]
 
 use std::fs;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufRead, BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 pub(crate) mod disk;
@@ -255,17 +255,31 @@ pub(crate) fn write_jsonl<T: serde::Serialize>(
 /// # Errors
 /// The file cannot be read, or a line is not what is expected.
 pub fn read_jsonl<T: serde::de::DeserializeOwned>(path: &Path) -> Result<Vec<T>> {
-    let text = fs::read_to_string(path).at("read", path)?;
-    text.lines()
-        .enumerate()
-        .filter(|(_, line)| !line.is_empty())
-        .map(|(number, line)| {
-            serde_json::from_str(line).map_err(|source| Error::Data {
-                path: path.to_path_buf(),
-                row: Some(number as u64 + 1),
-                what: format!("not what homer wrote there: {source}"),
-                remedy: "make it anew, as it was made".into(),
-            })
-        })
-        .collect()
+    read_lines(path, |value| value)
+}
+
+/// The same, of which `keep` keeps what is needed: no more than a line is in memory beside it.
+///
+/// # Errors
+/// As [`read_jsonl`].
+pub(crate) fn read_lines<T: serde::de::DeserializeOwned, K>(
+    path: &Path,
+    keep: impl Fn(T) -> K,
+) -> Result<Vec<K>> {
+    let file = BufReader::new(fs::File::open(path).at("read", path)?);
+    let mut kept = Vec::new();
+    for (line, row) in file.lines().zip(1..) {
+        let line = line.at("read", path)?;
+        if line.is_empty() {
+            continue;
+        }
+        let value = serde_json::from_str(&line).map_err(|source| Error::Data {
+            path: path.to_path_buf(),
+            row: Some(row),
+            what: format!("not what homer wrote there: {source}"),
+            remedy: "make it anew, as it was made".into(),
+        })?;
+        kept.push(keep(value));
+    }
+    Ok(kept)
 }

@@ -101,7 +101,7 @@ pub fn status(project: &Project) -> Result<Status> {
     project.has_persona()?;
     files::is_there(&project.exchanges().join(SETTINGS))?;
     files::is_there(&Run::model_of(&project.cross_encoder()))?;
-    let dataset = Dataset::load(&project.exchanges()).ok();
+    let dataset = Dataset::load_lean(&project.exchanges()).ok();
     let prepared = dataset.as_ref().map(Data::fingerprint);
     let bi_encoder = project.retriever().ok().map(|found| found.fingerprint);
     let verdict = CrossVerdict::read(project).unwrap_or_default();

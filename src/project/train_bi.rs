@@ -31,7 +31,7 @@ pub fn train_bi(
     let settings = &training.settings;
     let compute = Compute::choose(settings.common.gpu)?;
     let feedback = super::feedback(feedback, watch)?;
-    let dataset = Dataset::load(&project.exchanges())?;
+    let dataset = Dataset::load_lean(&project.exchanges())?;
     let encoder = match training.kept() {
         Some(model) => model.into(),
         None => hub::resolve(&settings.encoder, watch)?,
@@ -49,7 +49,7 @@ pub fn train_bi(
         .map(|reply| reply.text.as_str())
         .collect();
     note_illegible(&encoder, &settings.encoder, &replies, watch)?;
-    let outcome = bi::train_bi(&training, &encoder, &dataset, feedback, &compute, watch);
+    let outcome = bi::train_bi(&training, &encoder, dataset, feedback, &compute, watch);
     if outcome.is_err() {
         training.note_kept(watch);
     }

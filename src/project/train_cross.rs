@@ -6,7 +6,7 @@ use super::Project;
 use super::verdict::{self, CrossVerdict};
 use crate::builtin;
 use crate::corpus::dataset::Dataset;
-use crate::dialogue::read_judged;
+use crate::dialogue::{Exchange, read_judged, sample};
 use crate::error::{Error, Result};
 use crate::eval::contest::Contest;
 use crate::hf::hub;
@@ -50,13 +50,13 @@ pub fn train_cross(
     {
         // The training ended, and then something else did before the verdict was written.
         let settings = Run::settings::<Resolved<CrossSettings>>(&folder)?.settings;
-        let dataset = Dataset::load(&project.exchanges())?;
-        return judge(project, &settings, &dataset, outcome, watch);
+        let dataset = Dataset::load_lean(&project.exchanges())?;
+        return judge(project, &settings, &dataset.valid, outcome, watch);
     }
     let training = Training::begin(&folder, start, settings)?;
     let settings = &training.settings;
     let compute = Compute::choose(settings.common.gpu)?;
-    let dataset = Dataset::load(&project.exchanges())?;
+    let dataset = Dataset::load_lean(&project.exchanges())?;
     let mut messages = Vec::new();
     for path in judged {
         messages.extend(read_judged(path)?);
@@ -77,32 +77,27 @@ pub fn train_cross(
         dataset.settings.character,
         training.folder.display()
     ));
+    let valid = sample(&dataset.valid, verdict::EXCHANGES, settings.common.seed);
     let outcome = cross::train_cross(
-        &training, &encoder, &dataset, messages, feedback, &compute, watch,
+        &training, &encoder, dataset, messages, feedback, &compute, watch,
     );
     if outcome.is_err() {
         training.note_kept(watch);
     }
     let outcome = outcome?;
-    judge(project, settings, &dataset, outcome, watch)
+    judge(project, settings, &valid, outcome, watch)
 }
 
 /// Judges what was trained; where that is interrupted, going on with the run judges it.
 fn judge(
     project: &Project,
     settings: &CrossSettings,
-    dataset: &Dataset,
+    valid: &[Exchange],
     outcome: Outcome,
     watch: &mut dyn Watch,
 ) -> Result<JudgedTraining> {
     let compute = Compute::choose(settings.common.gpu)?;
-    let contest = verdict::judge(
-        project,
-        &compute,
-        &dataset.valid,
-        settings.common.seed,
-        watch,
-    );
+    let contest = verdict::judge(project, &compute, valid, settings.common.seed, watch);
     match contest {
         Ok(contest) => Ok(JudgedTraining { outcome, contest }),
         Err(Error::Interrupted { .. }) => Err(Error::Interrupted { saved: true }),

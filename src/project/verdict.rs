@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Project, second_stage};
 use crate::chat::second_stage::SecondStage;
-use crate::dialogue::Exchange;
+use crate::dialogue::{Exchange, sample};
 use crate::error::Result;
 use crate::eval::cases::Cases;
 use crate::eval::contest::{Contest, contest};
@@ -67,6 +67,8 @@ impl CrossVerdict {
 
 /// Validation queries, at most: each is read with all its candidates.
 const QUERIES: usize = 200;
+/// Validation exchanges, at most: the replies of each are candidates, and embedded.
+pub(super) const EXCHANGES: usize = 4000;
 
 /// Judges the project's cross-encoder on validation exchanges, beside the general reranker, which decides
 /// without it. The verdict is written beside it.
@@ -80,7 +82,7 @@ pub(crate) fn judge(
     seed: u64,
     watch: &mut dyn Watch,
 ) -> Result<Contest> {
-    let cases = Arc::new(Cases::new(valid, QUERIES, seed));
+    let cases = Arc::new(Cases::new(&sample(valid, EXCHANGES, seed), QUERIES, seed));
     let retriever = project.retriever()?;
     let bi_encoder = BiEncoder::load(&retriever.folder, compute)?;
     let first: Arc<dyn Ranker> = Arc::new(BiRanker::embed(&bi_encoder, &cases, Input::Context)?);

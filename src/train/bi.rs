@@ -9,7 +9,7 @@ use super::run::Outcome;
 use super::settings::{BiSettings, Data};
 use super::trainer::train;
 use crate::corpus::dataset::Dataset;
-use crate::dialogue::Opinion;
+use crate::dialogue::{self, Opinion};
 use crate::error::{Error, Remedy, Result, Setting};
 use crate::folder::Folder;
 use crate::model::bi_encoder::BiEncoder;
@@ -17,6 +17,9 @@ use crate::nn::device::Compute;
 use crate::watch::Watch;
 
 const NAME: &str = "bi-encoder";
+
+/// Validation exchanges, at most: the reply of each is a candidate for the query of each.
+const VALIDATION: usize = 4000;
 
 /// Trains a bi-encoder from the encoder in the folder `encoder`; to go on with a run, from
 /// [`Training::kept`] where there is one, and with the feedback that it was begun with.
@@ -26,7 +29,7 @@ const NAME: &str = "bi-encoder";
 pub fn train_bi(
     training: &Training<BiSettings>,
     encoder: impl Into<Folder>,
-    dataset: &Dataset,
+    dataset: Dataset,
     feedback: Vec<Opinion>,
     compute: &Compute,
     watch: &mut dyn Watch,
@@ -47,7 +50,7 @@ pub fn train_bi(
     }
     let feedback = feedback::of_run(training, feedback)?;
     let liked: usize = feedback.iter().map(|opinion| opinion.liked.len()).sum();
-    let resolved = training.resolve(common, Data::of(dataset)?, dataset.train.len() + liked)?;
+    let resolved = training.resolve(common, Data::of(&dataset)?, dataset.train.len() + liked)?;
     let mut model = BiEncoder::load(encoder, compute)?;
     model.max_length = common.max_length.min(model.encoder.config().max_positions);
     let options = BiTaskSettings {
@@ -64,9 +67,9 @@ pub fn train_bi(
     let mut task = BiTask::new(
         model,
         &tokenizer,
-        &dataset.train,
+        dataset.train,
         &feedback,
-        &dataset.valid,
+        dialogue::sample(&dataset.valid, VALIDATION, common.seed),
         options,
     )?;
     let mut run = training.run(NAME, &resolved)?;

@@ -2,20 +2,24 @@
 
 use std::collections::HashMap;
 
+use super::sequences::Sequences;
 use crate::dialogue::{self, Exchange, Opinion, Replies};
 use crate::error::Result;
 use crate::hf::tokenizer::{QueryTokens, Tokenizer};
 use crate::nn::packed::{Packed, Tokens};
 
+/// Texts that are tokenised at a time.
+const BLOCK: usize = 1 << 14;
+
 /// Exchanges as tokens; equal replies share one entry.
+#[derive(Default)]
 pub(super) struct Pairs {
-    pub(super) queries: Vec<QueryTokens>,
-    pub(super) replies: Vec<Tokens>,
+    queries: Sequences,
+    /// The turn before each query; empty where there is none.
+    contexts: Sequences,
+    replies: Sequences,
     /// The reply of each query.
     pub(super) truth: Vec<u32>,
-    /// The replies that repeat the query or a turn of its context: nobody says again what was just
-    /// said, so that they are no candidates.
-    pub(super) said: Vec<Vec<u32>>,
     /// Replies that somebody disliked as answers to a query.
     disliked: HashMap<usize, Vec<u32>>,
 }
@@ -33,46 +37,88 @@ pub(super) struct Batch {
 }
 
 impl Pairs {
-    /// Tokenises exchanges, and as many more as there are answers that somebody liked.
+    /// Tokenises exchanges, which are dropped as they are, and as many more as there are answers that somebody
+    /// liked.
     pub(super) fn new(
-        exchanges: &[Exchange],
+        exchanges: Vec<Exchange>,
         feedback: &[Opinion],
         tokenizer: &Tokenizer,
         max: usize,
     ) -> Result<Self> {
         let liked: Vec<Exchange> = feedback.iter().flat_map(Opinion::exchanges).collect();
-        let all = || exchanges.iter().chain(&liked);
-        let contexts: Vec<_> = all().map(dialogue::context).collect();
         let mut replies = Replies::default();
-        let truth = all().map(|e| replies.number(&e.reply)).collect();
-        let said = all().map(|e| replies.said(e).collect()).collect();
+        let before = exchanges.len();
+        let mut pairs = Self::default();
+        let mut all = exchanges.into_iter().chain(liked);
+        loop {
+            let block: Vec<Exchange> = all.by_ref().take(BLOCK).collect();
+            if block.is_empty() {
+                break;
+            }
+            let numbers = block.iter().map(|e| replies.number(&e.reply));
+            pairs.truth.extend(numbers);
+            let contexts: Vec<_> = block.iter().map(dialogue::context).collect();
+            for query in tokenizer.queries(&dialogue::queries(&block, &contexts), max)? {
+                pairs.queries.push(&query.text.ids);
+                let context = query.context.map(|context| context.ids);
+                pairs.contexts.push(&context.unwrap_or_default());
+            }
+        }
         let opinions = feedback
             .iter()
             .flat_map(|opinion| opinion.liked.iter().map(move |_| opinion));
-        let disliked = opinions
-            .zip(exchanges.len()..)
+        pairs.disliked = opinions
+            .zip(before..)
             .filter(|(opinion, _)| !opinion.disliked.is_empty())
             .map(|(opinion, place)| {
                 let disliked = opinion.disliked.iter();
                 (place, disliked.map(|text| replies.number(text)).collect())
             })
             .collect();
-        Ok(Self {
-            said,
-            queries: tokenizer.queries(&dialogue::queries(all(), &contexts), max)?,
-            replies: tokenizer.texts(&replies.as_strs(), max)?,
-            truth,
-            disliked,
-        })
+        for block in replies.as_strs().chunks(BLOCK) {
+            for reply in tokenizer.texts(block, max)? {
+                pairs.replies.push(&reply.ids);
+            }
+        }
+        for sequences in [&mut pairs.queries, &mut pairs.contexts, &mut pairs.replies] {
+            sequences.shrink();
+        }
+        Ok(pairs)
+    }
+
+    /// How many pairs there are.
+    pub(super) fn len(&self) -> usize {
+        self.queries.len()
+    }
+
+    /// The turn before query `i`, if there is one.
+    fn context(&self, i: usize) -> Option<Tokens> {
+        Some(self.contexts.text(i)).filter(|tokens| tokens.len() > 0)
+    }
+
+    /// All queries, as an encoder reads them.
+    pub(super) fn queries(&self) -> Vec<QueryTokens> {
+        let query = |i| QueryTokens {
+            text: self.queries.text(i),
+            context: self.context(i),
+        };
+        (0..self.len()).map(query).collect()
+    }
+
+    /// All distinct replies, as an encoder reads them.
+    pub(super) fn replies(&self) -> Vec<Tokens> {
+        (0..self.replies.len())
+            .map(|i| self.replies.text(i))
+            .collect()
     }
 
     /// The exchanges numbered.
     pub(super) fn batch(&self, numbers: &[usize]) -> Batch {
-        let queries = || numbers.iter().map(|&i| &self.queries[i]);
-        let owners = queries()
+        let (owners, contexts): (Vec<u32>, Vec<Tokens>) = numbers
+            .iter()
             .zip(0..)
-            .filter_map(|(query, place)| query.context.as_ref().map(|_| place))
-            .collect();
+            .filter_map(|(&i, place)| Some((place, self.context(i)?)))
+            .unzip();
         let texts: Vec<u32> = numbers.iter().map(|&i| self.truth[i]).collect();
         let disliked: Vec<u32> = numbers
             .iter()
@@ -81,12 +127,11 @@ impl Pairs {
             .copied()
             .collect();
         let replies = texts.iter().chain(&disliked);
-        let sequences = queries()
-            .map(|query| &query.text)
-            .chain(queries().filter_map(|query| query.context.as_ref()))
-            .chain(replies.map(|&reply| &self.replies[reply as usize]));
+        let queries = numbers.iter().map(|&i| self.queries.text(i));
+        let replies = replies.map(|&reply| self.replies.text(reply as usize));
+        let sequences: Vec<Tokens> = queries.chain(contexts).chain(replies).collect();
         Batch {
-            packed: Packed::new(sequences),
+            packed: Packed::new(&sequences),
             owners,
             texts,
             disliked,

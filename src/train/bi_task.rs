@@ -9,9 +9,10 @@ use super::bi_material::{Batch, Pairs};
 use super::embed::embed_all;
 use super::losses;
 use super::losses::{Ranking, RankingLoss};
+use super::sequences::Sequences;
 use super::task::{Task, Trainee, Validation, reciprocal_rank};
 use super::towers::Towers;
-use crate::dialogue::{Exchange, Opinion};
+use crate::dialogue::{Exchange, Opinion, Replies};
 use crate::error::Result;
 use crate::hf::tokenizer::Tokenizer;
 use crate::model::bi_encoder::Embeddings;
@@ -42,6 +43,22 @@ pub struct BiTask<M> {
     options: BiTaskSettings,
     train: Pairs,
     valid: Pairs,
+    /// Of each validation pair the replies that repeat the query or a turn of its context: nobody says again
+    /// what was just said, so that they are no candidates.
+    said: Sequences,
+}
+
+/// The [`BiTask::said`] of validation exchanges.
+fn said(exchanges: &[Exchange]) -> Sequences {
+    let mut replies = Replies::default();
+    for exchange in exchanges {
+        replies.number(&exchange.reply);
+    }
+    let mut said = Sequences::default();
+    for exchange in exchanges {
+        said.push(&replies.said(exchange).collect::<Vec<_>>());
+    }
+    said
 }
 
 impl<M: Trainee> BiTask<M> {
@@ -53,14 +70,15 @@ impl<M: Trainee> BiTask<M> {
     pub fn new(
         model: M,
         tokenizer: &Tokenizer,
-        train: &[Exchange],
+        train: Vec<Exchange>,
         feedback: &[Opinion],
-        valid: &[Exchange],
+        valid: Vec<Exchange>,
         options: BiTaskSettings,
     ) -> Result<Self> {
         Ok(Self {
             model,
             train: Pairs::new(train, feedback, tokenizer, options.max_length)?,
+            said: said(&valid),
             valid: Pairs::new(valid, &[], tokenizer, options.max_length)?,
             options,
         })
@@ -82,7 +100,7 @@ impl<M: Trainee> Task for BiTask<M> {
     }
 
     fn examples(&self) -> usize {
-        self.train.queries.len()
+        self.train.len()
     }
 
     /// Batches larger than a chunk go through the encoder twice (gradient caching, Gao et al.,
@@ -158,11 +176,11 @@ impl<M: Trainee> Task for BiTask<M> {
             let shape = (all.len(), all.width);
             Tensor::from_vec(all.values, shape, &Device::Cpu)
         };
-        let queries = tensor(query::embed(&self.valid.queries, encode)?)?;
-        let replies = tensor(encode(&self.valid.replies)?)?;
+        let queries = tensor(query::embed(&self.valid.queries(), encode)?)?;
+        let replies = tensor(encode(&self.valid.replies())?)?;
         let candidates = replies.t()?;
 
-        let mut order: Vec<u32> = (0..self.valid.queries.len() as u32).collect();
+        let mut order: Vec<u32> = (0..self.valid.len() as u32).collect();
         let seed = derive(self.options.seed, Stream::Validation, 0);
         order.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
         let (mut loss, mut ranks) = (0.0, 0.0);
@@ -179,7 +197,7 @@ impl<M: Trainee> Task for BiTask<M> {
             loss += mean * batch.len() as f64;
             let scores = queries.matmul(&candidates)?; // [batch, distinct]
             for (&i, mut scores) in batch.iter().zip(scores.to_vec2::<f32>()?) {
-                for &said in &self.valid.said[i as usize] {
+                for &said in self.said.get(i as usize) {
                     scores[said as usize] = f32::NEG_INFINITY;
                 }
                 let truth = self.valid.truth[i as usize] as usize;
@@ -237,7 +255,15 @@ mod tests {
         let mrr = |valid: &[Exchange]| {
             let model = BiEncoder::load(folder.path(), &Compute::Fast).unwrap();
             let tokenizer = model.tokenizer.clone();
-            let task = BiTask::new(model, &tokenizer, valid, &[], valid, options).unwrap();
+            let task = BiTask::new(
+                model,
+                &tokenizer,
+                valid.to_vec(),
+                &[],
+                valid.to_vec(),
+                options,
+            )
+            .unwrap();
             task.validate(&()).unwrap().score
         };
         // Each has said the other one's reply just before: nothing but its own is left.

@@ -2,10 +2,6 @@
 
 use std::path::Path;
 
-use rand::SeedableRng;
-use rand::seq::index;
-use rand_chacha::ChaCha8Rng;
-
 use super::card::{Kind, card};
 use super::cross_material::divide;
 use super::cross_task::{CrossTask, CrossTaskSettings, Material, examples};
@@ -15,7 +11,7 @@ use super::run::{JUDGED, Outcome, Run};
 use super::settings::{CrossSettings, Data, Resolved};
 use super::trainer::train;
 use crate::corpus::dataset::Dataset;
-use crate::dialogue::{Exchange, Grade, Judged, JudgedReply, Opinion, Query};
+use crate::dialogue::{self, Grade, Judged, JudgedReply, Opinion, Query};
 use crate::error::Result;
 use crate::files::{self, Rights};
 use crate::folder::Folder;
@@ -41,7 +37,7 @@ const VALIDATION: usize = 400;
 pub fn train_cross(
     training: &Training<CrossSettings>,
     encoder: impl Into<Folder>,
-    dataset: &Dataset,
+    dataset: Dataset,
     judged: Vec<Judged>,
     feedback: Vec<Opinion>,
     compute: &Compute,
@@ -60,7 +56,7 @@ pub fn train_cross(
     let replies: Vec<&str> = dataset.pool.iter().map(|one| one.text.as_str()).collect();
     let liked = feedback::judged(&feedback, &replies, common.seed);
     let examples = examples(dataset.train.len(), judged_train.len()) + liked.len();
-    let resolved = training.resolve(common, Data::of(dataset)?, examples)?;
+    let resolved = training.resolve(common, Data::of(&dataset)?, examples)?;
     let (model, head) = start(&encoder.into(), common.max_length, common.seed, compute)?;
     let options = CrossTaskSettings {
         max_length: model.max_length,
@@ -70,16 +66,16 @@ pub fn train_cross(
     };
     let tokenizer = model.tokenizer.clone();
     let train_material = Material {
-        exchanges: &dataset.train,
+        exchanges: dataset.train,
         judged: &judged_train,
         liked: &liked,
     };
     let valid_material = Material {
-        exchanges: &sample(&dataset.valid, common.seed),
+        exchanges: dialogue::sample(&dataset.valid, VALIDATION, common.seed),
         judged: &judged_valid,
         liked: &[],
     };
-    let mut task = CrossTask::new(model, tokenizer, &train_material, &valid_material, options)?;
+    let mut task = CrossTask::new(model, tokenizer, train_material, valid_material, options)?;
     let mut run = training.run(NAME, &resolved)?;
     if !training.resumes() {
         if !judged.is_empty() {
@@ -167,15 +163,6 @@ fn describe(
                  scores = model.predict([(\"How are you?\", \"Never better.\")])",
     };
     card(&kind, resolved, &settings.common, outcome)
-}
-
-/// At most [`VALIDATION`] exchanges, drawn with the seed, in their order.
-fn sample(exchanges: &[Exchange], seed: u64) -> Vec<Exchange> {
-    let mut rng = ChaCha8Rng::seed_from_u64(derive(seed, Stream::Validation, 0));
-    let amount = exchanges.len().min(VALIDATION);
-    let mut chosen = index::sample(&mut rng, exchanges.len(), amount).into_vec();
-    chosen.sort_unstable();
-    chosen.iter().map(|&i| exchanges[i].clone()).collect()
 }
 
 /// Where a head comes from.

@@ -4,6 +4,7 @@
 use rayon::prelude::*;
 
 use super::negatives::Negatives;
+use super::sequences::Sequences;
 use crate::dialogue::{self, Exchange, Grade, Judged, Query, Replies};
 use crate::error::{Error, Remedy, Result, Setting};
 use crate::hf::tokenizer::Tokenizer;
@@ -19,24 +20,37 @@ pub(crate) struct Group {
 }
 
 /// Exchanges, as tokens: none is tokenised twice, steps pair them anew.
+#[derive(Default)]
 pub(crate) struct Exchanges {
     negatives: Negatives,
     /// The turn before and the query of each exchange.
-    turns: Vec<Vec<u32>>,
+    turns: Sequences,
     /// The query alone.
-    queries: Vec<Vec<u32>>,
+    queries: Sequences,
     /// The replies, by number.
-    replies: Vec<Vec<u32>>,
+    replies: Sequences,
+}
+
+/// Texts that are tokenised at a time.
+const BLOCK: usize = 1 << 14;
+
+/// Adds the tokens of each, in order, computed on all cores.
+fn add<T: Sync>(
+    sequences: &mut Sequences,
+    block: &[T],
+    tokens: impl Fn(&T) -> Result<Vec<u32>> + Sync + Send,
+) -> Result<()> {
+    let tokens: Vec<Vec<u32>> = block.par_iter().map(tokens).collect::<Result<_>>()?;
+    tokens.iter().for_each(|ids| sequences.push(ids));
+    Ok(())
 }
 
 impl Exchanges {
-    /// Tokenises exchanges.
+    /// Tokenises exchanges, which are dropped as they are: of many, the texts would outweigh all else.
     ///
     /// # Errors
     /// The tokenizer fails.
-    pub(crate) fn new(exchanges: &[Exchange], tokenizer: &Tokenizer) -> Result<Self> {
-        let mut replies = Replies::default();
-        let negatives = Negatives::new(exchanges, &mut replies);
+    pub(crate) fn new(exchanges: Vec<Exchange>, tokenizer: &Tokenizer) -> Result<Self> {
         let turns = |exchange: &Exchange| {
             let context = dialogue::context(exchange);
             tokenizer.turns(Query {
@@ -44,19 +58,28 @@ impl Exchanges {
                 text: &exchange.query.text,
             })
         };
-        let queries = exchanges.par_iter();
-        Ok(Self {
-            negatives,
-            turns: exchanges.par_iter().map(turns).collect::<Result<_>>()?,
-            queries: queries
-                .map(|exchange| tokenizer.words(&exchange.query.text))
-                .collect::<Result<_>>()?,
-            replies: replies
-                .texts
-                .par_iter()
-                .map(|text| tokenizer.words(text))
-                .collect::<Result<_>>()?,
-        })
+        let query = |exchange: &Exchange| tokenizer.words(&exchange.query.text);
+        let mut known = Replies::default();
+        let mut numbers = Vec::with_capacity(exchanges.len());
+        let mut all = Self::default();
+        let mut exchanges = exchanges.into_iter();
+        loop {
+            let block: Vec<Exchange> = exchanges.by_ref().take(BLOCK).collect();
+            if block.is_empty() {
+                break;
+            }
+            numbers.extend(block.iter().map(|e| (e.scene, known.number(&e.reply))));
+            add(&mut all.turns, &block, turns)?;
+            add(&mut all.queries, &block, query)?;
+        }
+        for block in known.texts.chunks(BLOCK) {
+            add(&mut all.replies, block, |text| tokenizer.words(text))?;
+        }
+        for sequences in [&mut all.turns, &mut all.queries, &mut all.replies] {
+            sequences.shrink();
+        }
+        all.negatives = Negatives::new(&numbers, known.len());
+        Ok(all)
     }
 
     /// How many there are.
@@ -96,13 +119,13 @@ impl Exchanges {
         max: usize,
     ) -> Result<Group> {
         let query = match seed.is_multiple_of(2) {
-            true => &self.turns[i],
-            false => &self.queries[i],
+            true => self.turns.get(i),
+            false => self.queries.get(i),
         };
         let replies = self.negatives.draw(i, negatives, seed);
         let mut shares = vec![0.0; replies.len()];
         shares[0] = 1.0;
-        let pair = |&reply: &u32| tokenizer.join(query, &self.replies[reply as usize], max);
+        let pair = |&reply: &u32| tokenizer.join(query, self.replies.get(reply as usize), max);
         Ok(Group {
             pairs: replies.iter().map(pair).collect::<Result<_>>()?,
             shares,

@@ -32,7 +32,7 @@ pub struct CrossTaskSettings {
 /// Exchanges and, where there are any, judged messages.
 pub struct Material<'a> {
     /// The exchanges.
-    pub exchanges: &'a [Exchange],
+    pub exchanges: Vec<Exchange>,
     /// The judged messages.
     pub judged: &'a [Judged],
     /// Answers that somebody liked, beside others.
@@ -74,8 +74,8 @@ impl<M: Trainee> CrossTask<M> {
     pub fn new(
         model: M,
         tokenizer: Tokenizer,
-        train: &Material<'_>,
-        valid: &Material<'_>,
+        train: Material<'_>,
+        valid: Material<'_>,
         options: CrossTaskSettings,
     ) -> Result<Self> {
         let max = options.max_length;

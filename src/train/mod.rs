@@ -2,7 +2,8 @@
 //!
 //! - [`bi`], [`cross`]: a whole training, start to end. [`settings`], [`job`]: what they are given.
 //! - [`bi_task`], [`cross_task`]: batch to gradients, and validation, behind [`task::Task`].
-//! - [`batches`], [`towers`], [`cross_material`], [`negatives`], [`embed`]: what a batch is made of.
+//! - [`batches`], [`towers`], [`cross_material`], [`negatives`], [`embed`], `sequences`: what a batch is
+//!   made of.
 //! - [`losses`], [`schedule`]: how it learns.
 //! - [`trainer`]: the loop. [`run`], [`checkpoint`], [`curve`], [`card`]: what it leaves on disk;
 //!   `succession`: how that takes the place of another.
@@ -25,6 +26,7 @@ pub(crate) mod losses;
 pub(crate) mod negatives;
 pub(crate) mod run;
 pub(crate) mod schedule;
+mod sequences;
 pub(crate) mod settings;
 mod succession;
 pub(crate) mod task;

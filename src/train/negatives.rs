@@ -11,8 +11,6 @@ use std::collections::HashMap;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use crate::dialogue::{Exchange, Replies};
-
 /// Per exchange, by number among the [`Replies`]: the true reply and where its negatives come from.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Negatives {
@@ -35,14 +33,13 @@ enum Source {
 const TURNS: [Source; 2] = [Source::Random, Source::Scene];
 
 impl Negatives {
-    /// The true replies of exchanges; `replies` learns what it does not know.
-    pub(crate) fn new(exchanges: &[Exchange], replies: &mut Replies) -> Self {
-        let truth: Vec<u32> = exchanges.iter().map(|e| replies.number(&e.reply)).collect();
+    /// Of exchanges, each by its scene and the number of its reply, of `distinct` ones.
+    pub(crate) fn new(exchanges: &[(usize, u32)], distinct: usize) -> Self {
         let mut places = HashMap::new();
         let mut scenes: Vec<Vec<u32>> = Vec::new();
         let mut scene = Vec::with_capacity(exchanges.len());
-        for (exchange, &reply) in exchanges.iter().zip(&truth) {
-            let place = *places.entry(exchange.scene).or_insert_with(|| {
+        for &(of, reply) in exchanges {
+            let place = *places.entry(of).or_insert_with(|| {
                 scenes.push(Vec::new());
                 scenes.len() - 1
             });
@@ -50,10 +47,10 @@ impl Negatives {
             scene.push(place as u32);
         }
         Self {
-            truth,
+            truth: exchanges.iter().map(|&(_, reply)| reply).collect(),
             scene,
             scenes,
-            pool: replies.len() as u32,
+            pool: distinct as u32,
         }
     }
 
@@ -93,35 +90,9 @@ impl Negatives {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dialogue::Turn;
-
-    fn exchange(scene: usize, reply: &str) -> Exchange {
-        Exchange {
-            id: 0,
-            scene,
-            context: Vec::new(),
-            query: Turn {
-                speaker: String::new(),
-                text: "question".into(),
-            },
-            reply: reply.into(),
-            close_replies: Vec::new(),
-            good_replies: Vec::new(),
-            bad_replies: Vec::new(),
-        }
-    }
-
+    /// Three scenes; the reply of the first exchange is the fifth one's too.
     fn sample() -> Negatives {
-        let exchanges = [
-            exchange(3, "zero"),
-            exchange(3, "one"),
-            exchange(3, "two"),
-            exchange(7, "three"),
-            exchange(7, "Zero!"),
-            exchange(9, "four"),
-            exchange(9, "five"),
-        ];
-        Negatives::new(&exchanges, &mut Replies::default())
+        Negatives::new(&[(3, 0), (3, 1), (3, 2), (7, 3), (7, 0), (9, 4), (9, 5)], 6)
     }
 
     #[test]
@@ -140,7 +111,7 @@ mod tests {
             seen.extend(drawn);
         }
         assert_eq!(seen.len(), 6);
-        // "Zero!" is the same reply as "zero", in another scene too.
+        // The same reply is the truth in another scene too.
         assert!((0..50).all(|seed| !negatives.draw(4, 5, seed)[1..].contains(&0)));
     }
 

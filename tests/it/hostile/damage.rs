@@ -223,7 +223,7 @@ fn a_run_that_is_damaged_is_refused_or_gone_on_with() {
             train_bi(
                 &it,
                 &encoder,
-                &bench.dataset,
+                bench.dataset.clone(),
                 vec![],
                 &Compute::Fast,
                 &mut Stop,

@@ -31,7 +31,15 @@ fn the_bi_encoder_learns_and_the_model_that_learned_is_kept() {
         // The folder holds the very model that was validated as the best.
         let tokenizer = after.tokenizer.clone();
         let Dataset { train, valid, .. } = &bench.dataset;
-        let task = BiTask::new(after, &tokenizer, train, &[], valid, options(&settings)).unwrap();
+        let task = BiTask::new(
+            after,
+            &tokenizer,
+            train.clone(),
+            &[],
+            valid.clone(),
+            options(&settings),
+        )
+        .unwrap();
         assert_eq!(task.validate(&()).unwrap(), outcome.best);
 
         for file in [
@@ -80,8 +88,8 @@ fn the_cross_encoder_learns_and_its_head_is_kept() {
     );
 
     // The folder holds the very model, body and head, that was validated as the best.
-    let material = Material {
-        exchanges: &bench.dataset.train,
+    let material = || Material {
+        exchanges: bench.dataset.train.clone(),
         judged: &[],
         liked: &[],
     };
@@ -92,7 +100,7 @@ fn the_cross_encoder_learns_and_its_head_is_kept() {
         seed: settings.common.seed,
     };
     let tokenizer = model.tokenizer.clone();
-    let task = CrossTask::new(model, tokenizer, &material, &material, options).unwrap();
+    let task = CrossTask::new(model, tokenizer, material(), material(), options).unwrap();
     assert_eq!(task.validate(&()).unwrap(), outcome.best);
 }
 
@@ -110,6 +118,7 @@ fn a_batch_in_chunks_has_the_gradients_of_the_whole() {
         let mut options = options(&bi_settings());
         options.chunk_size = chunk_size;
         let Dataset { train, valid, .. } = &bench.dataset;
+        let (train, valid) = (train.clone(), valid.clone());
         let mut task = BiTask::new(model, &tokenizer, train, &feedback, valid, options).unwrap();
         let loss: f64 = task.accumulate(&batch, 3).unwrap().to_scalar().unwrap();
         (loss, task.model().encoder().gradients().unwrap())

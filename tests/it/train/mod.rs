@@ -127,7 +127,7 @@ impl Bench {
         train_bi(
             &training,
             encoder,
-            &self.dataset,
+            self.dataset.clone(),
             self.feedback.clone(),
             &self.compute,
             watch,
@@ -147,7 +147,7 @@ impl Bench {
         train_cross(
             &training,
             &encoder,
-            &self.dataset,
+            self.dataset.clone(),
             vec![],
             self.feedback.clone(),
             &self.compute,
