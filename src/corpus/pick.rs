@@ -13,11 +13,16 @@ use rayon::prelude::*;
 
 use super::nearest::{Nearest, Scratch};
 use super::split::Part;
+use crate::error::Result;
 use crate::text::normalize::normalized;
+use crate::watch::Watch;
 
 /// Queries whose cosine is below this are about something else. In a script where all are more alike
 /// than that, those below the upper quartile are.
 const DISSIMILAR: f32 = 0.1;
+
+/// Exchanges between two looks at whether to go on.
+const BLOCK: usize = 1 << 15;
 
 /// In place of a reply that was not found.
 const NONE: u32 = u32::MAX;
@@ -38,6 +43,9 @@ impl Picks {
     /// Good: the replies to the most similar other queries. Bad: a seeded draw from the replies to
     /// dissimilar ones. Both come from training exchanges only, so that nothing held out is seen, and
     /// all of them say something else than the true reply and than each other.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::Interrupted`] where `watch` stops it.
     pub(crate) fn new(
         queries: &[&str],
         replies: &[&str],
@@ -45,12 +53,12 @@ impl Picks {
         good: usize,
         bad: usize,
         seed: u64,
-    ) -> Self {
+        watch: &dyn Watch,
+    ) -> Result<Self> {
         let mut places = vec![NONE; queries.len() * (good + bad)];
         if good + bad > 0 {
             let candidates = Candidates::new(queries, replies, parts, good);
-            let each = places.par_chunks_mut(good + bad).enumerate();
-            each.for_each_init(Scratch::default, |scratch, (at, places)| {
+            let pick = |scratch: &mut Scratch, (at, places): (usize, &mut [u32])| {
                 let (of_good, of_bad) = places.split_at_mut(good);
                 candidates.nearest.look(queries[at], scratch);
                 // The true reply is taken already; where it is no training reply, nothing is.
@@ -66,9 +74,15 @@ impl Picks {
                 let mut rng = ChaCha8Rng::seed_from_u64(seed);
                 rng.set_stream(at as u64);
                 candidates.draw(of_bad, &mut rng, scratch, meanings);
-            });
+            };
+            for (block, places) in places.chunks_mut(BLOCK * (good + bad)).enumerate() {
+                watch.go_on()?;
+                let each = places.par_chunks_mut(good + bad).enumerate();
+                let each = each.map(|(at, places)| (block * BLOCK + at, places));
+                each.for_each_init(Scratch::default, pick);
+            }
         }
-        Self { good, bad, places }
+        Ok(Self { good, bad, places })
     }
 
     /// The exchanges whose replies are good for the one at `at`, and those whose are bad.
@@ -167,7 +181,7 @@ mod tests {
         let (queries, replies): (Vec<&str>, Vec<&str>) = PAIRS.iter().copied().unzip();
         let mut parts = [Some(Part::Train); 7];
         parts[6] = Some(Part::Test);
-        let picks = Picks::new(&queries, &replies, &parts, good, bad, seed);
+        let picks = Picks::new(&queries, &replies, &parts, good, bad, seed, &()).unwrap();
         (0..7)
             .map(|at| {
                 picks

@@ -94,8 +94,8 @@ pub(crate) fn prepare(options: &Options, folder: &Path, watch: &dyn Watch) -> Re
         options.good,
         options.bad,
         options.seed,
-    );
-    watch.go_on()?;
+        watch,
+    )?;
     let settings = settings(options, &material);
     let pool = material.pool();
     let report = material.report(&parts, &pool);

@@ -11,7 +11,7 @@ use predicates::prelude::*;
 use predicates::str::contains;
 
 use homer::Exchange;
-use homer::internals::Dataset;
+use homer::internals::{Data, Dataset};
 
 use crate::home::Home;
 
@@ -108,6 +108,36 @@ fn a_script_becomes_a_dataset() {
     assert!(files["report.png"].starts_with(b"\x89PNG"));
     assert!(String::from_utf8_lossy(&files["report.txt"]).starts_with("Mo in play.csv"));
     serde_json::from_slice::<serde_json::Value>(&files["report.json"]).unwrap();
+}
+
+#[test]
+fn training_reads_no_more_than_it_needs() {
+    let home = Home::with("play.csv", script());
+    prepare(&home, &["play.csv"]).assert().success();
+    let whole = prepared(&home);
+    let lean = Dataset::load_lean(&home.path("data/exchanges")).unwrap();
+    assert_eq!(Data::fingerprint(&lean), Data::fingerprint(&whole));
+    assert!(
+        whole
+            .train
+            .iter()
+            .any(|exchange| exchange.context.len() > 1)
+    );
+    for (lean, whole) in lean.train.iter().zip(&whole.train) {
+        assert_eq!(
+            (&lean.query.text, &lean.reply),
+            (&whole.query.text, &whole.reply)
+        );
+        assert_eq!(lean.scene, whole.scene);
+        let newest = |exchange: &Exchange| exchange.context.last().map(|turn| turn.text.clone());
+        assert!(lean.context.len() <= 1 && newest(lean) == newest(whole));
+        assert!(lean.bad_replies.is_empty() && lean.good_replies.is_empty());
+    }
+    // Nobody repeats what was just said, so that the context of what is held out is needed.
+    for (lean, whole) in lean.valid.iter().zip(&whole.valid) {
+        assert_eq!(lean.context, whole.context);
+    }
+    assert_eq!(lean.pool, whole.pool);
 }
 
 #[test]
