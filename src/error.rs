@@ -91,10 +91,12 @@ pub enum Error {
         /// The run's folder.
         path: PathBuf,
     },
-    /// Another training writes to the same folder.
-    #[error("another training writes to {}", path.display())]
+    /// Somebody else writes to the same folder.
+    #[error("another {what} writes to {}", path.display())]
     Busy {
-        /// The run's folder.
+        /// What else it is.
+        what: &'static str,
+        /// The folder.
         path: PathBuf,
     },
     /// A training was begun with other exchanges than it is to go on with.

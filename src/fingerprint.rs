@@ -28,6 +28,11 @@ impl Fnv {
             self.0 = (self.0 ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3);
         }
     }
+
+    /// The hash of all that was added.
+    pub(crate) fn value(&self) -> u64 {
+        self.0
+    }
 }
 
 impl fmt::Display for Fnv {

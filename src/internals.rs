@@ -15,6 +15,7 @@ pub use crate::hf::testing::{tiny_config, tiny_encoder_folder, tiny_vocab};
 pub use crate::hf::tokenizer::Tokenizer;
 pub use crate::index::Index;
 pub use crate::index::search::top_k;
+pub use crate::index::testing::{grown_index, sample_index};
 pub use crate::model::bi_encoder::BiEncoder;
 pub use crate::model::cross_encoder::CrossEncoder;
 pub use crate::nn::config::{Config, Family};

@@ -11,7 +11,8 @@ use super::progress::Display;
 
 /// Embed every reply of the character, so that `ask` and `repl` find them
 ///
-/// An index that was there is replaced: it can always be built again.
+/// What stands in the index that is there, and is of the same bi-encoder, is not embedded again. The new index
+/// takes its place when it is finished.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   homer build-index

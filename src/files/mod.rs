@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 pub(crate) mod disk;
 #[cfg(test)]
 pub(crate) mod fault;
+mod lock;
 mod place;
 mod rights;
 mod temporary;
@@ -20,6 +21,7 @@ mod tests;
 
 use crate::error::{Error, IoContext, Remedy, Result};
 use disk::Handle;
+pub(crate) use lock::lock;
 pub(crate) use place::exchange_folders;
 pub(crate) use place::{NewFolder, replace_folder};
 pub(crate) use rights::Rights;

@@ -5,12 +5,14 @@ use std::path::Path;
 
 use super::blend::{QUERIES, blend};
 use super::manifest::{Manifest, Provenance};
-use super::write::IndexWriter;
-use super::{Entry, OWN, Origin};
-use crate::corpus::dataset::Dataset;
+use super::reuse::{self, Limits, Old, Plan};
+use super::write::{Growth, IndexWriter, Size, Vector};
+use super::{Entry, Origin, check_own};
+use crate::corpus::dataset::{Dataset, Reply};
+use crate::corpus::report::thousands;
 use crate::dialogue::Exchange;
 use crate::error::{Error, Remedy, Result, Step};
-use crate::files::{self, Rights};
+use crate::files::Rights;
 use crate::model::bi_encoder::Embeddings;
 use crate::watch::{Unit, Watch};
 
@@ -18,9 +20,10 @@ use crate::watch::{Unit, Watch};
 /// memory at a time.
 const BATCH: usize = 512;
 
-/// Embeds every distinct reply of the pool with `embed`, batch by batch, with the queries that it
-/// answered at `source.query_weight` (see [`blend`]), and puts the index in its place, instead of
-/// one that was there; `rights` are those of the dialogue. Where `watch` stops it, an index that was there stands.
+/// Embeds with `embed` every distinct reply of the pool that the index in `folder` does not hold yet, batch by
+/// batch, with the queries that it answers at `source.query_weight` (see [`blend`]), and puts the new index in the
+/// place of that one; `rights` are those of the dialogue. `watch` hears how many replies are new; where it stops
+/// the work, an index that was there stands. The caller sees to it that nobody else builds there.
 ///
 /// # Errors
 /// What `embed` returns, [`Error::Interrupted`]; there is no reply, a vector is unusable, or the folder cannot
@@ -30,419 +33,150 @@ pub(crate) fn build(
     dataset: &Dataset,
     rights: Rights,
     source: Provenance,
+    embed: impl FnMut(&[&str]) -> Result<Embeddings>,
+    watch: &mut dyn Watch,
+) -> Result<Manifest> {
+    let limits = Limits::default();
+    build_within(limits, folder, dataset, rights, source, embed, watch)
+}
+
+pub(super) fn build_within(
+    limits: Limits,
+    folder: &Path,
+    dataset: &Dataset,
+    rights: Rights,
+    source: Provenance,
     mut embed: impl FnMut(&[&str]) -> Result<Embeddings>,
     watch: &mut dyn Watch,
 ) -> Result<Manifest> {
     // Before hours of work, not after.
-    files::check_own(folder, &OWN)?;
+    check_own(folder)?;
     let pool = &dataset.pool;
-    watch.stage("replies", pool.len() as u64, Unit::Parts);
-    let exchanges: HashMap<usize, &Exchange> = dataset
-        .exchanges()
-        .into_iter()
-        .map(|exchange| (exchange.id, exchange))
-        .collect();
-    let asked = if source.query_weight > 0.0 {
-        QUERIES
-    } else {
-        0
-    };
-    let mut writer: Option<IndexWriter> = None;
-    let mut done = 0;
-    for batch in pool.chunks(BATCH) {
-        let answered: Vec<Vec<&Exchange>> = batch
-            .iter()
-            .map(|reply| {
-                let known = reply.exchanges.iter().filter_map(|id| exchanges.get(id));
-                known.copied().collect()
-            })
-            .collect();
-        let replies: Vec<&str> = batch.iter().map(|reply| reply.text.as_str()).collect();
-        let queries: Vec<&str> = answered
-            .iter()
-            .flat_map(|answered| answered.iter().take(asked))
-            .map(|exchange| exchange.query.text.as_str())
-            .collect();
-        let mut replies = embed(&replies)?;
-        let queries = embed(&queries)?;
-        let width = replies.width;
-        let writer = match &mut writer {
-            Some(writer) => writer,
-            None => writer.insert(IndexWriter::create(folder, rights, pool.len(), width)?),
-        };
-        let mut at = 0;
-        for ((reply, answered), vector) in batch
-            .iter()
-            .zip(&answered)
-            .zip(replies.values.chunks_mut(width))
-        {
-            let count = answered.len().min(asked) * width;
-            let own = queries.values.get(at..at + count).unwrap_or_default();
-            blend(vector, own, source.query_weight);
-            at += count;
-            let entry = Entry {
-                text: reply.text.clone(),
-                origin: answered.first().map(|&exchange| Origin::from(exchange)),
-                exchanges: reply.exchanges.clone(),
-            };
-            writer.push(&entry, vector)?;
-        }
-        done += batch.len();
-        watch.advance(done as u64);
-        watch.go_on()?;
-    }
-    let Some(writer) = writer else {
+    if pool.is_empty() {
         return Err(Error::too_few(
             "the prepared dialogue holds no reply",
             Remedy::Remake(Step::Prepare),
         ));
+    }
+    let material = Material::of(dataset, source.query_weight);
+    let prints: Vec<u64> = pool.iter().map(|reply| material.print(reply)).collect();
+    let width = embed(&[])?.width;
+    let old = Old::open(folder, &source, width, watch);
+    let plan = Plan::new(&prints, old.as_ref(), width, limits);
+    if old.is_some() {
+        let [all, new] = [pool.len(), plan.new].map(thousands);
+        let [kept, gone] = [pool.len() - plan.new, plan.gone].map(thousands);
+        watch.note(&format!(
+            "{all} replies: {new} new, {kept} as they were, {gone} gone"
+        ));
+    }
+    watch.stage("replies", plan.new as u64, Unit::Parts);
+    let size = Size {
+        replies: pool.len(),
+        width,
+        coded: plan.coded,
     };
+    let growth = old.as_ref().filter(|_| plan.grows).map(|old| Growth {
+        folder,
+        manifest: old.index.manifest(),
+        new: plan.new,
+        rows: plan.rows(old),
+    });
+    let mut writer = IndexWriter::create(folder, rights, size, growth)?;
+    let mut done = 0;
+    for rows in plan.batches(BATCH) {
+        let fresh = rows.clone().filter(|&row| plan.slot(row).is_none());
+        let fresh: Vec<&Reply> = fresh.filter_map(|row| pool.get(row)).collect();
+        let embedded = material.embed(&fresh, &mut embed)?;
+        let mut embedded = embedded.values.chunks(width);
+        for row in rows {
+            let (Some(reply), Some(&print)) = (pool.get(row), prints.get(row)) else {
+                continue;
+            };
+            let vector = match (plan.slot(row), &old) {
+                (Some(_), _) if plan.grows => Vector::InPlace,
+                (Some(slot), Some(old)) => Vector::Known(old.index.vector(slot as usize)),
+                _ => Vector::Embedded(embedded.next().unwrap_or_default()),
+            };
+            writer.push(&material.entry(reply), print, &vector)?;
+        }
+        done += fresh.len();
+        watch.advance(done as u64);
+        watch.go_on()?;
+    }
     writer.finish(source)
 }
 
-#[cfg(test)]
-mod tests {
-    use std::fs;
-    use std::path::PathBuf;
+/// The exchanges that replies answer.
+struct Material<'a> {
+    exchanges: HashMap<usize, &'a Exchange>,
+    /// Weight of the queries, and how many of a reply are looked at.
+    weight: f32,
+    asked: usize,
+}
 
-    use super::super::{Index, MANIFEST, REPLIES, VECTORS, records};
-    use super::*;
-    use crate::corpus::dataset::Reply;
-    use crate::dialogue::Turn;
-    use crate::fingerprint;
-
-    const WIDTH: usize = 5;
-
-    /// A pool of `replies` lines; every second one answers an exchange.
-    fn dataset(replies: usize) -> Dataset {
-        let turn = |text: String| Turn {
-            speaker: "Ada".into(),
-            text,
-        };
-        let exchange = |id: usize| Exchange {
-            id,
-            scene: id / 3,
-            context: vec![turn(format!("before {id}"))],
-            query: turn(format!("query {id}")),
-            reply: format!("reply {}", 2 * id),
-            close_replies: vec![],
-            good_replies: vec![],
-            bad_replies: vec![],
-        };
-        let reply = |i: usize| Reply {
-            text: format!("reply {i}"),
-            exchanges: if i.is_multiple_of(2) {
-                vec![i / 2]
-            } else {
-                vec![]
-            },
-        };
-        Dataset {
-            settings: serde_json::from_value(serde_json::json!({
-                "source": "play.csv", "character": "Rufus", "seed": 1,
-            }))
-            .unwrap(),
-            train: (0..replies.div_ceil(2)).map(exchange).collect(),
-            valid: vec![],
-            test: vec![],
-            pool: (0..replies).map(reply).collect(),
+impl<'a> Material<'a> {
+    fn of(dataset: &'a Dataset, weight: f32) -> Self {
+        let exchanges = dataset.exchanges().into_iter();
+        Self {
+            exchanges: exchanges.map(|exchange| (exchange.id, exchange)).collect(),
+            weight,
+            asked: if weight > 0.0 { QUERIES } else { 0 },
         }
     }
 
-    /// A vector that depends on the text alone.
-    fn vector(text: &str) -> Vec<f32> {
-        let seed: f32 = text.bytes().map(f32::from).sum();
-        let length = text.len() as f32;
-        (0..WIDTH)
-            .map(|i| (seed * (i + 1) as f32 + length).sin())
-            .collect()
+    /// The exchanges that a reply answers, as far as they are there.
+    fn answered(&self, reply: &Reply) -> impl Iterator<Item = &'a Exchange> {
+        let ids = reply.exchanges.iter();
+        ids.filter_map(|id| self.exchanges.get(id).copied())
     }
 
-    fn embed(texts: &[&str]) -> Result<Embeddings> {
-        Ok(Embeddings {
-            width: WIDTH,
-            values: texts.iter().flat_map(|text| vector(text)).collect(),
-        })
+    /// The queries that are blended into the vector of a reply.
+    fn queries(&self, reply: &Reply) -> impl Iterator<Item = &'a str> {
+        let answered = self.answered(reply).take(self.asked);
+        answered.map(|exchange| exchange.query.text.as_str())
     }
 
-    fn source() -> Provenance {
-        Provenance {
-            character: "Rufus".into(),
-            query_weight: 0.0,
-            bi_encoder: "bi".into(),
-            weights: None,
-            pool: "pool".into(),
-            calibration: None,
+    /// The print of what the vector of a reply is made of.
+    fn print(&self, reply: &Reply) -> u64 {
+        reuse::print(&reply.text, self.queries(reply))
+    }
+
+    /// What the index says of a reply.
+    fn entry(&self, reply: &Reply) -> Entry {
+        Entry {
+            text: reply.text.clone(),
+            origin: self.answered(reply).next().map(Origin::from),
+            exchanges: reply.exchanges.clone(),
         }
     }
 
-    fn write(folder: &Path, dataset: &Dataset) -> Result<Manifest> {
-        build(folder, dataset, Rights::OPEN, source(), embed, &mut ())
-    }
-
-    #[test]
-    fn what_is_built_is_what_is_read_over_several_batches() {
-        let root = tempfile::tempdir().unwrap();
-        let folder = root.path().join("runs/index");
-        let dataset = dataset(BATCH + 7);
-        let manifest = write(&folder, &dataset).unwrap();
-        let index = Index::open(&folder).unwrap();
-        assert_eq!(index.manifest(), &manifest);
-        assert_eq!(manifest.source, source());
-        assert_eq!((manifest.replies, manifest.width), (BATCH + 7, WIDTH));
-        assert_eq!(index.len(), BATCH + 7);
-        for (row, reply) in dataset.pool.iter().enumerate() {
-            let entry = index.entry(row).unwrap();
-            assert_eq!(entry.text, reply.text);
-            assert_eq!(entry.exchanges, reply.exchanges);
-            let first = entry.origin.map(|origin| origin.exchange);
-            assert_eq!(first, reply.exchanges.first().copied());
-            let stored = &index.vectors()[row * WIDTH..(row + 1) * WIDTH];
-            for (stored, given) in stored.iter().zip(vector(&reply.text)) {
-                assert!((stored.to_f32() - given).abs() < 1e-3);
-            }
+    /// The vectors of replies.
+    fn embed(
+        &self,
+        replies: &[&Reply],
+        embed: &mut impl FnMut(&[&str]) -> Result<Embeddings>,
+    ) -> Result<Embeddings> {
+        let texts: Vec<&str> = replies.iter().map(|reply| reply.text.as_str()).collect();
+        let queries: Vec<Vec<&str>> = replies
+            .iter()
+            .map(|reply| self.queries(reply).collect())
+            .collect();
+        let mut vectors = embed(&texts)?;
+        let asked = embed(&queries.concat())?;
+        let width = vectors.width;
+        let mut at = 0;
+        for (vector, queries) in vectors.values.chunks_mut(width).zip(&queries) {
+            let count = queries.len() * width;
+            let own = asked.values.get(at..at + count).unwrap_or_default();
+            blend(vector, own, self.weight);
+            at += count;
         }
-        let some = [6, 0, BATCH + 6];
-        let entries = index.entries(&some).unwrap();
-        assert_eq!(entries, some.map(|row| index.entry(row).unwrap()));
-        assert_eq!(index.entries(&[]).unwrap(), []);
-        let origin = index.entry(6).unwrap().origin.unwrap();
-        assert_eq!(origin.query.text, "query 3");
-        assert_eq!(origin.context, ["Ada: before 3"]);
-
-        let hits = index.search(&[0.0, 0.0, 1.0, 0.0, 0.0], 3).unwrap();
-        let third = |row: usize| index.vectors()[row * WIDTH + 2];
-        assert!((0..index.len()).all(|row| third(row) <= third(hits[0].row)));
-        assert!(index.search(&[1.0; 4], 3).is_err());
-    }
-
-    #[test]
-    fn a_reply_is_found_by_the_query_that_it_answered() {
-        let root = tempfile::tempdir().unwrap();
-        let folder = root.path().join("index");
-        let source = Provenance {
-            query_weight: 1.0,
-            ..source()
-        };
-        build(&folder, &dataset(4), Rights::OPEN, source, embed, &mut ()).unwrap();
-        let index = Index::open(&folder).unwrap();
-        let (reply, query) = (vector("reply 2"), vector("query 1"));
-        for (i, stored) in index.vectors()[2 * WIDTH..3 * WIDTH].iter().enumerate() {
-            assert!((stored.to_f32() - (reply[i] + query[i]) / 2.0).abs() < 1e-3);
-        }
-        // It answers nobody.
-        for (i, stored) in index.vectors()[WIDTH..2 * WIDTH].iter().enumerate() {
-            assert!((stored.to_f32() - vector("reply 1")[i]).abs() < 1e-3);
-        }
-    }
-
-    #[test]
-    fn the_vectors_are_a_safetensors_file_and_start_at_a_cache_line() {
-        let root = tempfile::tempdir().unwrap();
-        let folder = root.path().join("index");
-        write(&folder, &dataset(3)).unwrap();
-        let file = fs::read(folder.join(VECTORS)).unwrap();
-        let tensors = safetensors::SafeTensors::deserialize(&file).unwrap();
-        let vectors = tensors.tensor("vectors").unwrap();
-        assert_eq!(vectors.shape(), [3, WIDTH]);
-        let start = vectors.data().as_ptr() as usize - file.as_ptr() as usize;
-        assert_eq!(start % 64, 0);
-        assert_eq!(tensors.tensor("offsets").unwrap().shape(), [4]);
-    }
-
-    #[test]
-    fn an_index_is_replaced_as_a_whole_or_not_at_all() {
-        let root = tempfile::tempdir().unwrap();
-        let folder = root.path().join("index");
-        write(&folder, &dataset(3)).unwrap();
-        let open = Index::open(&folder).unwrap();
-        write(&folder, &dataset(8)).unwrap();
-        assert_eq!(open.entry(2).unwrap().text, "reply 2");
-        assert_eq!(Index::open(&folder).unwrap().len(), 8);
-
-        let diverged = |texts: &[&str]| {
-            let mut embeddings = embed(texts)?;
-            if let Some(value) = embeddings.values.get_mut(4) {
-                *value = f32::NAN;
-            }
-            Ok(embeddings)
-        };
-        assert!(
-            build(
-                &folder,
-                &dataset(4),
-                Rights::OPEN,
-                source(),
-                diverged,
-                &mut ()
-            )
-            .is_err()
-        );
-        assert_eq!(Index::open(&folder).unwrap().len(), 8);
-        let left: Vec<_> = fs::read_dir(root.path()).unwrap().collect();
-        assert_eq!(left.len(), 1, "{left:?}");
-    }
-
-    #[test]
-    fn no_reply_is_an_error_and_leaves_nothing() {
-        let root = tempfile::tempdir().unwrap();
-        let error = write(&root.path().join("index"), &dataset(0)).unwrap_err();
-        assert_eq!(error.remedy(), Remedy::Remake(Step::Prepare));
-        assert_eq!(fs::read_dir(root.path()).unwrap().count(), 0);
-    }
-
-    #[test]
-    fn the_replies_are_a_table_that_any_reader_of_csv_reads() {
-        let root = tempfile::tempdir().unwrap();
-        let folder = root.path().join("index");
-        let mut dataset = dataset(3);
-        dataset.pool[0].text = "\"Pie\", he said,\nand \"more pie\".".into();
-        dataset.pool[2].exchanges = vec![1, 0];
-        write(&folder, &dataset).unwrap();
-        let mut reader = csv::Reader::from_path(folder.join(REPLIES)).unwrap();
-        assert_eq!(reader.headers().unwrap(), &records::COLUMNS[..]);
-        let rows: Vec<csv::StringRecord> = reader.records().map(|row| row.unwrap()).collect();
-        assert_eq!(rows.len(), 3);
-        assert_eq!(&rows[0][0], dataset.pool[0].text);
-        assert_eq!(rows[1], vec!["reply 1", "", "", "", "", "", ""]);
-        let third = [
-            "reply 2",
-            "1",
-            "0",
-            "Ada",
-            "query 1",
-            "Ada: before 1",
-            "1 0",
-        ];
-        assert_eq!(rows[2], third[..]);
-        // A record that spans lines does not move the others.
-        let index = Index::open(&folder).unwrap();
-        assert_eq!(index.entry(0).unwrap().text, dataset.pool[0].text);
-        assert_eq!(index.entry(2).unwrap().exchanges, [1, 0]);
-    }
-
-    /// An index of nine replies that can be damaged.
-    struct Damaged {
-        root: tempfile::TempDir,
-        folder: PathBuf,
-    }
-
-    impl Damaged {
-        fn new() -> Self {
-            let root = tempfile::tempdir().unwrap();
-            let folder = root.path().join("index");
-            write(&folder, &dataset(9)).unwrap();
-            Self { root, folder }
-        }
-
-        /// What opening says, which is also what to do.
-        fn refused(&self, what: &str) -> String {
-            let Err(error) = Index::open(&self.folder) else {
-                panic!("{what}: opened");
-            };
-            let remedies = [Remedy::Make, Remedy::Remake].map(|one| one(Step::BuildIndex));
-            assert!(remedies.contains(&error.remedy()), "{what}: {error}");
-            error.to_string()
-        }
-
-        fn edit(&self, from: &str, to: &str) {
-            let path = self.folder.join(MANIFEST);
-            let text = fs::read_to_string(&path).unwrap();
-            assert!(text.contains(from), "{from} is not in {text}");
-            fs::write(&path, text.replace(from, to)).unwrap();
-        }
-    }
-
-    #[test]
-    fn a_missing_or_cut_file_is_said() {
-        for name in [VECTORS, REPLIES, MANIFEST] {
-            let index = Damaged::new();
-            let file = index.folder.join(name);
-            let bytes = fs::read(&file).unwrap();
-            for keep in [0, 1, 7, bytes.len() / 2, bytes.len() - 2] {
-                fs::write(&file, &bytes[..keep]).unwrap();
-                let error = index.refused(&format!("{name} cut to {keep} bytes"));
-                assert!(error.contains(name), "{error}");
-            }
-            fs::remove_file(&file).unwrap();
-            index.refused(&format!("no {name}"));
-        }
-    }
-
-    #[test]
-    fn a_file_of_another_index_or_an_edited_one_is_said() {
-        let index = Damaged::new();
-        let other = index.root.path().join("other");
-        write(&other, &dataset(8)).unwrap();
-        fs::copy(other.join(VECTORS), index.folder.join(VECTORS)).unwrap();
-        assert!(
-            index
-                .refused("vectors of another")
-                .contains("of another index")
-        );
-
-        let index = Damaged::new();
-        let file = index.folder.join(REPLIES);
-        let text = fs::read_to_string(&file).unwrap();
-        fs::write(&file, text.replace("reply 4", "REPLY 4")).unwrap();
-        assert!(index.refused("an edited reply").contains("changed"));
-    }
-
-    #[test]
-    fn every_byte_of_a_large_index_counts() {
-        let root = tempfile::tempdir().unwrap();
-        let folder = root.path().join("index");
-        // Longer than the samples that its fingerprint is taken from.
-        write(&folder, &dataset(40_000)).unwrap();
-        let file = folder.join(VECTORS);
-        let mut bytes = fs::read(&file).unwrap();
-        let before = fingerprint::of_bytes(&bytes);
-        bytes[5000] ^= 1;
-        assert_eq!(fingerprint::of_bytes(&bytes), before);
-        fs::write(&file, &bytes).unwrap();
-        let error = Index::open(&folder).err().unwrap().to_string();
-        assert!(
-            error.contains("damaged") && error.contains(VECTORS),
-            "{error}"
-        );
-    }
-
-    #[test]
-    fn an_edited_manifest_is_said() {
-        for (from, to, what) in [
-            ("\"replies\": 9", "\"replies\": 8", "[9, 5]"),
-            ("\"width\": 5", "\"width\": 6", "[9, 5]"),
-            ("\"dtype\": \"F16\"", "\"dtype\": \"F32\"", "F32"),
-            ("\"format\": 2", "\"format\": 3", "format 3"),
-            ("\"format\": 2", "\"format\": \"two\"", "\"two\""),
-            ("\"character\"", "\"persona\"", "character"),
-            ("\"query_weight\": 0.0", "\"query_weight\": \"-3\"", "-3"),
-            ("\"replies.csv\"", "\"replies.jsonl\"", "replies.csv"),
-        ] {
-            let index = Damaged::new();
-            index.edit(from, to);
-            let error = index.refused(to);
-            assert!(error.contains(what), "{error}");
-        }
-    }
-
-    #[test]
-    fn a_record_that_is_damaged_though_its_checksum_is_right_is_said_when_it_is_read() {
-        let index = Damaged::new();
-        let file = index.folder.join(REPLIES);
-        let bytes = fs::read(&file).unwrap();
-        let before = fingerprint::of_file(&file).unwrap();
-        let other = vec![b'x'; bytes.len()];
-        fs::write(&file, &other).unwrap();
-        index.edit(&before, &fingerprint::of_file(&file).unwrap());
-        let checksum = fingerprint::checksum;
-        assert!(index.refused("another checksum").contains("damaged"));
-        index.edit(&checksum(&bytes), &checksum(&other));
-        let opened = Index::open(&index.folder).unwrap();
-        let error = opened.entry(4).unwrap_err().to_string();
-        assert!(
-            error.contains("reply 5") && error.contains(REPLIES),
-            "{error}"
-        );
+        Ok(vectors)
     }
 }
+
+#[cfg(test)]
+mod growing;
+#[cfg(test)]
+mod tests;

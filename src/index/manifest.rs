@@ -6,14 +6,16 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Calibration, MANIFEST, REPLIES, VECTORS};
+use super::{Calibration, MANIFEST, PARTS, REPLIES, ROWS, VECTORS};
 use crate::error::{Error, Remedy, Result, Step};
 use crate::folder::Folder;
 use crate::text::printable::printable;
 use crate::{files, fingerprint};
 
-/// The number of the layout; a folder of another number is refused.
-const FORMAT: u64 = 2;
+/// The numbers of the layouts, of an index in one piece and of one that has grown; a folder of another number is
+/// refused.
+const WHOLE: u64 = 2;
+const GROWN: u64 = 3;
 /// How values are stored, in safetensors' words.
 const DTYPE: &str = "F16";
 
@@ -30,6 +32,10 @@ pub struct Provenance {
     /// [Checksum](crate::fingerprint::checksum) of the same; `None` in an index of an earlier version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weights: Option<String>,
+    /// A fingerprint of all that makes a vector out of texts: weights, tokenizer, weight of the queries. Vectors
+    /// are used again by the same only. `None` in an index of an earlier version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub embedding: Option<String>,
     /// [Fingerprint](crate::fingerprint) of the pool.
     pub pool: String,
     /// What validation says about scores; `None` where there was too little of it.
@@ -50,6 +56,9 @@ pub struct Manifest {
     pub width: usize,
     /// How its values are stored.
     pub dtype: String,
+    /// Number of vectors in each of its files, of an index that has grown: some may be nobody's any more.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parts: Vec<usize>,
     /// [Fingerprint](crate::fingerprint) of the other files of the folder, by name.
     pub files: BTreeMap<String, String>,
     /// [Checksum](fingerprint::checksum) of all that they hold, by name; empty in an index of an earlier
@@ -61,7 +70,8 @@ pub struct Manifest {
     pub evaluation: Option<Value>,
 }
 
-/// Notes the figures of a test in the manifest of the index in `folder`, if there is one.
+/// Notes the figures of a test in the manifest of the index in `folder`, if there is one, and nobody is about to
+/// put another in its place.
 ///
 /// # Errors
 /// The manifest cannot be read or written.
@@ -70,32 +80,76 @@ pub(crate) fn note_evaluation(folder: &Path, figures: &Value) -> Result<()> {
     if !path.is_file() {
         return Ok(());
     }
+    let _lock = match files::lock(folder, "build") {
+        Err(Error::Busy { .. }) => return Ok(()),
+        lock => lock?,
+    };
     let mut manifest: serde_json::Map<String, Value> = files::read_json(&path)?;
     manifest.insert("evaluation".into(), figures.clone());
     files::write_json(&path, &manifest)
 }
 
 impl Manifest {
-    /// The manifest of the files that stand in `folder`.
+    /// The manifest of the files that stand in `folder`; `parts` are the numbers of vectors in each file of one
+    /// that has grown. What `kept` knows of files that it shares with it is not read again.
     ///
     /// # Errors
     /// A file cannot be read.
     pub(super) fn of(
         folder: &Path,
-        replies: usize,
-        width: usize,
+        [replies, width]: [usize; 2],
+        parts: Vec<usize>,
         source: Provenance,
+        kept: Option<&Self>,
     ) -> Result<Self> {
-        Ok(Self {
-            format: FORMAT,
+        let folder = &Folder::from(folder);
+        let mut manifest = Self {
+            format: if parts.is_empty() { WHOLE } else { GROWN },
             source,
             replies,
             width,
             dtype: DTYPE.into(),
-            files: fingerprints(&folder.into())?,
-            checksums: checksums(&folder.into())?,
+            parts,
+            files: BTreeMap::new(),
+            checksums: BTreeMap::new(),
             evaluation: None,
-        })
+        };
+        let shared = kept.map_or(0, |kept| kept.parts().count());
+        for (place, name) in manifest.names().into_iter().enumerate() {
+            let kept = kept.filter(|_| place < shared);
+            let known =
+                |of: fn(&Self) -> &BTreeMap<String, String>| Some(of(kept?).get(name)?.clone());
+            let print = match known(|kept| &kept.files) {
+                Some(print) => print,
+                None => folder.fingerprint(name)?,
+            };
+            let checksum = match known(|kept| &kept.checksums) {
+                Some(checksum) => checksum,
+                None => folder.checksum(name)?,
+            };
+            manifest.files.insert(name.into(), print);
+            manifest.checksums.insert(name.into(), checksum);
+        }
+        Ok(manifest)
+    }
+
+    /// Whether it has grown since it was in one piece.
+    pub(super) fn has_grown(&self) -> bool {
+        !self.parts.is_empty()
+    }
+
+    /// The files of vectors, with the number of vectors in each.
+    pub(super) fn parts(&self) -> impl Iterator<Item = (&'static str, usize)> {
+        let whole = (!self.has_grown()).then_some((VECTORS, self.replies));
+        let parts = PARTS.into_iter().zip(self.parts.iter().copied());
+        whole.into_iter().chain(parts)
+    }
+
+    /// The files beside the manifest, those of vectors first.
+    fn names(&self) -> Vec<&'static str> {
+        let parts = self.parts().map(|(name, _)| name);
+        let rows = self.has_grown().then_some(ROWS);
+        parts.chain(rows).chain([REPLIES]).collect()
     }
 
     /// Reads the manifest in `folder`, and makes sure that the other files are those it speaks of.
@@ -120,10 +174,10 @@ impl Manifest {
         if let Some(format) = value
             .get("format")
             .and_then(Value::as_u64)
-            .filter(|&format| format != FORMAT)
+            .filter(|format| ![WHOLE, GROWN].contains(format))
         {
             let what = format!(
-                "an index of format {format}, where this version of homer reads format {FORMAT}"
+                "an index of format {format}, where this version of homer reads {WHOLE} and {GROWN}"
             );
             return Err(damaged(&path, &what));
         }
@@ -134,15 +188,19 @@ impl Manifest {
             let what = format!("vectors of {}, where homer reads {DTYPE}", manifest.dtype);
             return Err(damaged(&path, &what));
         }
-        for name in [REPLIES, VECTORS] {
+        if manifest.has_grown() != (manifest.format == GROWN) || manifest.parts.len() > PARTS.len()
+        {
+            let (format, parts) = (manifest.format, manifest.parts.len());
+            let what = format!("an index of format {format} with {parts} parts");
+            return Err(damaged(&path, &what));
+        }
+        for name in manifest.names() {
             if !folder.has(name) {
                 return Err(damaged(&folder.path(name), "missing"));
             }
-        }
-        for (name, found) in fingerprints(folder)? {
-            if manifest.files.get(&name) != Some(&found) {
+            if manifest.files.get(name) != Some(&folder.fingerprint(name)?) {
                 let what = "cut short, changed, or of another index than its manifest.json";
-                return Err(damaged(&folder.path(&name), what));
+                return Err(damaged(&folder.path(name), what));
             }
         }
         Ok(manifest)
@@ -160,20 +218,6 @@ impl Manifest {
         }
         Ok(())
     }
-}
-
-fn fingerprints(folder: &Folder) -> Result<BTreeMap<String, String>> {
-    [REPLIES, VECTORS]
-        .into_iter()
-        .map(|name| Ok((name.to_owned(), folder.fingerprint(name)?)))
-        .collect()
-}
-
-fn checksums(folder: &Folder) -> Result<BTreeMap<String, String>> {
-    [REPLIES, VECTORS]
-        .into_iter()
-        .map(|name| Ok((name.to_owned(), folder.checksum(name)?)))
-        .collect()
 }
 
 /// A file of an index that cannot be used, with what to do about it.

@@ -6,9 +6,26 @@
 //! - `replies.csv`: RFC 4180, UTF-8, a header row, then one [`Entry`] a record, see [`records`];
 //! - `manifest.json`: [`Manifest`].
 //!
-//! [`write`](mod@write) streams it, [`open`] maps it, [`search`] finds the best rows exactly, with the
-//! kernels of [`dot`]. [`build`](mod@build) makes it from a dataset, [`calibrate`] finds the
-//! score under which an answer is no better than a random one.
+//! `prints` U64 `[replies]` beside the offsets tell what each vector was made of, so that the next index embeds
+//! only what is new. Where there are many replies, `codes` U8 `[replies, width / 2]` and `steps` F32
+//! `[replies]` are the vectors in four bits, see [`four`].
+//!
+//! # How it grows
+//!
+//! A new index is always a new folder that takes the old one's place as a whole: at any moment there is the old one
+//! or the new one, and who has the old one mapped reads on. What must not be written again and again are the
+//! vectors of a large one. So a large index *grows*: the files of vectors are never changed, the new folder gets
+//! them by a second name (a hard link), and one more, `vectors-2.safetensors` and so on, for what is new. What
+//! shifts with every line that comes or goes, the records and their offsets and prints, is a tenth of it and
+//! written anew, the table into `rows.safetensors`, together with `rows` U32 `[vectors]`: whose vector each
+//! one is, or nobody's any more. Rows stand in the order of the dialogue as ever, and answers are those of an index
+//! that was built at once. When a quarter of the vectors are nobody's, or the files have become many, and always
+//! while it is small, all is written anew into one file, with the vectors that are there: the same bytes as if
+//! all had been embedded.
+//!
+//! [`write`](mod@write) streams it, [`open`] maps it, [`search`] finds the best rows, with the
+//! kernels of [`dot`] and [`four`]. [`build`](mod@build) makes it from a dataset, [`reuse`] finds what of the old
+//! one is in it, [`calibrate`] finds the score under which an answer is no better than a random one.
 #![warn(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
 #![warn(clippy::indexing_slicing, clippy::string_slice)]
 
@@ -16,15 +33,25 @@ pub(crate) mod blend;
 pub(crate) mod build;
 pub(crate) mod calibrate;
 pub(crate) mod dot;
+mod four;
 pub(crate) mod manifest;
 pub(crate) mod open;
+mod part;
 pub(crate) mod records;
+mod reuse;
 pub(crate) mod search;
+mod stream;
+mod table;
+pub(crate) mod testing;
 pub(crate) mod write;
+
+use std::path::Path;
 
 use serde::Serialize;
 
 use crate::dialogue::{Exchange, Turn};
+use crate::error::Result;
+use crate::files;
 use crate::text::clean::one_line;
 pub(crate) use calibrate::Calibration;
 pub use open::Index;
@@ -32,9 +59,42 @@ pub use open::Index;
 /// Names of the files in the folder.
 const VECTORS: &str = "vectors.safetensors";
 const REPLIES: &str = "replies.csv";
+const ROWS: &str = "rows.safetensors";
 pub(crate) const MANIFEST: &str = "manifest.json";
-/// All that homer writes into the folder of an index.
-const OWN: [&str; 3] = [VECTORS, REPLIES, MANIFEST];
+/// The files of vectors, in the order in which an index grows.
+const PARTS: [&str; 8] = [
+    VECTORS,
+    "vectors-2.safetensors",
+    "vectors-3.safetensors",
+    "vectors-4.safetensors",
+    "vectors-5.safetensors",
+    "vectors-6.safetensors",
+    "vectors-7.safetensors",
+    "vectors-8.safetensors",
+];
+/// What else homer writes into the folder.
+const OTHERS: [&str; 3] = [REPLIES, ROWS, MANIFEST];
+
+/// Names of the tensors in the files.
+mod tensor {
+    pub(super) const VECTORS: &str = "vectors";
+    pub(super) const CODES: &str = "codes";
+    pub(super) const STEPS: &str = "steps";
+    pub(super) const OFFSETS: &str = "offsets";
+    pub(super) const PRINTS: &str = "prints";
+    pub(super) const ROWS: &str = "rows";
+}
+/// Whose a vector is that is nobody's any more.
+const NOBODY: u32 = u32::MAX;
+
+/// Makes sure that a folder holds nothing but what homer writes into that of an index.
+///
+/// # Errors
+/// As [`files::check_own`].
+fn check_own(folder: &Path) -> Result<()> {
+    let names = [&PARTS[..], &OTHERS].concat();
+    files::check_own(folder, &names)
+}
 
 /// One reply, with where it comes from.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

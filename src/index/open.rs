@@ -1,13 +1,12 @@
 //! Reading an index where it lies: the files are mapped, and only what is touched is read.
 
-use std::ops::Range;
-
 use half::f16;
-use safetensors::{Dtype, SafeTensors};
 
 use super::manifest::{Manifest, damaged};
+use super::part::Part;
 use super::search::Hit;
-use super::{Entry, MANIFEST, REPLIES, VECTORS, records, search};
+use super::table::Table;
+use super::{Entry, MANIFEST, REPLIES, ROWS, VECTORS, records, search};
 use crate::error::Result;
 use crate::folder::{Bytes, Folder};
 
@@ -15,9 +14,8 @@ use crate::folder::{Bytes, Folder};
 pub struct Index {
     manifest: Manifest,
     folder: Folder,
-    tensors: Bytes,
-    vectors: Range<usize>,
-    offsets: Range<usize>,
+    parts: Vec<Part>,
+    table: Table,
     records: Bytes,
 }
 
@@ -34,23 +32,34 @@ impl Index {
 
     fn open_once(folder: Folder) -> Result<Self> {
         let manifest = Manifest::read(&folder)?;
-        let path = folder.path(VECTORS);
-        let tensors = folder.map(VECTORS)?;
-        let records = folder.map(REPLIES)?;
-        // All of the vectors are read by the first question anyway.
-        manifest.check(&folder, VECTORS, &tensors)?;
-        manifest.check(&folder, REPLIES, &records)?;
-        let (vectors, offsets) =
-            locate(&tensors, &manifest).map_err(|what| damaged(&path, &what))?;
+        // All of it is read, so that what is damaged is known before it is used.
+        let map = |name: &str| -> Result<Bytes> {
+            let bytes = folder.map(name)?;
+            manifest.check(&folder, name, &bytes)?;
+            Ok(bytes)
+        };
+        let wrong = |name: &str, what: String| damaged(&folder.path(name), &what);
+        let (mut parts, mut files) = (Vec::new(), Vec::new());
+        for (name, len) in manifest.parts() {
+            let file = map(name)?;
+            files.push(file.clone());
+            let part = Part::open(file, len, manifest.width);
+            parts.push(part.map_err(|what| wrong(name, what))?);
+        }
+        // One that has not grown has all of it in its one file.
+        let (name, file, slots) = match (manifest.has_grown(), files.pop()) {
+            (false, Some(file)) => (VECTORS, file, None),
+            _ => (ROWS, map(ROWS)?, Some(parts.iter().map(Part::len).sum())),
+        };
+        let table = Table::open(file, manifest.replies, slots);
         let index = Self {
+            table: table.map_err(|what| wrong(name, what))?,
+            records: map(REPLIES)?,
+            parts,
             manifest,
-            tensors,
-            vectors,
-            offsets,
-            records,
             folder,
         };
-        let expected = index.offset(index.len());
+        let expected = index.table.offset(index.len());
         if expected != index.records.len() as u64 {
             let what = format!("{} bytes, where {expected} belong", index.records.len());
             return Err(damaged(&index.folder.path(REPLIES), &what));
@@ -73,13 +82,30 @@ impl Index {
         self.len() == 0
     }
 
-    /// The vectors `[replies, width]`.
-    pub(crate) fn vectors(&self) -> &[f16] {
-        let vectors = self.tensors.get(self.vectors.clone());
-        bytemuck::cast_slice(vectors.unwrap_or_default())
+    /// Whether its vectors stand in four bits too, for searches to begin with.
+    pub(super) fn is_coded(&self) -> bool {
+        self.parts
+            .first()
+            .is_some_and(|part| part.codes().is_some())
     }
 
-    /// The `k` replies whose vectors have the greatest dot product with `query`, best first.
+    /// Number of vectors, those that are nobody's any more among them.
+    pub(super) fn slots(&self) -> usize {
+        self.parts.iter().map(Part::len).sum()
+    }
+
+    /// The print of the reply whose vector is in a slot; none where it is nobody's, or the index knows no prints.
+    pub(super) fn print(&self, slot: usize) -> Option<u64> {
+        self.table.print(self.table.row(slot)?)
+    }
+
+    /// The vector in a slot; nothing where there are not so many.
+    pub(super) fn vector(&self, slot: usize) -> &[f16] {
+        search::vector(&self.parts, slot).unwrap_or_default()
+    }
+
+    /// The `k` replies whose vectors have the greatest dot product with `query`, best first; see
+    /// [`search::best`].
     ///
     /// # Errors
     /// `query` is of another width.
@@ -92,7 +118,8 @@ impl Index {
             );
             return Err(damaged(&self.folder.to_path_buf(), &what));
         }
-        Ok(search::top_k(query, self.vectors(), k))
+        let row = |slot| self.table.row(slot);
+        Ok(search::best(query, &self.parts, k, row))
     }
 
     /// The reply of a row.
@@ -135,48 +162,8 @@ impl Index {
 
     /// The record of a row, if it is where the offsets say.
     fn record(&self, row: usize) -> Option<&[u8]> {
-        let start = usize::try_from(self.offset(row)).ok()?;
-        let end = usize::try_from(self.offset(row + 1)).ok()?;
+        let start = usize::try_from(self.table.offset(row)).ok()?;
+        let end = usize::try_from(self.table.offset(row + 1)).ok()?;
         self.records.get(start..end)
     }
-
-    /// Where the record of a row starts; that of the row after the last is the end of the file.
-    fn offset(&self, row: usize) -> u64 {
-        let at = self.offsets.start + row * 8;
-        let mut bytes = [0; 8];
-        if let Some(stored) = self.tensors.get(at..at + 8) {
-            bytes.copy_from_slice(stored);
-        }
-        u64::from_le_bytes(bytes)
-    }
-}
-
-/// Where in the file the vectors and the offsets stand, if they are what the manifest says.
-fn locate(
-    file: &[u8],
-    manifest: &Manifest,
-) -> std::result::Result<(Range<usize>, Range<usize>), String> {
-    if manifest.width == 0 {
-        return Err("its manifest.json says that vectors have no values".into());
-    }
-    let ends = manifest.replies.checked_add(1).ok_or("too many replies")?;
-    let tensors = SafeTensors::deserialize(file).map_err(|error| error.to_string())?;
-    let find = |name: &str, dtype: Dtype, shape: &[usize]| {
-        let tensor = tensors.tensor(name).map_err(|error| error.to_string())?;
-        if tensor.dtype() != dtype || tensor.shape() != shape {
-            return Err(format!(
-                "{name} is {:?} {:?}, where {dtype:?} {shape:?} belongs",
-                tensor.dtype(),
-                tensor.shape()
-            ));
-        }
-        let start = tensor.data().as_ptr() as usize - file.as_ptr() as usize;
-        Ok(start..start + tensor.data().len())
-    };
-    let vectors = find("vectors", Dtype::F16, &[manifest.replies, manifest.width])?;
-    let offsets = find("offsets", Dtype::U64, &[ends])?;
-    if vectors.start % align_of::<f16>() != 0 {
-        return Err("its vectors start at an odd byte".into());
-    }
-    Ok((vectors, offsets))
 }

@@ -1,10 +1,10 @@
 //! Makes the index of a project: every reply of the character, with its vector.
 
-use super::{Project, note_unfinished};
+use super::{Project, Retriever, note_unfinished};
 use crate::corpus::dataset::Dataset;
 use crate::error::{Error, Result, Step};
-use crate::files::Rights;
-use crate::fingerprint;
+use crate::files::{self, Rights};
+use crate::fingerprint::{self, Fnv};
 use crate::hf::checkpoint::weights_name;
 use crate::index::blend::QUERY_WEIGHT;
 use crate::index::manifest::{Manifest, Provenance};
@@ -31,13 +31,12 @@ impl Default for IndexSettings {
     }
 }
 
-/// Embeds every distinct reply of the pool by the project's bi-encoder, else the encoder that comes
-/// with homer, and puts the index in its
-/// place, see [`build::build`].
+/// Embeds every distinct reply of the pool by the project's bi-encoder, else the encoder that comes with homer,
+/// unless its vector stands in the index that is there, and puts the index in its place, see [`build::build`].
 ///
 /// # Errors
-/// [`Error::NotMade`] where there is no dialogue; [`Error::Interrupted`]; there is
-/// no reply, the bi-encoder fails, or the folder cannot be written.
+/// [`Error::NotMade`] where there is no dialogue; [`Error::Busy`] where another build is at work;
+/// [`Error::Interrupted`]; there is no reply, the bi-encoder fails, or the folder cannot be written.
 pub fn build_index(
     project: &Project,
     settings: &IndexSettings,
@@ -50,16 +49,19 @@ pub fn build_index(
             "give a number that is not negative",
         ));
     }
+    let _lock = files::lock(&project.index(), "build")?;
     let compute = Compute::choose(settings.gpu)?;
     let dataset = Dataset::load(&project.exchanges())?;
     let retriever = project.retriever()?;
     note_unfinished(&project.bi_encoder(), Step::TrainBi, watch);
     let encoder = BiEncoder::load(&retriever.folder, &compute)?;
     let weights = weights_name(&retriever.folder).unwrap_or_default();
+    let checksum = retriever.folder.checksum(weights)?;
     let source = Provenance {
         character: dataset.settings.character.clone(),
         query_weight,
-        weights: Some(retriever.folder.checksum(weights)?),
+        embedding: Some(embedding(&retriever, &checksum, settings)?),
+        weights: Some(checksum),
         bi_encoder: retriever.fingerprint,
         pool: fingerprint::of_file(&project.pool())?,
         calibration: calibrate::calibrate(&encoder, &dataset.valid)?,
@@ -67,4 +69,28 @@ pub fn build_index(
     let embed = |texts: &[&str]| encoder.embed_replies(texts);
     let rights = Rights::of([project.pool()]);
     build::build(&project.index(), &dataset, rights, source, embed, watch)
+}
+
+/// The files of a model's folder that decide a vector beside the weights, as far as they are there.
+const DECIDING: [&str; 5] = [
+    "config.json",
+    "sentence_bert_config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "vocab.txt",
+];
+
+/// A fingerprint of all that makes a vector out of texts. A GPU rounds in another way than the CPU.
+fn embedding(retriever: &Retriever, weights: &str, settings: &IndexSettings) -> Result<String> {
+    let mut print = Fnv::default();
+    let IndexSettings { query_weight, gpu } = settings;
+    let fixed = format!("{weights} {} {query_weight} {gpu}", retriever.fingerprint);
+    print.add(fixed.as_bytes());
+    for name in DECIDING {
+        if retriever.folder.has(name) {
+            let checksum = retriever.folder.checksum(name)?;
+            print.add(format!(" {name} {checksum}").as_bytes());
+        }
+    }
+    Ok(print.to_string())
 }

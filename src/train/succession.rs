@@ -2,11 +2,11 @@
 //! it is finished. Whatever goes wrong before, the old one is in its place and in use. What was replaced is kept as
 //! `FOLDER.old`, one and no more.
 
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use super::run::{OWN, Run};
-use crate::error::{Error, IoContext, Result};
+use crate::error::{IoContext, Result};
 use crate::files::{self, disk};
 
 /// The mark of a run that has given way: it stands in it before it does, so that the two are never mixed up.
@@ -92,27 +92,10 @@ pub(super) fn clear(folder: &Path, names: &[&str]) -> Result<()> {
     Ok(())
 }
 
-/// Reserves the place of a run: the lock, a file beside it, is free again when this process ends.
+/// Reserves the place of a run, see [`files::lock`].
 ///
 /// # Errors
-/// Another process trains there, or the file cannot be made.
+/// As that.
 pub(super) fn lock(place: &Path) -> Result<File> {
-    let mut name = std::ffi::OsString::from(".");
-    name.push(place.file_name().unwrap_or_default());
-    name.push(".lock");
-    let path = place.with_file_name(name);
-    if let Some(parent) = path
-        .parent()
-        .filter(|parent| !parent.as_os_str().is_empty())
-    {
-        files::make_folder(parent)?;
-    }
-    let file = File::create(&path).at("create", &path)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(Error::Busy {
-            path: place.to_path_buf(),
-        }),
-        Err(TryLockError::Error(source)) => Err(source).at("lock", &path),
-    }
+    files::lock(place, "training")
 }

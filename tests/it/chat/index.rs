@@ -5,7 +5,7 @@ use std::fs;
 use serde_json::Value;
 
 use super::INDEX;
-use crate::home::{stderr, stdout};
+use crate::home::{Home, stderr, stdout};
 use crate::persona::{REPLIES, index, persona, prepare, question, reply, train};
 
 #[test]
@@ -60,6 +60,51 @@ fn building_twice_gives_the_same_bytes() {
     let before = read();
     index(&home);
     assert!(before == read());
+}
+
+#[test]
+fn what_is_built_again_has_the_bytes_of_what_is_built_at_once() {
+    for trained in [true, false] {
+        let home = |replies: &[usize]| {
+            let home = Home::new();
+            if trained {
+                train(&home, 1);
+            }
+            let mut said = String::new();
+            for &replies in replies {
+                prepare(&home, replies);
+                said = home.notes(&["build-index"]);
+            }
+            (home, said)
+        };
+        let (again, said) = home(&[REPLIES - 20, REPLIES]);
+        assert!(
+            said.contains("60 replies: 20 new, 40 as they were, 0 gone"),
+            "{said}"
+        );
+        let (anew, said) = home(&[REPLIES]);
+        assert!(!said.contains("new,"), "{said}");
+        for name in INDEX {
+            let read = |home: &Home| fs::read(home.path("runs/index").join(name)).unwrap();
+            assert!(read(&again) == read(&anew), "{name}, trained: {trained}");
+        }
+    }
+}
+
+#[test]
+fn an_episode_that_is_taken_out_is_said_no_more() {
+    let home = persona();
+    let ask = |i: usize| home.says(&["ask", "--no-rerank", &question(i)]);
+    assert_eq!(ask(59), format!("{}\n", reply(59)));
+    prepare(&home, REPLIES - 4);
+    let said = home.notes(&["build-index", "--query-weight", "0"]);
+    assert!(
+        said.contains("56 replies: 0 new, 56 as they were, 4 gone"),
+        "{said}"
+    );
+    let left: Vec<String> = (0..REPLIES - 4).map(reply).collect();
+    assert!(left.contains(&ask(59).trim_end().to_owned()));
+    assert_eq!(ask(30), format!("{}\n", reply(30)));
 }
 
 #[test]

@@ -173,6 +173,29 @@ fn campaign(kills: u32, seed: u64) {
         keeps: true,
     }
     .kill(kills, &mut dice);
+    // A script that has lost its first scene and has others at its end.
+    let longer = |home: &Home| {
+        let (one, more) = (script("boat"), script("raft"));
+        let (_, one) = one.split_once(",\n").unwrap();
+        let (_, more) = more.split_once('\n').unwrap();
+        home.write("longer.csv", format!("speaker,text\n{one}{more}"));
+        home.homer(&prepare("longer.csv")).success();
+    };
+    Victim {
+        name: "build-index of more",
+        home: &home,
+        args: vec!["build-index"],
+        resume: None,
+        made: "runs/index",
+        reset: &|home| {
+            home.homer(&prepare("one.csv")).success();
+            home.homer(&["build-index"]).success();
+            longer(home);
+        },
+        keeps: true,
+    }
+    .kill(kills, &mut dice);
+    home.homer(&prepare("one.csv")).success();
     home.homer(&["build-index"]).success();
     Victim {
         name: "eval",

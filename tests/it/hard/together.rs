@@ -44,6 +44,22 @@ fn fifty_ask_while_the_index_is_built_anew() {
 }
 
 #[test]
+fn one_builds_and_the_others_are_told() {
+    let home = persona();
+    let lock = fs::File::create(home.path("runs/.index.lock")).unwrap();
+    lock.lock().unwrap();
+    let error = home.fails(&["build-index"], 1);
+    assert!(
+        error.contains("another build writes to") && error.contains("wait for it"),
+        "{error}"
+    );
+    // Its figures are of an index that is about to be replaced.
+    home.homer(&["eval", "--queries", "4"]).success();
+    drop(lock);
+    home.homer(&["build-index"]).success();
+}
+
+#[test]
 fn one_trains_and_the_others_wait_or_do_something_else() {
     let home = persona();
     fs::remove_dir_all(home.path("runs/bi-encoder")).unwrap();

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use homer::internals::{
     BiEncoder, Checkpoint, Config, CrossEncoder, CrossVerdict, Data, Dataset, Family, Index,
-    LinearRanker, Seen, Training, read_judged, train_bi,
+    LinearRanker, Seen, Training, grown_index, read_judged, train_bi,
 };
 use homer::project::status;
 use homer::{BiSettings, Choice, Compute, Persona, Project, Query, Result, Start, Watch};
@@ -93,16 +93,10 @@ fn weights_that_are_damaged_are_refused_or_read() {
     damage(&[index], &open);
 }
 
-#[test]
-fn a_persona_that_is_damaged_is_refused_or_answers() {
-    let (home, room) = (persona(), room());
-    train_cross(&home, 3);
-    copy(home.root(), room.path());
-    let path = |name: &str| room.path().join(name);
-    let project = Project::new(room.path());
-    let index = path("runs/index");
-    damage(&files(&index), &|file, differs| {
-        let outcome = Index::open(&index);
+/// Damages every file of an index: what a checksum knows is refused.
+fn damage_index(folder: &Path) {
+    damage(&files(folder), &|file, differs| {
+        let outcome = Index::open(folder);
         let summed = file.extension().is_some_and(|kind| kind != "json");
         assert!(
             !(summed && differs && outcome.is_ok()),
@@ -118,6 +112,25 @@ fn a_persona_that_is_damaged_is_refused_or_answers() {
             said(index.entries(&rows));
         }
     });
+}
+
+#[test]
+fn an_index_that_has_grown_and_is_damaged_is_refused_or_answers() {
+    let room = room();
+    let folder = room.path().join("index");
+    grown_index(&folder).unwrap();
+    assert_eq!(files(&folder).len(), 6);
+    damage_index(&folder);
+}
+
+#[test]
+fn a_persona_that_is_damaged_is_refused_or_answers() {
+    let (home, room) = (persona(), room());
+    train_cross(&home, 3);
+    copy(home.root(), room.path());
+    let path = |name: &str| room.path().join(name);
+    let project = Project::new(room.path());
+    damage_index(&path("runs/index"));
     let model = path("runs/cross-encoder/model");
     damage(&[model.join("ranker.json")], &|_, _| {
         if let Some(ranker) = said(LinearRanker::read(&(&model).into())) {

@@ -12,9 +12,9 @@ use std::path::Path;
 
 use homer::corpus::{Format, Named, Options, list_characters};
 use homer::internals::{
-    BiEncoder, Checkpoint, Config, Index, State, Tokenizer, checksum, clean, clean_name, is_hidden,
-    name_key, normalized, of_bytes, printable, printable_lines, read_safetensors, repair,
-    restore_checkpoint, texts, tidy, write_checkpoint,
+    BiEncoder, Checkpoint, Config, Index, State, Tokenizer, checksum, clean, clean_name,
+    grown_index, is_hidden, name_key, normalized, of_bytes, printable, printable_lines, read_json,
+    read_safetensors, repair, restore_checkpoint, texts, tidy, write_checkpoint,
 };
 use homer::{Compute, Manifest, one_line};
 use rand::{RngExt, SeedableRng};
@@ -332,12 +332,12 @@ fn ask(folder: &Path) {
     said(index.entries(&rows));
 }
 
-/// Fuzzes one file of an index, as far as its manifest does not know the others' bytes.
-fn fuzz_index(name: &str, inputs: u64) {
-    let (home, room) = (persona(), room());
-    let folder = room.path();
-    copy(&home.path("runs/index"), folder);
-    let manifest: Manifest = home.json("runs/index/manifest.json");
+/// Fuzzes one file of an index that `make` makes, as far as its manifest does not know the others' bytes.
+fn fuzz_index_of(make: impl FnOnce(&Path), name: &str, inputs: u64) {
+    let room = room();
+    let folder = &room.path().join("index");
+    make(folder);
+    let manifest: Manifest = read_json(&folder.join("manifest.json")).unwrap();
     let sound = fs::read(folder.join(name)).unwrap();
     fuzz(&[sound], inputs, |bytes| {
         fs::write(folder.join(name), bytes).unwrap();
@@ -355,6 +355,18 @@ fn fuzz_index(name: &str, inputs: u64) {
     });
 }
 
+/// The same of the index of a tiny persona.
+fn fuzz_index(name: &str, inputs: u64) {
+    let make = |folder: &Path| copy(&persona().path("runs/index"), folder);
+    fuzz_index_of(make, name, inputs);
+}
+
+/// The same of an index that has grown.
+fn fuzz_grown(name: &str, inputs: u64) {
+    let make = |folder: &Path| drop(grown_index(folder).unwrap());
+    fuzz_index_of(make, name, inputs);
+}
+
 #[test]
 fn index_vectors() {
     fuzz_index("vectors.safetensors", 4_000);
@@ -366,8 +378,23 @@ fn index_replies() {
 }
 
 #[test]
+fn index_grown_vectors() {
+    fuzz_grown("vectors-2.safetensors", 2_000);
+}
+
+#[test]
+fn index_rows() {
+    fuzz_grown("rows.safetensors", 4_000);
+}
+
+#[test]
 fn manifest() {
     fuzz_index("manifest.json", 4_000);
+}
+
+#[test]
+fn manifest_grown() {
+    fuzz_grown("manifest.json", 4_000);
 }
 
 /// A checkpoint of a tiny model, one of whose files is changed.

@@ -1,0 +1,123 @@
+//! A file of vectors where it lies.
+
+use std::ops::Range;
+
+use half::f16;
+use safetensors::tensor::TensorView;
+use safetensors::{Dtype, SafeTensors};
+
+use super::four::{self, Codes};
+use super::tensor::{CODES, STEPS, VECTORS};
+use crate::folder::Bytes;
+
+/// Vectors, mapped, and what they are in four bits, if that stands beside them.
+pub(super) struct Part {
+    file: Bytes,
+    len: usize,
+    width: usize,
+    vectors: Range<usize>,
+    /// Levels and steps.
+    codes: Option<[Range<usize>; 2]>,
+}
+
+impl Part {
+    /// The file of `len` vectors of `width` values.
+    ///
+    /// # Errors
+    /// It holds something else: what, in words.
+    pub(super) fn open(file: Bytes, len: usize, width: usize) -> Result<Self, String> {
+        if width == 0 {
+            return Err("its manifest.json says that vectors have no values".into());
+        }
+        let tensors = tensors(&file)?;
+        let vectors = find(&file, &tensors, VECTORS, Dtype::F16, &[len, width])?;
+        if vectors.start % align_of::<f16>() != 0 {
+            return Err("its vectors start at an odd byte".into());
+        }
+        let codes = match tensors.tensor(CODES) {
+            Ok(_) if four::fits(width) => {
+                let levels = find(
+                    &file,
+                    &tensors,
+                    CODES,
+                    Dtype::U8,
+                    &[len, four::bytes(width)],
+                )?;
+                let steps = find(&file, &tensors, STEPS, Dtype::F32, &[len])?;
+                if steps.start % align_of::<f32>() != 0 {
+                    return Err("its steps start between two values".into());
+                }
+                Some([levels, steps])
+            }
+            _ => None,
+        };
+        Ok(Self {
+            len,
+            width,
+            vectors,
+            codes,
+            file,
+        })
+    }
+
+    /// Number of vectors.
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// The vectors `[len, width]`.
+    pub(super) fn vectors(&self) -> &[f16] {
+        bytemuck::cast_slice(self.bytes(&self.vectors))
+    }
+
+    /// A vector; nothing where there are not so many.
+    pub(super) fn vector(&self, slot: usize) -> &[f16] {
+        let start = slot * self.width;
+        let vector = self.vectors().get(start..start + self.width);
+        vector.unwrap_or_default()
+    }
+
+    /// The vectors in four bits.
+    pub(super) fn codes(&self) -> Option<Codes<'_>> {
+        let [levels, steps] = self.codes.as_ref()?;
+        Some(Codes {
+            levels: self.bytes(levels),
+            steps: bytemuck::cast_slice(self.bytes(steps)),
+        })
+    }
+
+    fn bytes(&self, range: &Range<usize>) -> &[u8] {
+        self.file.get(range.clone()).unwrap_or_default()
+    }
+}
+
+/// The tensors of a file.
+///
+/// # Errors
+/// It is no file of tensors.
+pub(super) fn tensors(file: &[u8]) -> Result<SafeTensors<'_>, String> {
+    SafeTensors::deserialize(file).map_err(|error| error.to_string())
+}
+
+/// Where in its file a tensor stands.
+///
+/// # Errors
+/// There is none of that name, or it is another.
+pub(super) fn find(
+    file: &[u8],
+    tensors: &SafeTensors<'_>,
+    name: &str,
+    dtype: Dtype,
+    shape: &[usize],
+) -> Result<Range<usize>, String> {
+    let tensor: TensorView<'_> = tensors.tensor(name).map_err(|error| error.to_string())?;
+    if tensor.dtype() != dtype || tensor.shape() != shape {
+        return Err(format!(
+            "{name} is {:?} {:?}, where {dtype:?} {shape:?} belongs",
+            tensor.dtype(),
+            tensor.shape()
+        ));
+    }
+    let start = tensor.data().as_ptr() as usize - file.as_ptr() as usize;
+    Ok(start..start + tensor.data().len())
+}
