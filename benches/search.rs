@@ -13,6 +13,7 @@
 use std::error::Error;
 use std::fs::File;
 use std::hint::black_box;
+use std::io::Write;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -140,7 +141,8 @@ fn bench(source: &Source) -> Outcome<()> {
     }
     let recall = found.map(|(best, found)| found as f64 / (best * QUESTIONS) as f64);
     let [exact, first] = [exact, first].map(median);
-    println!(
+    writeln!(
+        std::io::stdout(),
         "{:>10} vectors: exactly {exact:.2} ms, as searched {first:.2} ms ({:.2} of it); recall@10 {:.4}, \
          recall@{BEST} {:.4}; built in {:.1} s, opened in {:.2} s",
         source.rows,
@@ -149,7 +151,7 @@ fn bench(source: &Source) -> Outcome<()> {
         recall[1],
         built.as_secs_f64(),
         opened.as_secs_f64()
-    );
+    )?;
     Ok(())
 }
 

@@ -367,7 +367,12 @@ fn a_first_look_in_four_bits_finds_what_the_exact_search_finds() {
         })
         .collect();
     let embed = |texts: &[&str]| {
-        let number = |text: &&str| text["reply ".len()..].parse::<usize>().unwrap();
+        let number = |text: &&str| {
+            text.strip_prefix("reply ")
+                .unwrap()
+                .parse::<usize>()
+                .unwrap()
+        };
         let rows = texts.iter().map(number);
         Ok(Embeddings {
             width: WIDTH,
