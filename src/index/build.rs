@@ -40,6 +40,7 @@ pub(crate) fn build(
     build_within(limits, folder, dataset, rights, source, embed, watch)
 }
 
+/// The same, kept as `limits` say.
 pub(super) fn build_within(
     limits: Limits,
     folder: &Path,

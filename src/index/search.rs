@@ -50,8 +50,8 @@ const BLOCK: usize = 512;
 const PARALLEL: usize = 8 * BLOCK;
 /// How many the first look keeps for each that is wanted, and at least: how far a score in four bits may be off
 /// does not depend on how many are wanted.
-const KEPT: usize = 4;
-const LEAST_KEPT: usize = 1024;
+const KEPT: usize = 8;
+const LEAST_KEPT: usize = 512;
 /// The first look pays where it keeps no more than one of so many.
 const PAYS: usize = 32;
 
