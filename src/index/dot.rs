@@ -2,7 +2,7 @@
 //!
 //! A search reads every row once and does two operations a value, so it should take as long as
 //! reading the rows from memory. The kernels convert in registers; the processor's best is chosen
-//! when the program runs. All unsafe code of the index is here.
+//! when the program runs. All unsafe code of the index is here and in the kernels of [`super::four`].
 #![allow(
     clippy::indexing_slicing,
     reason = "the lengths are asserted where the rows come in"
