@@ -6,6 +6,7 @@ use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
 use super::*;
+use crate::hostile::makers::copy;
 
 /// Numbers that look random and are the same each time.
 struct Dice(u64);
@@ -314,12 +315,48 @@ fn a_few_kills_lose_nothing() {
     campaign(1, 42);
 }
 
-#[test]
-#[ignore = "takes a quarter of an hour and more"]
-fn hundreds_of_kills_lose_nothing() {
+/// How many kills the environment wants, and the seed of their moments.
+fn wanted() -> (u32, u64) {
     let number = |name: &str, otherwise: u64| {
         let given = std::env::var(name).ok();
         given.map_or(otherwise, |given| given.parse().unwrap())
     };
-    campaign(number("HOMER_KILLS", 200) as u32, number("HOMER_SEED", 1));
+    (number("HOMER_KILLS", 200) as u32, number("HOMER_SEED", 1))
+}
+
+#[test]
+#[ignore = "takes a quarter of an hour and more"]
+fn hundreds_of_kills_lose_nothing() {
+    let (kills, seed) = wanted();
+    campaign(kills, seed);
+}
+
+#[test]
+#[ignore = "embeds a hundred thousand replies, from which on an index grows"]
+fn kills_lose_nothing_of_an_index_that_grows() {
+    let home = Home::new();
+    crate::persona::train(&home, 1);
+    let prepare = |replies| {
+        let reply = |i| format!("I lost boat {i}.");
+        crate::persona::prepare_as(&home, "Rufus", replies, reply);
+    };
+    prepare(100_000);
+    home.homer(&["build-index"]).success();
+    copy(&home.path("runs/index"), &home.path("whole"));
+    prepare(100_500);
+    let (kills, seed) = wanted();
+    Victim {
+        name: "build-index that grows",
+        home: &home,
+        args: vec!["build-index"],
+        resume: None,
+        made: "runs/index",
+        reset: &|home| {
+            fs::remove_dir_all(home.path("runs/index")).unwrap();
+            copy(&home.path("whole"), &home.path("runs/index"));
+        },
+        keeps: true,
+    }
+    .kill(kills, &mut Dice(seed));
+    assert!(home.path("runs/index/vectors-2.safetensors").is_file());
 }
