@@ -7,7 +7,7 @@
 //! - `manifest.json`: [`Manifest`].
 //!
 //! [`write`](mod@write) streams it, [`open`] maps it, [`search`] finds the best rows exactly, with the
-//! kernels of [`dot`]. [`build`](mod@build) makes it from a dataset, [`calibrate`] finds the
+//! kernels of [`dot`]; [`nearest`] is what is asked of it, and of a store beyond this machine. [`build`](mod@build) makes it from a dataset, [`calibrate`] finds the
 //! score under which an answer is no better than a random one.
 #![warn(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
 #![warn(clippy::indexing_slicing, clippy::string_slice)]
@@ -17,6 +17,7 @@ pub(crate) mod build;
 pub(crate) mod calibrate;
 pub(crate) mod dot;
 pub(crate) mod manifest;
+pub(crate) mod nearest;
 pub(crate) mod open;
 pub(crate) mod records;
 pub(crate) mod search;
@@ -27,6 +28,7 @@ use serde::Serialize;
 use crate::dialogue::{Exchange, Turn};
 use crate::text::clean::one_line;
 pub(crate) use calibrate::Calibration;
+pub(crate) use nearest::Nearest;
 pub use open::Index;
 
 /// Names of the files in the folder.

@@ -63,6 +63,11 @@ impl Index {
         &self.manifest
     }
 
+    /// The folder that it lies in.
+    pub(crate) fn folder(&self) -> &Folder {
+        &self.folder
+    }
+
     /// Number of replies.
     pub(crate) fn len(&self) -> usize {
         self.manifest.replies

@@ -20,6 +20,8 @@ pub struct IndexSettings {
     pub query_weight: f32,
     /// Whether to compute on a GPU.
     pub gpu: bool,
+    /// Whether a persona that another folder has put into the store is to be replaced.
+    pub take_over: bool,
 }
 
 impl Default for IndexSettings {
@@ -27,13 +29,14 @@ impl Default for IndexSettings {
         Self {
             query_weight: QUERY_WEIGHT,
             gpu: false,
+            take_over: false,
         }
     }
 }
 
 /// Embeds every distinct reply of the pool by the project's bi-encoder, else the encoder that comes
 /// with homer, and puts the index in its
-/// place, see [`build::build`].
+/// place, see [`build::build`]; where the project's replies are in a store, puts it there as well.
 ///
 /// # Errors
 /// [`Error::NotMade`] where there is no dialogue; [`Error::Interrupted`]; there is
@@ -52,6 +55,10 @@ pub fn build_index(
     }
     let compute = Compute::choose(settings.gpu)?;
     let dataset = Dataset::load(&project.exchanges())?;
+    // A store that cannot be reached is said before the long work.
+    let kept = project
+        .replies()?
+        .keep(&dataset.settings.character, settings.take_over)?;
     let retriever = project.retriever()?;
     note_unfinished(&project.bi_encoder(), Step::TrainBi, watch);
     let encoder = BiEncoder::load(&retriever.folder, &compute)?;
@@ -66,5 +73,7 @@ pub fn build_index(
     };
     let embed = |texts: &[&str]| encoder.embed_replies(texts);
     let rights = Rights::of([project.pool()]);
-    build::build(&project.index(), &dataset, rights, source, embed, watch)
+    let manifest = build::build(&project.index(), &dataset, rights, source, embed, watch)?;
+    kept.put(project, watch)?;
+    Ok(manifest)
 }
