@@ -28,7 +28,7 @@ use serde::Serialize;
 use crate::dialogue::{Exchange, Turn};
 use crate::text::clean::one_line;
 pub(crate) use calibrate::Calibration;
-pub(crate) use nearest::Nearest;
+pub use nearest::Nearest;
 pub use open::Index;
 
 /// Names of the files in the folder.

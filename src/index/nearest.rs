@@ -6,7 +6,7 @@ use super::{Entry, Index};
 use crate::error::Result;
 
 /// Finds the replies whose vectors are nearest to a question's.
-pub(crate) trait Nearest: Send + Sync {
+pub trait Nearest: Send + Sync {
     /// The `count` replies whose vectors have the greatest dot product with `vector`, best first, with it; all
     /// where there are fewer.
     ///

@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 const CONNECT: Duration = Duration::from_secs(10);
 
 /// A database, and how it is reached. Its password is shown nowhere.
-#[derive(Clone)]
+#[derive(Clone, PartialEq)]
 pub struct Database {
     pub(super) config: Config,
     pub(super) trust: Trust,

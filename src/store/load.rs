@@ -1,6 +1,7 @@
 //! An index into a database: beside what is there, and then in its place.
 
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::{sleep, timeout};
@@ -19,7 +20,7 @@ use crate::index::Index;
 use crate::watch::{Unit, Watch};
 
 /// From this many replies on a graph finds sooner than a scan.
-const GRAPH_FROM: usize = 20_000;
+pub(super) const GRAPH_FROM: usize = 20_000;
 /// A graph takes no wider vectors.
 const GRAPH_WIDTH: usize = 4000;
 /// Memory for making a graph, at most, in KiB: over it pgvector goes on more slowly.
@@ -35,7 +36,7 @@ const LOOK: Duration = Duration::from_millis(200);
 
 /// Whose replies are loaded.
 #[derive(Debug, Clone)]
-pub(crate) struct Owner {
+pub struct Owner {
     /// What the persona is called in the store.
     pub name: String,
     /// Tells one project from another: none replaces what another has put there.
@@ -45,8 +46,8 @@ pub(crate) struct Owner {
 }
 
 /// Puts a persona into a database.
-pub(crate) struct Loader {
-    server: Server,
+pub struct Loader {
+    server: Arc<Server>,
     owner: Owner,
 }
 
@@ -56,8 +57,8 @@ impl Loader {
     ///
     /// # Errors
     /// The database cannot be reached or used; the persona is another project's.
-    pub(crate) fn begin(database: &Database, owner: Owner) -> Result<Self> {
-        let server = Server::new(database)?;
+    pub fn begin(database: &Database, owner: Owner) -> Result<Self> {
+        let server = Server::of(database)?;
         let loader = Self { server, owner };
         let begun = wait(loader.server.with(async |session| {
             schema::migrate(&session.client, schema::STEPS, loader.server.shown()).await?;
@@ -73,7 +74,7 @@ impl Loader {
     /// # Errors
     /// The database cannot be reached or used; the persona is another project's; the index is damaged;
     /// [`Error::Interrupted`].
-    pub(crate) fn load(&self, index: &Index, watch: &mut dyn Watch) -> Result<()> {
+    pub fn load(&self, index: &Index, watch: &mut dyn Watch) -> Result<()> {
         let loaded = wait(async {
             for _ in 1..TRIES {
                 match self.attempt(index, watch).await {
@@ -97,8 +98,10 @@ impl Loader {
         let (replies, width) = (index.len(), index.manifest().width);
         let content = content(index)?;
         let client = &self.server.connect().await?.client;
-        // A server that is left alone is to notice.
-        let begin = "SET statement_timeout = 0; SET client_connection_check_interval = '2s'; BEGIN";
+        // A server that is left alone is to notice, where its system lets it.
+        let notice = "SET client_connection_check_interval = '2s'";
+        client.batch_execute(notice).await.ok();
+        let begin = "SET statement_timeout = 0; BEGIN";
         client.batch_execute(begin).await?;
         self.lock(client, watch).await?;
         if self.known(client).await?.as_ref() == Some(&content) {

@@ -24,11 +24,13 @@ mod schema;
 mod server;
 #[cfg(feature = "postgres")]
 mod stored;
+#[cfg(all(test, feature = "postgres"))]
+mod tests;
 #[cfg(feature = "postgres")]
 mod tls;
 
 #[cfg(feature = "postgres")]
-pub(crate) use load::{Loader, Owner};
+pub use load::{Loader, Owner};
 pub use place::Place;
 #[cfg(feature = "postgres")]
-pub(crate) use stored::Stored;
+pub use stored::Stored;

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::sync::{LazyLock, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
@@ -16,7 +16,7 @@ use super::database::Database;
 use super::fault::Fault;
 use crate::error::{Error, Result};
 
-/// Connections of one persona, at most: a server has a process for each.
+/// Connections to one database, at most: a server has a process for each.
 const MOST: usize = 8;
 /// How long a question may take, connecting included, before the server counts as gone.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -92,18 +92,28 @@ impl Session {
 }
 
 impl Server {
-    /// A server that nobody has spoken to yet.
+    /// The server of a database, the same for all who ask for it: a thousand personas of one database need no
+    /// thousand connections.
     ///
     /// # Errors
     /// Whom to trust is not known.
-    pub(super) fn new(database: &Database) -> Result<Self> {
-        Ok(Self {
+    pub(super) fn of(database: &Database) -> Result<Arc<Self>> {
+        static KNOWN: Mutex<Vec<(Database, Weak<Server>)>> = Mutex::new(Vec::new());
+        let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+        known.retain(|(_, server)| server.strong_count() > 0);
+        let same = known.iter().find(|(other, _)| other == database);
+        if let Some(server) = same.and_then(|(_, server)| server.upgrade()) {
+            return Ok(server);
+        }
+        let server = Arc::new(Self {
             config: database.config.clone(),
             tls: database.trust.connector()?,
             shown: database.shown().to_owned(),
             idle: Mutex::default(),
             turns: Semaphore::new(MOST),
-        })
+        });
+        known.push((database.clone(), Arc::downgrade(&server)));
+        Ok(server)
     }
 
     /// Its URL without the password.

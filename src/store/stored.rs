@@ -26,8 +26,8 @@ const MORE: usize = 8;
 const NAMES: usize = 20;
 
 /// A persona's replies as they are in a database.
-pub(crate) struct Stored {
-    server: Server,
+pub struct Stored {
+    server: Arc<Server>,
     name: String,
     build: RwLock<Arc<Build>>,
     /// The number of the build that whoever asked last knows of.
@@ -48,8 +48,8 @@ impl Stored {
     ///
     /// # Errors
     /// The database cannot be reached or used; there is no such persona, or there are several.
-    pub(crate) fn open(database: &Database, name: Option<&str>) -> Result<Self> {
-        let server = Server::new(database)?;
+    pub fn open(database: &Database, name: Option<&str>) -> Result<Self> {
+        let server = Server::of(database)?;
         let found = wait(server.with(async |session| {
             schema::check(&session.client, schema::STEPS, server.shown()).await?;
             let name = match name {
@@ -92,7 +92,12 @@ impl Stored {
             .with(async |session| known.search(session, vector, count).await)
             .await;
         match found {
-            Err(fault) if fault.is(&SqlState::UNDEFINED_TABLE) => {
+            // It was dropped before it was looked for, or between that and being read.
+            Err(fault)
+                if [SqlState::UNDEFINED_TABLE, SqlState::INTERNAL_ERROR]
+                    .iter()
+                    .any(|state| fault.is(state)) =>
+            {
                 let next = self.next(&known).await?;
                 self.server
                     .with(async |session| next.search(session, vector, count).await)

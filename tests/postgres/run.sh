@@ -39,5 +39,5 @@ trap stop EXIT
 )
 export HOMER_TEST_STORE=postgres://homer@${folder//\//%2F}/postgres
 
-cargo test --release --features postgres --lib -- store
 cargo test --release --features postgres --test it -- store::
+cargo test --release --features postgres --lib -- store::

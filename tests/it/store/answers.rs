@@ -84,6 +84,7 @@ fn where_replies_were_put_last_is_where_they_are_looked_for() {
     };
     assert_eq!(from(&[]).as_deref(), Some(&*database.url));
     assert_eq!(from(&["--store", "local"]), None);
+    assert!(home.says(&["status"]).contains(&database.url));
     // Nothing has changed, so that nothing is sent.
     let said = home.notes(&["build-index", "--query-weight", "0"]);
     assert!(said.contains("has these replies of Rufus"), "{said}");
