@@ -4,7 +4,7 @@
 pub use crate::corpus::dataset::{Dataset, DatasetSettings};
 pub use crate::corpus::prepare::texts;
 pub use crate::dialogue::{Said, read_judged};
-pub use crate::files::{Rights, read_json, read_jsonl, write_json};
+pub use crate::files::{read_json, read_jsonl, write_json};
 pub use crate::fingerprint::{checksum, of_bytes};
 pub use crate::hf::checkpoint::{Checkpoint, HeadKind};
 pub use crate::hf::export::{model_settings, save_bi_encoder, save_cross_encoder};
@@ -14,7 +14,7 @@ pub use crate::hf::tensors::{Named, read_safetensors, write_safetensors};
 pub use crate::hf::testing::{tiny_config, tiny_encoder_folder, tiny_vocab};
 pub use crate::hf::tokenizer::Tokenizer;
 pub use crate::index::search::top_k;
-pub use crate::index::write::IndexWriter;
+pub use crate::index::testing::sample_index;
 pub use crate::index::{Index, Nearest};
 pub use crate::model::bi_encoder::BiEncoder;
 pub use crate::model::cross_encoder::CrossEncoder;

@@ -5,8 +5,10 @@ use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use homer::internals::{Index, IndexWriter, Loader, Nearest, Owner, Rights, Stored};
-use homer::{Entry, Place, Provenance};
+use std::cell::RefCell;
+
+use homer::Place;
+use homer::internals::{Index, Loader, Nearest, Owner, Stored, sample_index};
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -127,23 +129,9 @@ fn load(url: &str, folder: &Path, personas: usize, replies: usize) -> Outcome<()
 
 fn write(path: &Path, number: usize, replies: usize) -> Outcome<()> {
     let cloud = Cloud::of(number, replies);
-    let mut rng = ChaCha8Rng::seed_from_u64(1 << 40 | number as u64);
-    let mut writer = IndexWriter::create(path, Rights::OPEN, replies, WIDTH)?;
-    for row in 0..replies {
-        let entry = Entry {
-            text: format!("This is what persona {number} says in the line of number {row}."),
-            origin: None,
-            exchanges: vec![row],
-        };
-        writer.push(&entry, &cloud.vector(&mut rng))?;
-    }
-    writer.finish(Provenance {
-        character: called(replies, number),
-        query_weight: 1.0,
-        bi_encoder: "bench".into(),
-        weights: None,
-        pool: "bench".into(),
-        calibration: None,
+    let rng = RefCell::new(ChaCha8Rng::seed_from_u64(1 << 40 | number as u64));
+    sample_index(path, [replies, WIDTH], |_, vector| {
+        vector.copy_from_slice(&cloud.vector(&mut *rng.borrow_mut()));
     })?;
     Ok(())
 }

@@ -22,7 +22,7 @@ use crate::error::{Error, IoContext, Remedy, Result};
 use disk::Handle;
 pub(crate) use place::exchange_folders;
 pub(crate) use place::{NewFolder, replace_folder};
-pub use rights::Rights;
+pub(crate) use rights::Rights;
 use temporary::Temporary;
 pub(crate) use temporary::sweep;
 

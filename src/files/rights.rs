@@ -6,11 +6,11 @@ use std::path::Path;
 
 /// The rights of a file or folder, before the umask takes its share.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Rights(u32);
+pub(crate) struct Rights(u32);
 
 impl Rights {
     /// For everybody whom the umask lets in: models, settings, figures, pictures.
-    pub const OPEN: Self = Self(0o777);
+    pub(crate) const OPEN: Self = Self(0o777);
     /// For the owner alone: what people said, where nobody else could read it before.
     pub(crate) const PRIVATE: Self = Self(0o700);
 

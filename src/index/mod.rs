@@ -21,6 +21,7 @@ pub(crate) mod nearest;
 pub(crate) mod open;
 pub(crate) mod records;
 pub(crate) mod search;
+pub(crate) mod testing;
 pub(crate) mod write;
 
 use serde::Serialize;

@@ -78,6 +78,12 @@ impl Index {
         self.len() == 0
     }
 
+    /// Every row with its vector, in the order in which the vectors stand.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn rows(&self) -> impl Iterator<Item = (usize, &[f16])> {
+        self.vectors().chunks(self.manifest.width).enumerate()
+    }
+
     /// The vectors `[replies, width]`.
     pub(crate) fn vectors(&self) -> &[f16] {
         let vectors = self.tensors.get(self.vectors.clone());

@@ -13,7 +13,7 @@ use crate::files::disk::Handle;
 use crate::files::{self, NewFolder, Rights};
 
 /// Writes an index of a known size beside its place; [`IndexWriter::finish`] puts it there.
-pub struct IndexWriter {
+pub(crate) struct IndexWriter {
     folder: NewFolder,
     replies: usize,
     width: usize,
@@ -31,7 +31,12 @@ impl IndexWriter {
     ///
     /// # Errors
     /// The folder cannot be written to, or holds what homer did not write.
-    pub fn create(target: &Path, rights: Rights, replies: usize, width: usize) -> Result<Self> {
+    pub(crate) fn create(
+        target: &Path,
+        rights: Rights,
+        replies: usize,
+        width: usize,
+    ) -> Result<Self> {
         files::check_own(target, &OWN)?;
         let folder = NewFolder::begin(target, rights)?;
         let header = header(replies, width);
@@ -75,7 +80,7 @@ impl IndexWriter {
     ///
     /// # Panics
     /// When more rows come than were announced.
-    pub fn push(&mut self, entry: &Entry, vector: &[f32]) -> Result<()> {
+    pub(crate) fn push(&mut self, entry: &Entry, vector: &[f32]) -> Result<()> {
         assert!(self.written < self.replies, "more rows than announced");
         if vector.len() != self.width || !vector.iter().all(|value| value.is_finite()) {
             let what = format!(
@@ -103,7 +108,7 @@ impl IndexWriter {
     ///
     /// # Panics
     /// When fewer rows came than were announced.
-    pub fn finish(mut self, source: Provenance) -> Result<Manifest> {
+    pub(crate) fn finish(mut self, source: Provenance) -> Result<Manifest> {
         assert_eq!(self.written, self.replies, "fewer rows than announced");
         for file in [&mut self.vectors, &mut self.offsets, &mut self.records] {
             file.flush().at("write", self.folder.target())?;

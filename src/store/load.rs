@@ -4,6 +4,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use half::f16;
 use tokio::time::{sleep, timeout};
 use tokio_postgres::Client;
 use tokio_postgres::binary_copy::BinaryCopyInWriter;
@@ -224,21 +225,25 @@ async fn copy(
     );
     let sink = client.copy_in(&sql).await?;
     let mut writer = pin!(BinaryCopyInWriter::new(sink, &rows::types(halfvec)));
-    let (replies, width) = (index.len(), index.manifest().width);
+    let replies = index.len();
     watch.stage("replies into the store", replies as u64, Unit::Parts);
-    for (batch, vectors) in index.vectors().chunks(BATCH * width).enumerate() {
-        let first = batch * BATCH;
-        let numbers: Vec<usize> = (first..first + vectors.len() / width).collect();
+    let (mut rows, mut done) = (index.rows(), 0);
+    loop {
+        let (numbers, vectors): (Vec<usize>, Vec<&[f16]>) = rows.by_ref().take(BATCH).unzip();
+        if numbers.is_empty() {
+            break;
+        }
         let entries = index.entries(&numbers)?;
         let write = async {
-            for ((row, entry), vector) in numbers.iter().zip(&entries).zip(vectors.chunks(width)) {
+            for ((row, entry), vector) in numbers.iter().zip(&entries).zip(vectors) {
                 let written = Written::new(*row, entry, vector);
                 writer.as_mut().write(&written.values()).await?;
             }
             Ok(())
         };
         watched(write, watch).await?;
-        watch.advance((first + numbers.len()) as u64);
+        done += numbers.len();
+        watch.advance(done as u64);
         watch.go_on()?;
     }
     let count = watched(writer.as_mut().finish(), watch).await?;

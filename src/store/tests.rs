@@ -12,11 +12,14 @@ use super::load::{GRAPH_FROM, Loader, Owner};
 use super::schema;
 use super::server::{Server, wait};
 use super::stored::Stored;
-use crate::dialogue::Turn;
+use crate::corpus::dataset::{Dataset, Reply};
+use crate::dialogue::{Exchange, Turn};
 use crate::files::Rights;
+use crate::index::build::build;
 use crate::index::manifest::Provenance;
-use crate::index::write::IndexWriter;
-use crate::index::{Entry, Index, Nearest, Origin};
+use crate::index::testing::sample_index;
+use crate::index::{Index, Nearest};
+use crate::model::bi_encoder::Embeddings;
 
 /// A database of a test's own, gone when it is dropped.
 struct Own {
@@ -68,27 +71,6 @@ fn owner() -> Owner {
     }
 }
 
-/// An index of these entries.
-fn index(entries: &[Entry], vectors: &[f32], width: usize) -> (tempfile::TempDir, Index) {
-    let root = tempfile::tempdir().unwrap();
-    let folder = root.path().join("index");
-    let mut writer = IndexWriter::create(&folder, Rights::OPEN, entries.len(), width).unwrap();
-    for (entry, vector) in entries.iter().zip(vectors.chunks(width)) {
-        writer.push(entry, vector).unwrap();
-    }
-    let source = Provenance {
-        character: "Rufus".into(),
-        query_weight: 1.0,
-        bi_encoder: "bi".into(),
-        weights: None,
-        pool: "pool".into(),
-        calibration: None,
-    };
-    writer.finish(source).unwrap();
-    let index = Index::open(folder).unwrap();
-    (root, index)
-}
-
 fn loaded(own: &Own, index: &Index) -> Stored {
     let loader = Loader::begin(&own.database, owner()).unwrap();
     loader.load(index, &mut ()).unwrap();
@@ -109,16 +91,14 @@ fn a_graph_finds_what_a_scan_finds_and_never_too_few() {
             .collect()
     };
     let centres: Vec<Vec<f32>> = (0..200).map(|_| near(&[0.0; WIDTH], 0.5)).collect();
-    let vectors: Vec<f32> = (0..GRAPH_FROM)
-        .flat_map(|i| near(&centres[i % centres.len()], 0.2))
+    let vectors: Vec<Vec<f32>> = (0..GRAPH_FROM)
+        .map(|i| near(&centres[i % centres.len()], 0.2))
         .collect();
-    let entries: Vec<Entry> = (0..GRAPH_FROM)
-        .map(|i| Entry {
-            text: format!("reply {i}"),
-            ..Entry::default()
-        })
-        .collect();
-    let (_root, index) = index(&entries, &vectors, WIDTH);
+    let root = tempfile::tempdir().unwrap();
+    let folder = root.path().join("index");
+    let fill = |row: usize, vector: &mut [f32]| vector.copy_from_slice(&vectors[row]);
+    sample_index(&folder, [GRAPH_FROM, WIDTH], fill).unwrap();
+    let index = Index::open(folder).unwrap();
     let stored = loaded(&own, &index);
     let mut found = 0;
     for centre in &centres[..50] {
@@ -155,36 +135,66 @@ fn a_reply_comes_back_whatever_is_said_in_it() {
     let Some(own) = Own::new() else {
         return;
     };
-    let entries = [
-        Entry {
-            text: "He said \"pie\", twice;\n'and', well, \\more.\t\u{1f967}".into(),
-            origin: Some(Origin {
-                exchange: 12,
-                scene: 3,
-                query: Turn {
-                    speaker: "Ada, {the \"elder\"}".into(),
-                    text: " =What?\n".into(),
-                },
-                context: vec!["Ada: Listen.".into(), String::new(), "NULL".into()],
-            }),
-            exchanges: vec![12, 40],
-        },
-        Entry {
-            text: "a \0 byte".into(),
-            ..Entry::default()
-        },
-        Entry {
-            text: "long ".repeat(20_000),
-            ..Entry::default()
-        },
-    ];
-    let vectors = [1.0, 0.0, 0.5, 0.5, 0.0, 1.0];
-    let (_root, index) = index(&entries, &vectors, 2);
-    let found = loaded(&own, &index).nearest(&[1.0, 0.1], 5).unwrap();
-    assert_eq!(found.len(), 3);
-    assert_eq!(found[0], (entries[0].clone(), 1.0));
-    assert_eq!(found[1].0.text, "a \\u{0} byte");
-    assert_eq!(found[2].0, entries[2]);
+    let turn = |speaker: &str, text: &str| Turn {
+        speaker: speaker.into(),
+        text: text.into(),
+    };
+    let text = "He said \"pie\", twice;\n'and', well, \\more.\t\u{1f967}";
+    let exchange = Exchange {
+        id: 12,
+        scene: 3,
+        context: vec![turn("Ada", "Listen."), turn("", "NULL")],
+        query: turn("Ada, {the \"elder\"}", " =What?\n"),
+        reply: text.into(),
+        close_replies: vec![],
+        good_replies: vec![],
+        bad_replies: vec![],
+    };
+    let reply = |text: &str, exchanges: &[usize]| Reply {
+        text: text.into(),
+        exchanges: exchanges.to_vec(),
+    };
+    let dataset = Dataset {
+        settings: Default::default(),
+        train: vec![exchange],
+        valid: vec![],
+        test: vec![],
+        pool: vec![
+            reply(text, &[12, 40]),
+            reply("a \0 byte", &[]),
+            reply(&"long ".repeat(20_000), &[]),
+        ],
+    };
+    let source = Provenance {
+        character: "Rufus".into(),
+        query_weight: 0.0,
+        bi_encoder: "bi".into(),
+        weights: None,
+        pool: "pool".into(),
+        calibration: None,
+    };
+    let embed = |texts: &[&str]| {
+        let vectors = texts.iter().enumerate();
+        Ok(Embeddings {
+            width: 2,
+            values: vectors
+                .flat_map(|(i, _)| [1.0 / (i + 1) as f32, 0.5])
+                .collect(),
+        })
+    };
+    let root = tempfile::tempdir().unwrap();
+    let folder = root.path().join("index");
+    build(&folder, &dataset, Rights::OPEN, source, embed, &mut ()).unwrap();
+    let index = Index::open(folder).unwrap();
+    let here = index.nearest(&[1.0, 0.1], 5).unwrap();
+    let there = loaded(&own, &index).nearest(&[1.0, 0.1], 5).unwrap();
+    assert_eq!(there, here);
+    assert_eq!(there.len(), 3);
+    assert_eq!(there[0].0.text, text);
+    let origin = there[0].0.origin.as_ref().unwrap();
+    assert_eq!(origin.query.speaker, "Ada, {the \"elder\"}");
+    assert_eq!(origin.context, ["Ada: Listen.", "NULL"]);
+    assert_eq!(there[1].0.text, "a \\u{0} byte");
 }
 
 #[test]

@@ -97,13 +97,13 @@ impl Drop for Database {
 pub(crate) struct Server {
     folder: tempfile::TempDir,
     programs: PathBuf,
-    port: u16,
+    pub port: u16,
     child: Child,
 }
 
 impl Server {
-    /// With these settings; none where there are no programs.
-    pub(crate) fn new(settings: &str, files: &[(&str, &[u8])]) -> Option<Self> {
+    /// None where there are no programs.
+    pub(crate) fn new() -> Option<Self> {
         let programs = PathBuf::from(variable("HOMER_TEST_POSTGRES")?);
         let folder = tempfile::tempdir().unwrap();
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
@@ -125,17 +125,10 @@ impl Server {
             .output()
             .unwrap();
         assert!(made.status.success(), "{made:?}");
-        for (name, bytes) in files {
-            let path = data.join(name);
-            fs::write(&path, bytes).unwrap();
-            fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
-            own(&path);
-        }
         let mut lines = fs::read_to_string(data.join("postgresql.conf")).unwrap();
         lines.push_str(
             "listen_addresses = '127.0.0.1'\nunix_socket_directories = ''\nfsync = off\n",
         );
-        lines.push_str(settings);
         fs::write(data.join("postgresql.conf"), lines).unwrap();
         let free = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = free.local_addr().unwrap().port();

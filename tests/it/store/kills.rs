@@ -3,14 +3,14 @@
 use std::io::{BufRead, BufReader, Read};
 use std::process::Stdio;
 
-use homer::{Choice, Place, Project};
+use homer::{Choice, Compute, Persona, Place, Project};
 
 use super::harness::{Connection, Server};
 use crate::persona::{persona, prepare, question, reply};
 
 #[test]
 fn a_server_that_is_killed_while_it_is_asked_is_waited_for() {
-    let Some(mut server) = Server::new("", &[]) else {
+    let Some(mut server) = Server::new() else {
         return;
     };
     let home = persona();
@@ -18,7 +18,7 @@ fn a_server_that_is_killed_while_it_is_asked_is_waited_for() {
     home.homer(&["build-index", "--query-weight", "0", "--store", &url])
         .success();
     let project = Project::new(home.root()).with_replies(Some(Place::parse(&url).unwrap()), None);
-    let persona = project.persona().unwrap();
+    let persona = Persona::load(&project, &Compute::Fast, false).unwrap();
     let ask = |i| {
         persona.answer(
             &[],
@@ -49,7 +49,7 @@ fn a_server_that_is_killed_while_it_is_asked_is_waited_for() {
 
 #[test]
 fn a_server_that_is_killed_while_a_persona_is_loaded_has_the_old_one_until_it_is_loaded_again() {
-    let Some(mut server) = Server::new("", &[]) else {
+    let Some(mut server) = Server::new() else {
         return;
     };
     let home = persona();

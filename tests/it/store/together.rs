@@ -5,7 +5,7 @@ use std::process::Stdio;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use homer::{Choice, Place, Project};
+use homer::{Choice, Compute, Persona, Place, Project};
 
 use super::harness::Database;
 use crate::persona::{REPLIES, persona, prepare_as, reply};
@@ -67,7 +67,7 @@ fn whoever_asks_while_it_is_built_anew_hears_the_old_or_the_new() {
     home.homer(&build).success();
     let place = Place::parse(&database.url).unwrap();
     let project = Project::new(home.root()).with_replies(Some(place), None);
-    let persona = project.persona().unwrap();
+    let persona = Persona::load(&project, &Compute::Fast, false).unwrap();
     assert!(!persona.is_renewed());
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
