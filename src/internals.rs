@@ -28,7 +28,6 @@ pub use crate::nn::packed::{Packed, Tokens};
 pub use crate::nn::weights::{Layout, Spec, Values, Weights, encoder_specs};
 pub use crate::project::verdict::CrossVerdict;
 pub use crate::ranker::{LinearRanker, Seen};
-#[cfg(feature = "postgres")]
 pub use crate::store::{Loader, Owner, Stored};
 pub use crate::text::clean::{clean, tidy};
 pub use crate::text::mojibake::repair;

@@ -6,6 +6,9 @@ use super::{Global, usage_error};
 
 /// Says where replies are, so that no password stands on a command line, where others see it.
 const VARIABLE: &str = "HOMER_STORE";
+/// The password, as PostgreSQL's own programs know it. It is for servers that the user names, and for none that
+/// a folder names, which may be a stranger's.
+const PASSWORD: &str = "PGPASSWORD";
 
 #[derive(clap::Args)]
 pub(super) struct StoreArgs {
@@ -26,6 +29,10 @@ impl StoreArgs {
         let place = match self.store.clone().or_else(variable) {
             Some(place) => Some(Place::parse(&place)?),
             None => None,
+        };
+        let place = match std::env::var(PASSWORD) {
+            Ok(password) => place.map(|place| place.with_password(&password)),
+            Err(_) => place,
         };
         Ok(global.project().with_replies(place, self.persona.clone()))
     }

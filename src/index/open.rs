@@ -79,8 +79,7 @@ impl Index {
     }
 
     /// Every row with its vector, in the order in which the vectors stand.
-    #[cfg(feature = "postgres")]
-    pub(crate) fn rows(&self) -> impl Iterator<Item = (usize, &[f16])> {
+    pub fn rows(&self) -> impl Iterator<Item = (usize, &[f16])> {
         self.vectors().chunks(self.manifest.width).enumerate()
     }
 

@@ -83,7 +83,10 @@ impl Project {
     pub fn has_persona(&self) -> Result<bool> {
         files::is_there(&self.bi_encoder_model().join(SAFETENSORS))?;
         files::is_there(&self.index().join(MANIFEST))?;
-        let stored = !matches!(self.replies()?.place, Place::Local);
+        let stored = match &self.place {
+            Some(place) => !matches!(place, Place::Local),
+            None => files::is_there(&self.store_setting())?,
+        };
         Ok(stored || files::is_there(&self.bi_encoder())? || files::is_there(&self.index())?)
     }
 

@@ -1,7 +1,7 @@
 //! Where the replies of a project's persona are: in its own index, or in a store, as somebody says or as
 //! `build-index` left it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -13,9 +13,7 @@ use crate::files::{self, disk::remove_file};
 use crate::index::Index;
 use crate::index::manifest::Provenance;
 use crate::model::bi_encoder::BiEncoder;
-use crate::store::Place;
-#[cfg(feature = "postgres")]
-use crate::store::{Loader, Owner, Stored};
+use crate::store::{Loader, Owner, Place, Stored};
 use crate::watch::Watch;
 
 /// Which store the replies were put into.
@@ -31,10 +29,11 @@ pub(super) struct Setting {
 
 /// Where the replies are.
 pub(super) struct Whereabouts {
-    /// Here or in a store.
-    pub place: Place,
+    place: Place,
     called: Option<String>,
     setting: Option<Setting>,
+    /// The file that says so, where nobody else does.
+    said_by: Option<PathBuf>,
 }
 
 impl Project {
@@ -57,6 +56,7 @@ impl Project {
         Ok(Whereabouts {
             place,
             called: self.called.clone().or(kept),
+            said_by: self.place.is_none().then_some(path),
             setting,
         })
     }
@@ -65,11 +65,7 @@ impl Project {
 impl Whereabouts {
     /// The store's URL without the password, if they are in one.
     pub(super) fn store(&self) -> Option<String> {
-        match self.place {
-            Place::Local => None,
-            #[cfg(feature = "postgres")]
-            Place::Database(_) => Some(self.place.shown().to_owned()),
-        }
+        self.place.shown().map(str::to_owned)
     }
 
     /// Opens them; `index` is the project's own.
@@ -77,9 +73,9 @@ impl Whereabouts {
     /// # Errors
     /// They are not there, damaged, or cannot be reached.
     pub(super) fn open(&self, index: &Path) -> Result<Replies> {
+        self.tell();
         match &self.place {
             Place::Local => Ok(Replies::Here(Index::open(index)?)),
-            #[cfg(feature = "postgres")]
             Place::Database(database) => {
                 let stored = Stored::open(database, self.called.as_deref())?;
                 Ok(Replies::There(stored, database.shown().to_owned()))
@@ -93,36 +89,36 @@ impl Whereabouts {
     /// The store cannot be reached or used; another project has put a persona of that name there, and it is not
     /// to be taken over.
     pub(super) fn keep(self, character: &str, take_over: bool) -> Result<Kept> {
-        match &self.place {
-            Place::Local => Ok(Kept::Here),
-            #[cfg(feature = "postgres")]
-            Place::Database(database) => {
-                let character = if character.is_empty() {
-                    "persona"
-                } else {
-                    character
-                };
-                let setting = Setting {
-                    store: database.shown().to_owned(),
-                    persona: self.called.unwrap_or_else(|| character.to_owned()),
-                    owner: self.setting.map_or_else(fresh, |setting| setting.owner),
-                };
-                let owner = Owner {
-                    name: setting.persona.clone(),
-                    id: setting.owner.clone(),
-                    take_over,
-                };
-                let loader = Loader::begin(database, owner)?;
-                Ok(Kept::There(Box::new(loader), setting))
-            }
+        self.tell();
+        let Place::Database(database) = &self.place else {
+            return Ok(Kept::Here);
+        };
+        let character = match character {
+            "" => "persona",
+            character => character,
+        };
+        let fresh = || format!("{:032x}", rand::random::<u128>());
+        let setting = Setting {
+            store: database.shown().to_owned(),
+            persona: self.called.unwrap_or_else(|| character.to_owned()),
+            owner: self.setting.map_or_else(fresh, |setting| setting.owner),
+        };
+        let owner = Owner {
+            name: setting.persona.clone(),
+            id: setting.owner.clone(),
+            take_over,
+        };
+        let loader = Loader::begin(database, owner)?;
+        Ok(Kept::There(Box::new(loader), setting))
+    }
+
+    /// Says it where the folder alone names a store: whoever has made it may have, and what is asked is about to
+    /// leave this machine.
+    fn tell(&self) {
+        if let (Some(store), Some(path)) = (self.place.shown(), &self.said_by) {
+            tracing::warn!("the replies are in {store}, as {} says", path.display());
         }
     }
-}
-
-/// A number that no other project has.
-#[cfg(feature = "postgres")]
-fn fresh() -> String {
-    format!("{:032x}", rand::random::<u128>())
 }
 
 /// Where a new index is to go.
@@ -130,7 +126,6 @@ pub(super) enum Kept {
     /// It stays where it is.
     Here,
     /// Into a store.
-    #[cfg(feature = "postgres")]
     There(Box<Loader>, Setting),
 }
 
@@ -146,7 +141,6 @@ impl Kept {
                 true => remove_file(&path).at("remove", &path),
                 false => Ok(()),
             },
-            #[cfg(feature = "postgres")]
             Self::There(loader, setting) => {
                 loader.load(&Index::open(project.index())?, watch)?;
                 files::write_json(&path, &setting)
@@ -160,7 +154,6 @@ pub(super) enum Replies {
     /// In a folder.
     Here(Index),
     /// In a store, with its URL.
-    #[cfg(feature = "postgres")]
     There(Stored, String),
 }
 
@@ -169,7 +162,6 @@ impl Replies {
     pub(super) fn source(&self) -> Provenance {
         match self {
             Self::Here(index) => index.manifest().source.clone(),
-            #[cfg(feature = "postgres")]
             Self::There(stored, _) => stored.source(),
         }
     }
@@ -178,7 +170,6 @@ impl Replies {
     pub(super) fn refused(&self, what: String, remedy: Remedy) -> Error {
         match self {
             Self::Here(index) => Error::model(index.folder().to_path_buf(), what, remedy),
-            #[cfg(feature = "postgres")]
             Self::There(_, place) => Error::Store {
                 place: place.clone(),
                 what,
@@ -191,7 +182,6 @@ impl Replies {
     pub(super) fn retriever(self, encoder: BiEncoder) -> Box<dyn Retrieve> {
         match self {
             Self::Here(replies) => Box::new(Indexed { encoder, replies }),
-            #[cfg(feature = "postgres")]
             Self::There(replies, _) => Box::new(Indexed { encoder, replies }),
         }
     }

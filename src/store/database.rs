@@ -87,16 +87,19 @@ impl Database {
         if config.get_application_name().is_none() {
             config.application_name("homer");
         }
-        if config.get_password().is_none()
-            && let Ok(password) = std::env::var("PGPASSWORD")
-        {
-            config.password(password);
-        }
         Ok(Self {
             config,
             trust,
             shown: address(user, &shown),
         })
+    }
+
+    /// The same with a password, if it has none.
+    pub(super) fn with_password(mut self, password: &str) -> Self {
+        if self.config.get_password().is_none() {
+            self.config.password(password);
+        }
+        self
     }
 
     /// Its URL without the password.
@@ -147,6 +150,13 @@ mod tests {
         let again = Database::parse(shown).unwrap();
         assert_eq!(again.config.get_hosts(), config.get_hosts());
         assert_eq!(again.trust, database.trust);
+        assert_eq!(again.config.get_password(), None);
+        let password = |database: Database| {
+            let with = database.with_password("other");
+            with.config.get_password().map(<[u8]>::to_vec)
+        };
+        assert_eq!(password(again).as_deref(), Some(&b"other"[..]));
+        assert_eq!(password(database).as_deref(), Some(&b"hu@sh"[..]));
     }
 
     #[test]

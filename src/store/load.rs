@@ -12,6 +12,7 @@ use tokio_postgres::types::Type;
 
 use super::database::Database;
 use super::fault::Fault;
+use super::place::Owner;
 use super::rows::{self, COLUMNS, Written};
 use super::schema;
 use super::server::{Server, wait};
@@ -34,17 +35,6 @@ const TRIES: usize = 4;
 const PAUSE: Duration = Duration::from_secs(2);
 /// How often whoever waits is asked whether to go on.
 const LOOK: Duration = Duration::from_millis(200);
-
-/// Whose replies are loaded.
-#[derive(Debug, Clone)]
-pub struct Owner {
-    /// What the persona is called in the store.
-    pub name: String,
-    /// Tells one project from another: none replaces what another has put there.
-    pub id: String,
-    /// Unless it is to.
-    pub take_over: bool,
-}
 
 /// Puts a persona into a database.
 pub struct Loader {

@@ -1,9 +1,6 @@
-//! Where replies are.
+//! Where replies are, and whose.
 
-#[cfg(feature = "postgres")]
-use super::database::Database;
-#[cfg(not(feature = "postgres"))]
-use crate::error::Remedy;
+use super::Database;
 use crate::error::{Error, Result};
 
 /// How a project's own index is called where a store could be.
@@ -13,18 +10,26 @@ pub(super) const SCHEMES: [&str; 2] = ["postgres://", "postgresql://"];
 
 /// Where the replies of a persona are.
 #[derive(Debug, Clone)]
-#[non_exhaustive]
 pub enum Place {
     /// In the project's own index.
     Local,
     /// In a database.
-    #[cfg(feature = "postgres")]
     Database(Box<Database>),
 }
 
+/// Whose replies are put into a store.
+#[derive(Debug, Clone)]
+pub struct Owner {
+    /// What the persona is called there.
+    pub name: String,
+    /// Tells one project from another: none replaces what another has put there.
+    pub id: String,
+    /// Unless it is to.
+    pub take_over: bool,
+}
+
 impl Place {
-    /// `local`, or the URL of a database, like `postgres://homer@db.example.org/personas`. Its password may stand
-    /// in `PGPASSWORD` as well.
+    /// `local`, or the URL of a database, like `postgres://homer@db.example.org/personas`.
     ///
     /// # Errors
     /// It is neither, or of a database where homer was built without the feature `postgres`. What stands in
@@ -32,7 +37,9 @@ impl Place {
     pub fn parse(text: &str) -> Result<Self> {
         match text.trim() {
             LOCAL => Ok(Self::Local),
-            url if SCHEMES.iter().any(|scheme| url.starts_with(scheme)) => Self::database(url),
+            url if SCHEMES.iter().any(|scheme| url.starts_with(scheme)) => {
+                Ok(Self::Database(Box::new(Database::parse(url)?)))
+            }
             _ => Err(Error::setting(
                 "that is no store",
                 "a store is the URL of a PostgreSQL database, postgres://USER@HOST/DATABASE, or `local`",
@@ -40,25 +47,20 @@ impl Place {
         }
     }
 
-    #[cfg(feature = "postgres")]
-    fn database(url: &str) -> Result<Self> {
-        Ok(Self::Database(Box::new(Database::parse(url)?)))
-    }
-
-    #[cfg(not(feature = "postgres"))]
-    fn database(_url: &str) -> Result<Self> {
-        Err(Error::setting(
-            "this build of homer keeps no replies in PostgreSQL",
-            Remedy::BuildForStore,
-        ))
-    }
-
-    /// What can be kept and shown: a database's URL without the password.
-    pub(crate) fn shown(&self) -> &str {
+    /// The same with a password, where one is asked for and the URL has none.
+    #[must_use]
+    pub fn with_password(self, password: &str) -> Self {
         match self {
-            Self::Local => LOCAL,
-            #[cfg(feature = "postgres")]
-            Self::Database(database) => database.shown(),
+            Self::Local => Self::Local,
+            Self::Database(database) => Self::Database(Box::new(database.with_password(password))),
+        }
+    }
+
+    /// A database's URL without the password, to be kept and shown.
+    pub(crate) fn shown(&self) -> Option<&str> {
+        match self {
+            Self::Local => None,
+            Self::Database(database) => Some(database.shown()),
         }
     }
 }
@@ -74,12 +76,5 @@ mod tests {
             let error = Place::parse(wrong).unwrap_err();
             assert!(!format!("{error} {}", error.remedy()).contains("hush"));
         }
-    }
-
-    #[cfg(not(feature = "postgres"))]
-    #[test]
-    fn a_build_without_postgresql_says_which_build_has_it() {
-        let error = Place::parse("postgres://u@db/x").unwrap_err();
-        assert_eq!(error.remedy(), Remedy::BuildForStore);
     }
 }

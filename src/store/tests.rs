@@ -8,7 +8,8 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::database::Database;
-use super::load::{GRAPH_FROM, Loader, Owner};
+use super::load::{GRAPH_FROM, Loader};
+use super::place::Owner;
 use super::schema;
 use super::server::{Server, wait};
 use super::stored::Stored;
