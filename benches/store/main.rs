@@ -1,6 +1,8 @@
 //! Many personas in PostgreSQL beside the same in homer's own indexes: loading, bytes, times, recall. README.md
 //! beside says how to run it, and what came out.
 
+#![allow(clippy::print_stdout, reason = "its figures are what it is run for")]
+
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::time::Instant;

@@ -11,7 +11,6 @@ use crate::error::{Error, Remedy, Result, Step};
 use crate::fingerprint;
 use crate::folder::Folder;
 use crate::hf::checkpoint::weights_name;
-use crate::index::Index;
 use crate::index::manifest::Provenance;
 use crate::model::bi_encoder::BiEncoder;
 use crate::nn::device::Compute;
@@ -48,7 +47,7 @@ impl Persona {
     /// The device refuses it.
     pub fn built_in(compute: &Compute) -> Result<Self> {
         let (encoder, index) = (builtin::encoder(), builtin::persona_index());
-        let index = || Index::open(&index).map(Replies::Here);
+        let index = || Replies::here(&index);
         let (persona, _) = open(&encoder, index, compute, |_| Ok(Found::default()))?;
         Ok(Self {
             built_in: true,

@@ -10,6 +10,7 @@ use crate::chat::persona::Retrieve;
 use crate::chat::stages::Indexed;
 use crate::error::{Error, IoContext, Remedy, Result};
 use crate::files::{self, disk::remove_file};
+use crate::folder::Folder;
 use crate::index::Index;
 use crate::index::manifest::Provenance;
 use crate::model::bi_encoder::BiEncoder;
@@ -75,7 +76,7 @@ impl Whereabouts {
     pub(super) fn open(&self, index: &Path) -> Result<Replies> {
         self.tell();
         match &self.place {
-            Place::Local => Ok(Replies::Here(Index::open(index)?)),
+            Place::Local => Replies::here(index),
             Place::Database(database) => {
                 let stored = Stored::open(database, self.called.as_deref())?;
                 Ok(Replies::There(stored, database.shown().to_owned()))
@@ -152,12 +153,20 @@ impl Kept {
 /// A persona's replies, opened.
 pub(super) enum Replies {
     /// In a folder.
-    Here(Index),
+    Here(Box<Index>),
     /// In a store, with its URL.
     There(Stored, String),
 }
 
 impl Replies {
+    /// Those of the index in a folder.
+    ///
+    /// # Errors
+    /// As [`Index::open`].
+    pub(super) fn here(index: impl Into<Folder>) -> Result<Self> {
+        Ok(Self::Here(Box::new(Index::open(index)?)))
+    }
+
     /// What they were made of.
     pub(super) fn source(&self) -> Provenance {
         match self {
@@ -181,7 +190,10 @@ impl Replies {
     /// What finds them by the vectors of `encoder`.
     pub(super) fn retriever(self, encoder: BiEncoder) -> Box<dyn Retrieve> {
         match self {
-            Self::Here(replies) => Box::new(Indexed { encoder, replies }),
+            Self::Here(index) => Box::new(Indexed {
+                encoder,
+                replies: *index,
+            }),
             Self::There(replies, _) => Box::new(Indexed { encoder, replies }),
         }
     }

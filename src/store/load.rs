@@ -4,6 +4,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use half::f16;
 use tokio::time::{sleep, timeout};
 use tokio_postgres::Client;
@@ -165,7 +166,7 @@ impl Loader {
                 ));
                 said = true;
             }
-            watched(async { Ok(sleep(PAUSE).await) }, watch).await?;
+            watched(sleep(PAUSE).map(Ok), watch).await?;
         }
         Ok(())
     }
