@@ -82,6 +82,9 @@ impl Fault {
                     Some(&SqlState::QUERY_CANCELED) => {
                         Remedy::from("ask again when it has less to do").or(local())
                     }
+                    Some(&SqlState::READ_ONLY_SQL_TRANSACTION) => {
+                        "name the server that is written to, or add `target_session_attrs=read-write` to the URL of all".into()
+                    }
                     Some(&SqlState::DISK_FULL) => "make room on the server".into(),
                     _ => Remedy::from("see that the server is there and lets you in").or(local()),
                 };

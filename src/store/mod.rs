@@ -29,7 +29,8 @@ mod schema;
 mod server;
 #[cfg(feature = "postgres")]
 mod stored;
-#[cfg(all(test, feature = "postgres"))]
+#[cfg(test)]
+#[cfg(feature = "postgres")]
 mod tests;
 #[cfg(feature = "postgres")]
 mod tls;
