@@ -23,7 +23,7 @@ use crate::index::Index;
 use crate::watch::{Unit, Watch};
 
 /// From this many replies on a graph finds sooner than a scan.
-pub(super) const GRAPH_FROM: usize = 20_000;
+pub(super) const GRAPH_FROM: usize = 10_000;
 /// A graph takes no wider vectors.
 const GRAPH_WIDTH: usize = 4000;
 /// Memory for making a graph, at most, in KiB: over it pgvector goes on more slowly.
