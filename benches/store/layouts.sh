@@ -21,13 +21,13 @@ ANALYZE parted;
 SQL
 script=$(mktemp)
 trap 'rm -f "$script"' EXIT
+for _ in 1 2 3; do
 for where in 'homer.replies_:n WHERE true' 'shared WHERE build = :n' 'parted WHERE build = :n'; do
     cat >"$script" <<SQL
 \set n random(1, 1000)
 SELECT row, text, exchanges, vector FROM $where
 ORDER BY 0 + (vector <#> (SELECT vector FROM homer.replies_1 WHERE row = 0)), row LIMIT 38;
 SQL
-    for _ in 1 2 3; do
-        echo "$where: $(pgbench "$@" -n -T 10 -f "$script" 2>/dev/null | grep 'latency average')"
-    done
+    echo "$where: $(pgbench "$@" -n -T 5 -f "$script" 2>/dev/null | grep 'latency average')"
+done
 done
