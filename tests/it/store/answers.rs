@@ -85,6 +85,15 @@ fn where_replies_were_put_last_is_where_they_are_looked_for() {
     assert_eq!(from(&[]).as_deref(), Some(&*database.url));
     assert_eq!(from(&["--store", "local"]), None);
     assert!(home.says(&["status"]).contains(&database.url));
+    // Where nobody but the folder says so, it is told.
+    let ask = ["ask", "--no-rerank", "A boat?"];
+    let told = home.notes(&ask);
+    assert!(
+        told.contains(&database.url) && told.contains("store.json says"),
+        "{told}"
+    );
+    let told = home.notes(&[&ask[..], &["--store", &database.url]].concat());
+    assert!(!told.contains("store.json"), "{told}");
     // Nothing has changed, so that nothing is sent.
     let said = home.notes(&["build-index", "--query-weight", "0"]);
     assert!(said.contains("has these replies of Rufus"), "{said}");

@@ -32,7 +32,7 @@ impl Connection {
         Self::try_to(url).unwrap()
     }
 
-    fn try_to(url: &str) -> Result<Self, tokio_postgres::Error> {
+    pub(crate) fn try_to(url: &str) -> Result<Self, tokio_postgres::Error> {
         let mut builder = tokio::runtime::Builder::new_multi_thread();
         let runtime = builder.worker_threads(1).enable_all().build().unwrap();
         let (client, connection) = runtime.block_on(tokio_postgres::connect(url, NoTls))?;

@@ -4,6 +4,7 @@
 mod answers;
 mod harness;
 mod kills;
+mod password;
 mod tls;
 mod together;
 mod usage;
