@@ -118,6 +118,16 @@ pub enum Error {
         /// How to go on.
         remedy: Remedy,
     },
+    /// A store of replies beyond this machine could not be used.
+    #[error("{place}: {what}")]
+    Store {
+        /// Its address, without a password.
+        place: String,
+        /// What was tried, and why it failed.
+        what: String,
+        /// How to go on.
+        remedy: Remedy,
+    },
     /// A chart could not be drawn.
     #[error("cannot draw {}: {what}", path.display())]
     Chart {
@@ -162,7 +172,8 @@ impl Error {
             | Self::Setting { remedy, .. }
             | Self::TooFew { remedy, .. }
             | Self::Gpu { remedy, .. }
-            | Self::Hub { remedy, .. } => remedy.clone(),
+            | Self::Hub { remedy, .. }
+            | Self::Store { remedy, .. } => remedy.clone(),
             Self::NoRun { .. } => Remedy::Begin,
             Self::Busy { .. } => "wait for it, or stop it first".into(),
             Self::OtherExchanges | Self::Finished { .. } => Remedy::Restart,

@@ -42,7 +42,8 @@
 //! - [`model`]: the bi-encoder and the cross-encoder.
 //! - [`corpus`]: script → scenes → turns → exchanges; [`train`]: from exchanges to a model;
 //!   [`index`]: every reply with its vector, and the search in it; [`distill`]: a small encoder
-//!   made from a large one.
+//!   made from a large one; [`store`]: the same replies in PostgreSQL, beyond one machine (a cargo
+//!   feature).
 //! - [`chat`]: the persona that answers: it retrieves candidates, and decides; [`eval`]: how well it
 //!   does.
 //! - [`project`]: where everything lies, and a verb for each step; `serve` (a cargo feature): the
@@ -81,6 +82,7 @@ mod seed;
 #[cfg(feature = "serve")]
 pub mod serve;
 mod stats;
+mod store;
 mod text;
 mod train;
 mod watch;
@@ -97,6 +99,7 @@ pub use index::{Entry, Origin};
 pub use nn::device::Compute;
 pub use project::Project;
 pub use stats::bootstrap::Estimate;
+pub use store::Place;
 pub use text::clean::one_line;
 pub use text::cut::{LONGEST, at_most};
 pub use text::printable::printable_line;

@@ -77,6 +77,10 @@ pub enum Setting {
     Intermediate,
     /// Where a small encoder or model is written.
     Out,
+    /// The store that replies are in.
+    Store,
+    /// The name of a persona in a store.
+    Persona,
 }
 
 /// What to do about an error.
@@ -104,6 +108,10 @@ pub enum Remedy {
     ListCharacters,
     /// A build for a GPU.
     BuildForGpu,
+    /// A build that keeps replies in a store.
+    BuildForStore,
+    /// Take the place of what another folder put into a store.
+    TakeOver,
     /// Choose these settings, for example so.
     Choose(Vec<Setting>, Option<Cow<'static, str>>),
     /// Choose another value: "a smaller", "a longer".
@@ -196,6 +204,8 @@ impl fmt::Display for Setting {
             Self::Vocabulary => "vocabulary",
             Self::Intermediate => "feed-forward width",
             Self::Out => "folder to write to",
+            Self::Store => "store",
+            Self::Persona => "name of the persona",
         })
     }
 }
@@ -218,6 +228,8 @@ impl fmt::Display for Remedy {
             }
             Self::ListCharacters => f.write_str("see who speaks in the script"),
             Self::BuildForGpu => f.write_str("build homer for a GPU"),
+            Self::BuildForStore => f.write_str("build homer with PostgreSQL"),
+            Self::TakeOver => f.write_str("say that it may be replaced"),
             Self::Choose(settings, example) => {
                 let names: Vec<String> = settings.iter().map(|one| format!("the {one}")).collect();
                 write!(f, "name {}", names.join(" and "))?;

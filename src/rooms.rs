@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// From the bottom up; each knows only those before it.
-const ROOMS: [&str; 25] = [
+const ROOMS: [&str; 26] = [
     "remedy",
     "error",
     "files",
@@ -26,6 +26,7 @@ const ROOMS: [&str; 25] = [
     "train",
     "distill",
     "index",
+    "store",
     "chat",
     "eval",
     "project",

@@ -46,6 +46,11 @@ pub trait Retrieve: Send + Sync {
             .collect()
     }
 
+    /// Whether it has other replies now than when it was opened, or when this was last asked.
+    fn renewed(&self) -> bool {
+        false
+    }
+
     /// The bi-encoder, if that is how it retrieves.
     fn bi_encoder(&self) -> Option<&BiEncoder> {
         None
@@ -120,6 +125,8 @@ pub struct Persona {
     pub character: String,
     /// The folder that it lives in, if it came from disk.
     pub folder: Option<PathBuf>,
+    /// The store that its replies are in, if they are beyond this machine: its address, without a password.
+    pub store: Option<String>,
     /// Whether it is the one that comes with homer.
     pub built_in: bool,
     pub(crate) retriever: Box<dyn Retrieve>,
@@ -135,6 +142,7 @@ impl Persona {
         Self {
             character: character.into(),
             folder: None,
+            store: None,
             built_in: false,
             retriever: Box::new(retriever),
             second: None,
@@ -147,6 +155,12 @@ impl Persona {
     /// Whether the dialogue was prepared anew since the index was built.
     pub fn is_outdated(&self) -> bool {
         self.outdated
+    }
+
+    /// Whether other replies have taken the place of its own, as those of a store can: it should be opened
+    /// again. Says so once.
+    pub fn is_renewed(&self) -> bool {
+        self.retriever.renewed()
     }
 
     /// Whether there is a cross-encoder that is left out because nobody has judged whether it helps

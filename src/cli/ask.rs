@@ -48,6 +48,8 @@ pub(super) struct Args {
 struct Line<'a> {
     character: &'a str,
     folder: Option<&'a Path>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    store: Option<&'a str>,
     built_in: bool,
     question: &'a str,
     answer: Option<&'a str>,
@@ -127,6 +129,7 @@ impl Args {
             let line = Line {
                 character: &persona.character,
                 folder: persona.folder.as_deref(),
+                store: persona.store.as_deref(),
                 built_in: persona.built_in,
                 question,
                 answer: answer.text(),

@@ -8,6 +8,7 @@ use homer::project::{IndexSettings, build_index};
 
 use super::Global;
 use super::progress::Display;
+use super::store::StoreArgs;
 
 /// Embed every reply of the character, so that `ask` and `repl` find them
 ///
@@ -16,7 +17,8 @@ use super::progress::Display;
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   homer build-index
-  homer -C moe build-index --gpu")]
+  homer -C moe build-index --gpu
+  homer build-index --store postgres://homer@db.example.org/personas")]
 pub(super) struct Args {
     /// Compute on the GPU
     #[arg(long)]
@@ -26,13 +28,21 @@ pub(super) struct Args {
     /// them out
     #[arg(long, value_name = "WEIGHT", default_value_t = IndexSettings::default().query_weight)]
     query_weight: f32,
+
+    /// Replace the persona in the store, though another folder has put it there
+    #[arg(long)]
+    take_over: bool,
+
+    #[command(flatten)]
+    store: StoreArgs,
 }
 
 pub(super) fn run(args: Args, global: &Global) -> anyhow::Result<()> {
-    let project = global.project();
+    let project = args.store.project(global)?;
     let settings = IndexSettings {
         query_weight: args.query_weight,
         gpu: args.gpu,
+        take_over: args.take_over,
     };
     let start = Instant::now();
     let manifest = build_index(&project, &settings, &mut Display::new(global)?)?;

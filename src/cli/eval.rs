@@ -8,6 +8,7 @@ use clap::ValueEnum;
 use homer::project::{JudgedSettings, TestSettings, TestSource, evaluate};
 
 use super::progress::Display;
+use super::store::StoreArgs;
 use super::{Global, eval_judged};
 
 /// Measure how well the character picks the reply that was really given
@@ -54,6 +55,8 @@ pub(super) struct Args {
     /// Compute on the GPU
     #[arg(long)]
     gpu: bool,
+    #[command(flatten)]
+    store: StoreArgs,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -65,14 +68,14 @@ enum Part {
 }
 
 pub(super) fn run(args: Args, global: &Global) -> anyhow::Result<()> {
-    let project = global.project();
+    let project = args.store.project(global)?;
     if !args.judged.is_empty() {
         let settings = JudgedSettings {
             files: args.judged,
             seed: args.seed,
             gpu: args.gpu,
         };
-        return eval_judged::run(&settings, args.json, global);
+        return eval_judged::run(&project, &settings, args.json, global);
     }
     let settings = TestSettings {
         source: match (args.test, args.split) {

@@ -10,6 +10,7 @@ use homer::{Grade, Judged, printable_line, project};
 
 use super::Global;
 use super::progress::Display;
+use super::store::StoreArgs;
 
 /// Grade what the character answers, so that it can be measured and trained by it
 ///
@@ -46,6 +47,8 @@ pub(super) struct Args {
     /// Compute on the GPU
     #[arg(long)]
     gpu: bool,
+    #[command(flatten)]
+    store: StoreArgs,
 }
 
 pub(super) fn run(args: Args, global: &Global) -> anyhow::Result<()> {
@@ -56,7 +59,8 @@ pub(super) fn run(args: Args, global: &Global) -> anyhow::Result<()> {
         seed: args.seed,
         gpu: args.gpu,
     };
-    let mut judging = project::judge(&global.project(), &settings, &mut Display::new(global)?)?;
+    let project = args.store.project(global)?;
+    let mut judging = project::judge(&project, &settings, &mut Display::new(global)?)?;
     if let Some(path) = &args.sheet {
         sheet::write(path, &judging.judged)?;
         eprintln!("wrote {}", path.display());

@@ -22,6 +22,7 @@ mod serve;
 mod shrink;
 mod signals;
 mod status;
+mod store;
 mod train_bi;
 mod train_cross;
 mod training;

@@ -1,8 +1,9 @@
 //! What `ask` and `repl` have in common: the persona, and how it chooses.
 
-use homer::{Choice, Compute, MinScore, Persona};
+use homer::{Choice, Compute, MinScore, Persona, Project};
 
 use super::Global;
+use super::store::StoreArgs;
 
 /// Shown where no reply is good enough.
 pub(super) const NO_ANSWER: &str = "(no good answer)";
@@ -31,14 +32,16 @@ pub(super) struct PersonaArgs {
     /// Compute on the GPU
     #[arg(long)]
     gpu: bool,
+    #[command(flatten)]
+    pub(super) store: StoreArgs,
 }
 
 impl PersonaArgs {
     /// Opens the persona of the project, else the built-in one; says so if its index is older than
     /// its dialogue.
     pub(super) fn load(&self, global: &Global) -> anyhow::Result<Persona> {
-        let project = global.project();
-        let persona = self.find(global)?;
+        let project = self.store.project(global)?;
+        let persona = self.find(&project)?;
         if persona.built_in && project.is_prepared() {
             eprintln!(
                 "homer: the dialogue here is prepared, but there is no index of it yet (next: {}); \
@@ -66,9 +69,9 @@ impl PersonaArgs {
     }
 
     /// The persona of the project, else the built-in one, without a word.
-    pub(super) fn find(&self, global: &Global) -> homer::Result<Persona> {
+    pub(super) fn find(&self, project: &Project) -> homer::Result<Persona> {
         let compute = Compute::choose(self.gpu)?;
-        Persona::find(&global.project(), &compute, !self.no_rerank)
+        Persona::find(project, &compute, !self.no_rerank)
     }
 
     pub(super) fn choice(&self) -> Choice {
@@ -85,6 +88,9 @@ impl PersonaArgs {
 pub(super) fn who(persona: &Persona) -> String {
     if persona.built_in {
         return format!("{}, the built-in persona", persona.character);
+    }
+    if let Some(store) = &persona.store {
+        return format!("{} from {store}", persona.character);
     }
     match &persona.folder {
         Some(folder) => format!("{} from {}", persona.character, folder.display()),

@@ -29,6 +29,10 @@ pub(super) fn render(remedy: &Remedy, global: &Global) -> String {
                                 `--features metal` (Apple)"
                 .into()
         }
+        Remedy::BuildForStore => {
+            "build one with `cargo build --release --features postgres`".into()
+        }
+        Remedy::TakeOver => "`--take-over` replaces it".into(),
         Remedy::Choose(settings, Some(example)) => {
             let flags: Vec<&str> = settings.iter().map(|setting| flag(*setting)).collect();
             match flags.as_slice() {
@@ -115,6 +119,8 @@ fn flag(setting: Setting) -> &'static str {
         Setting::Vocabulary => "--vocabulary",
         Setting::Intermediate => "--intermediate",
         Setting::Out => "--out",
+        Setting::Store => "--store",
+        Setting::Persona => "--persona",
         // An argument without a flag.
         _ => "",
     }

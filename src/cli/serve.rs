@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use anyhow::{Context, bail};
 
-use homer::Project;
 use homer::serve::{Address, App, Doors, Host, Limits, Listener, asked_to_leave, persona_changes};
 
 use super::persona::{PersonaArgs, make_your_own, who};
@@ -54,6 +53,7 @@ pub(super) fn run(args: Args, global: &Global) -> anyhow::Result<()> {
     let hosts = if args.personas.is_empty() {
         vec![host(None, global.clone(), &persona)?]
     } else {
+        persona.store.for_several()?;
         let each = args.personas.into_iter();
         each.map(|(name, directory)| host(Some(name), Global { directory }, &persona))
             .collect::<anyhow::Result<_>>()?
@@ -118,16 +118,15 @@ impl Args {
 /// A persona under its name, else under that of its character.
 fn host(name: Option<String>, global: Global, args: &Arc<PersonaArgs>) -> anyhow::Result<Host> {
     global.check(false)?;
+    let project = args.store.project(&global)?;
     let persona = args.load(&global)?;
     let name = name.unwrap_or_else(|| called(&persona.character));
     if persona.built_in {
         eprintln!("{} {}", who(&persona), make_your_own(&global));
     }
-    let project: Project = global.project();
     let args = Arc::clone(args);
-    Ok(Host::new(name, project, persona, move || {
-        args.find(&global)
-    }))
+    let again = project.clone();
+    Ok(Host::new(name, project, persona, move || args.find(&again)))
 }
 
 /// A character's name as clients like it: `Principal Skinner` is called `principal-skinner`.

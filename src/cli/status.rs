@@ -93,6 +93,9 @@ fn table(status: &Status) -> String {
             )
         }),
     );
+    if let Some(store) = &status.store {
+        row("answers from", store.clone());
+    }
     row("test", status.tested.map_or("not done".into(), ago));
     text
 }

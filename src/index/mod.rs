@@ -24,8 +24,9 @@
 //! all had been embedded.
 //!
 //! [`write`](mod@write) streams it, [`open`] maps it, [`search`] finds the best rows, with the
-//! kernels of [`dot`] and [`four`]. [`build`](mod@build) makes it from a dataset, [`reuse`] finds what of the old
-//! one is in it, [`calibrate`] finds the score under which an answer is no better than a random one.
+//! kernels of [`dot`] and [`four`]; [`nearest`] is what is asked of it, and of a store beyond this machine.
+//! [`build`](mod@build) makes it from a dataset, [`reuse`] finds what of the old one is in it, [`calibrate`] finds
+//! the score under which an answer is no better than a random one.
 #![warn(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
 #![warn(clippy::indexing_slicing, clippy::string_slice)]
 
@@ -35,6 +36,7 @@ pub(crate) mod calibrate;
 pub(crate) mod dot;
 mod four;
 pub(crate) mod manifest;
+pub(crate) mod nearest;
 pub(crate) mod open;
 mod part;
 pub(crate) mod records;
@@ -54,6 +56,7 @@ use crate::error::Result;
 use crate::files;
 use crate::text::clean::one_line;
 pub(crate) use calibrate::Calibration;
+pub use nearest::Nearest;
 pub use open::Index;
 
 /// Names of the files in the folder.

@@ -72,6 +72,11 @@ impl Index {
         &self.manifest
     }
 
+    /// The folder that it lies in.
+    pub(crate) fn folder(&self) -> &Folder {
+        &self.folder
+    }
+
     /// Number of replies.
     pub(crate) fn len(&self) -> usize {
         self.manifest.replies
@@ -87,6 +92,11 @@ impl Index {
         self.parts
             .first()
             .is_some_and(|part| part.codes().is_some())
+    }
+
+    /// Every row with its vector, in the order in which the vectors stand.
+    pub fn rows(&self) -> impl Iterator<Item = (usize, &[f16])> {
+        (0..self.slots()).filter_map(|slot| Some((self.table.row(slot)?, self.vector(slot))))
     }
 
     /// Number of vectors, those that are nobody's any more among them.

@@ -20,6 +20,8 @@ pub struct IndexSettings {
     pub query_weight: f32,
     /// Whether to compute on a GPU.
     pub gpu: bool,
+    /// Whether a persona that another folder has put into the store is to be replaced.
+    pub take_over: bool,
 }
 
 impl Default for IndexSettings {
@@ -27,12 +29,14 @@ impl Default for IndexSettings {
         Self {
             query_weight: QUERY_WEIGHT,
             gpu: false,
+            take_over: false,
         }
     }
 }
 
 /// Embeds every distinct reply of the pool by the project's bi-encoder, else the encoder that comes with homer,
-/// unless its vector stands in the index that is there, and puts the index in its place, see [`build::build`].
+/// unless its vector stands in the index that is there, and puts the index in its place, see [`build::build`]; where the
+/// project's replies are in a store, puts it there as well.
 ///
 /// # Errors
 /// [`Error::NotMade`] where there is no dialogue; [`Error::Busy`] where another build is at work;
@@ -52,6 +56,10 @@ pub fn build_index(
     let _lock = files::lock(&project.index(), "build")?;
     let compute = Compute::choose(settings.gpu)?;
     let dataset = Dataset::load(&project.exchanges())?;
+    // A store that cannot be reached is said before the long work.
+    let kept = project
+        .replies()?
+        .keep(&dataset.settings.character, settings.take_over)?;
     let retriever = project.retriever()?;
     note_unfinished(&project.bi_encoder(), Step::TrainBi, watch);
     let encoder = BiEncoder::load(&retriever.folder, &compute)?;
@@ -68,7 +76,9 @@ pub fn build_index(
     };
     let embed = |texts: &[&str]| encoder.embed_replies(texts);
     let rights = Rights::of([project.pool()]);
-    build::build(&project.index(), &dataset, rights, source, embed, watch)
+    let manifest = build::build(&project.index(), &dataset, rights, source, embed, watch)?;
+    kept.put(project, watch)?;
+    Ok(manifest)
 }
 
 /// The files of a model's folder that decide a vector beside the weights, as far as they are there.
@@ -83,7 +93,9 @@ const DECIDING: [&str; 5] = [
 /// A fingerprint of all that makes a vector out of texts. A GPU rounds in another way than the CPU.
 fn embedding(retriever: &Retriever, weights: &str, settings: &IndexSettings) -> Result<String> {
     let mut print = Fnv::default();
-    let IndexSettings { query_weight, gpu } = settings;
+    let IndexSettings {
+        query_weight, gpu, ..
+    } = settings;
     let fixed = format!("{weights} {} {query_weight} {gpu}", retriever.fingerprint);
     print.add(fixed.as_bytes());
     for name in DECIDING {

@@ -7,18 +7,38 @@ use crate::error::Result;
 use crate::files::{self, Rights};
 use crate::hf::checkpoint::SAFETENSORS;
 use crate::index::MANIFEST;
+use crate::store::Place;
 use crate::train::run::{Run, VERDICT};
 
 /// The folder that a persona lives in (`-C DIR`, else the working folder).
 #[derive(Debug, Clone)]
 pub struct Project {
     root: PathBuf,
+    /// Where its replies are, if somebody has said so.
+    pub(super) place: Option<Place>,
+    /// What its persona is called in a store, if somebody has said so.
+    pub(super) called: Option<String>,
 }
 
 impl Project {
     /// A project in `root`; nothing is read or made yet.
     pub fn new(root: impl Into<PathBuf>) -> Self {
-        Self { root: root.into() }
+        Self {
+            root: root.into(),
+            place: None,
+            called: None,
+        }
+    }
+
+    /// The same with its replies in `place`, where its persona is `called` so; else what was said before holds:
+    /// the place where they were put last, and the name of the character.
+    #[must_use]
+    pub fn with_replies(self, place: Option<Place>, called: Option<String>) -> Self {
+        Self {
+            place: place.or(self.place),
+            called: called.or(self.called),
+            ..self
+        }
     }
 
     /// The folder itself.
@@ -56,14 +76,18 @@ impl Project {
         Dataset::is_there(&self.exchanges())
     }
 
-    /// Whether a persona of its own was begun here: a bi-encoder, or an index.
+    /// Whether a persona of its own was begun here: a bi-encoder, an index, or replies in a store.
     ///
     /// # Errors
     /// There is something in its place that cannot be looked at: no other persona answers for it.
     pub fn has_persona(&self) -> Result<bool> {
         files::is_there(&self.bi_encoder_model().join(SAFETENSORS))?;
         files::is_there(&self.index().join(MANIFEST))?;
-        Ok(files::is_there(&self.bi_encoder())? || files::is_there(&self.index())?)
+        let stored = match &self.place {
+            Some(place) => !matches!(place, Place::Local),
+            None => files::is_there(&self.store_setting())?,
+        };
+        Ok(stored || files::is_there(&self.bi_encoder())? || files::is_there(&self.index())?)
     }
 
     /// Who may read what the persona says: whoever could read the script.
@@ -115,6 +139,11 @@ impl Project {
     /// The cross-encoder that `train-cross` keeps.
     pub fn cross_encoder_model(&self) -> PathBuf {
         Run::model_of(&self.cross_encoder())
+    }
+
+    /// Which store the replies were put into, as `build-index` keeps it.
+    pub(crate) fn store_setting(&self) -> PathBuf {
+        self.runs().join("store.json")
     }
 
     /// What `build-index` writes.

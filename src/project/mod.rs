@@ -5,7 +5,8 @@
 //! - [`prepare`](mod@prepare), [`train_bi`](mod@train_bi), [`train_cross`](mod@train_cross),
 //!   [`build_index`](mod@build_index), [`evaluate`](mod@evaluate), [`status`](mod@status),
 //!   [`shrink`](mod@shrink); [`persona`] opens what answers.
-//! - [`second_stage`]: what decides in a persona; [`verdict`]: whether that is its own cross-encoder. [`input`], [`test_set`]: what to prepare and to test
+//! - `replies`: whether a persona's replies are here or in a store;
+//!   [`second_stage`]: what decides in it; [`verdict`]: whether that is its own cross-encoder. [`input`], [`test_set`]: what to prepare and to test
 //!   on. [`lineup`], [`record`]: what is tested, and where the figures are kept.
 //! - [`judge`](mod@judge) makes what a reader grades, [`grading`] and [`sheet`] grade it,
 //!   [`evaluate_judged`](mod@evaluate_judged) measures by the grades.
@@ -27,6 +28,7 @@ mod pooling;
 pub(crate) mod prepare;
 pub(crate) mod record;
 mod repertoire;
+mod replies;
 pub(crate) mod second_stage;
 pub mod sheet;
 pub(crate) mod shrink;

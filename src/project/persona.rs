@@ -2,16 +2,15 @@
 
 use std::fs;
 
+use super::replies::Replies;
 use super::second_stage::Found;
 use super::{Project, second_stage};
 use crate::builtin;
 use crate::chat::Persona;
-use crate::chat::stages::Indexed;
 use crate::error::{Error, Remedy, Result, Step};
 use crate::fingerprint;
 use crate::folder::Folder;
 use crate::hf::checkpoint::weights_name;
-use crate::index::Index;
 use crate::index::manifest::Provenance;
 use crate::model::bi_encoder::BiEncoder;
 use crate::nn::device::Compute;
@@ -48,7 +47,8 @@ impl Persona {
     /// The device refuses it.
     pub fn built_in(compute: &Compute) -> Result<Self> {
         let (encoder, index) = (builtin::encoder(), builtin::persona_index());
-        let (persona, _) = open(&encoder, &index, compute, |_| Ok(Found::default()))?;
+        let index = || Replies::here(&index);
+        let (persona, _) = open(&encoder, index, compute, |_| Ok(Found::default()))?;
         Ok(Self {
             built_in: true,
             ..persona
@@ -63,14 +63,17 @@ impl Persona {
     /// an index of another bi-encoder.
     pub fn load(project: &Project, compute: &Compute, rerank: bool) -> Result<Self> {
         note_link(project);
-        let (encoder, index) = (project.retriever()?.folder, Folder::from(project.index()));
-        let (persona, source) = open(&encoder, &index, compute, |bi_encoder| match rerank {
+        let encoder = project.retriever()?.folder;
+        let replies = project.replies()?;
+        let find = || replies.open(&project.index());
+        let (persona, source) = open(&encoder, find, compute, |bi_encoder| match rerank {
             true => second_stage::find(project, bi_encoder, compute),
             false => Ok(Found::default()),
         })?;
         let pool = project.pool();
         Ok(Self {
             folder: std::path::absolute(project.root()).ok(),
+            store: replies.store(),
             outdated: pool.is_file() && source.pool != fingerprint::of_file(&pool)?,
             ..persona
         })
@@ -97,11 +100,11 @@ fn note_link(project: &Project) {
     }
 }
 
-/// The persona of a bi-encoder and the index of its vectors, and what that was made of; `second`
+/// The persona of a bi-encoder and the replies that it has vectors of, and what those were made of; `second`
 /// is told the bi-encoder's fingerprint.
 fn open(
     encoder: &Folder,
-    index: &Folder,
+    replies: impl FnOnce() -> Result<Replies>,
     compute: &Compute,
     second: impl FnOnce(&str) -> Result<Found> + Send,
 ) -> Result<(Persona, Provenance)> {
@@ -110,12 +113,11 @@ fn open(
     // Each reads a tokenizer, which takes as long as embedding the question.
     let (model, second) = rayon::join(|| BiEncoder::load(encoder, compute), || second(&bi_encoder));
     let (model, second) = (model?, second?);
-    let opened = Index::open(index)?;
-    let source = opened.manifest().source.clone();
+    let replies = replies()?;
+    let source = replies.source();
     if source.bi_encoder != bi_encoder {
         let what = format!("built with another bi-encoder than the one in {encoder}");
-        let remedy = Remedy::Remake(Step::BuildIndex);
-        return Err(Error::model(index.to_path_buf(), what, remedy));
+        return Err(replies.refused(what, Remedy::Remake(Step::BuildIndex)));
     }
     // A fingerprint is of samples: a byte may be damaged between them.
     if source.weights.is_some() && source.weights != Some(encoder.checksum(weights)?) {
@@ -126,15 +128,13 @@ fn open(
     let persona = Persona {
         character: source.character.clone(),
         folder: None,
+        store: None,
         built_in: false,
         calibrated: source.calibration.as_ref().map(|found| found.min_score),
         outdated: false,
         unjudged: second.unjudged,
         second: second.stage,
-        retriever: Box::new(Indexed {
-            encoder: model,
-            index: opened,
-        }),
+        retriever: replies.retriever(model),
     };
     Ok((persona, source))
 }

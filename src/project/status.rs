@@ -33,6 +33,9 @@ pub struct Status {
     pub reranks: Option<bool>,
     /// The index.
     pub index: Option<IndexStatus>,
+    /// The store that the replies were put into, if they were: its URL, without a password.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub store: Option<String>,
     /// When the figures of the last ordinary test were written.
     pub tested: Option<Age>,
     /// What comes next.
@@ -115,6 +118,7 @@ pub fn status(project: &Project) -> Result<Status> {
             .filter(|bi_encoder| verdict.is_judged(bi_encoder))
             .and(verdict.rerank),
         index: index(project, bi_encoder.as_deref())?,
+        store: project.replies()?.store(),
         tested: age(&project.figures("eval")),
         next: Remedy::None,
     };

@@ -54,16 +54,18 @@ impl Host {
         self.project.feedback()
     }
 
-    /// Loads the persona anew if its files changed since they were last looked at; whether it did.
+    /// Loads the persona anew if its files, or its replies in a store, changed since they were last looked at;
+    /// whether it did.
     ///
     /// # Errors
     /// It cannot be loaded, as is so between `train-bi` and `build-index`: the old one stays, and
-    /// there is no other try before the files change again.
+    /// there is no other try before something changes again.
     pub(crate) fn refresh(&self) -> Result<bool> {
+        let renewed = self.persona().is_renewed();
         let now = look(&self.project);
         {
             let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-            if *seen == now {
+            if *seen == now && !renewed {
                 return Ok(false);
             }
             *seen = now;
@@ -79,6 +81,7 @@ impl Host {
 fn look(project: &Project) -> Seen {
     let files = [
         project.index().join("manifest.json"),
+        project.store_setting(),
         project.bi_encoder_model().join("model.safetensors"),
         project.cross_encoder_model().join("model.safetensors"),
         project.cross_encoder().join("reranking.json"),

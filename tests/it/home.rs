@@ -65,7 +65,9 @@ impl Home {
         command.current_dir(&self.root).args(args);
         command
             .env("HF_HUB_OFFLINE", "1")
-            .env("HF_HOME", &self.root);
+            .env("HF_HOME", &self.root)
+            .env_remove("HOMER_STORE")
+            .env_remove("PGPASSWORD");
         command
     }
 

@@ -22,5 +22,7 @@ mod prepare;
 #[cfg(feature = "serve")]
 mod serve;
 mod shrink;
+#[cfg(feature = "postgres")]
+mod store;
 mod tokenizer;
 mod train;

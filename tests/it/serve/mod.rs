@@ -1,7 +1,7 @@
 //! `homer serve`, spoken to over its socket as clients speak to it.
 
 mod doors;
-mod harness;
+pub(crate) mod harness;
 mod life;
 mod load;
 mod openai;
