@@ -13,6 +13,7 @@ use crate::hf::tokenizer::Tokenizer;
 use crate::nn::device::Compute;
 use crate::nn::encoder::{Encoder, Pooling};
 use crate::nn::head::pooler_specs;
+use crate::nn::host;
 use crate::nn::packed::{Packed, Tokens};
 use crate::nn::weights::Values;
 
@@ -137,11 +138,8 @@ pub(crate) fn embed(
     while !rest.is_empty() {
         let (batch, others) = rest.split_at(within(rest, BATCH_TOKENS));
         rest = others;
-        let pooled: Vec<f32> = encoder
-            .encode(&Packed::new(batch), Pooling::Mean)?
-            .flatten_all()?
-            .to_vec1()?;
-        values.extend_from_slice(&pooled);
+        let pooled = encoder.encode(&Packed::new(batch), Pooling::Mean)?; // [n, h]
+        values.extend(host::values(&pooled)?);
         progress(batch.len())?;
     }
     values.chunks_mut(width).for_each(normalize);

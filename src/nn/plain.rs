@@ -17,6 +17,7 @@ use super::config::Config;
 use super::dropout;
 use super::dropout::{Mask, Site};
 use super::encoder::{Encoder, Pooling};
+use super::host;
 use super::optimizer::{AdamW, Moments, VarAdamW};
 use super::packed::Packed;
 use super::padding::Padding;
@@ -284,7 +285,7 @@ impl Encoder for PlainEncoder {
         let values = self
             .parameters
             .iter()
-            .map(|var| Ok(Values::Owned(var.flatten_all()?.to_vec1()?)))
+            .map(|var| Ok(Values::Owned(host::values(var)?)))
             .collect::<Result<Vec<_>>>()?;
         Ok(Weights {
             config: self.config.clone(),
