@@ -8,7 +8,7 @@
     reason = "the functions of a library that is loaded are called as its header declares them"
 )]
 
-use std::ffi::{CStr, c_char, c_int, c_uint};
+use std::ffi::{CStr, c_char, c_int, c_uint, c_void};
 use std::fmt;
 use std::mem::ManuallyDrop;
 use std::path::{Path, PathBuf};
@@ -63,6 +63,7 @@ const SUCCESS: c_int = 0;
 const NO_DEVICE: c_int = 100;
 const CAPABILITY_MAJOR: c_int = 75;
 const CAPABILITY_MINOR: c_int = 76;
+const RELEASE_THRESHOLD: c_int = 4;
 
 /// A library that stays loaded: what it is called by outlives all of homer.
 type Loaded = ManuallyDrop<Library>;
@@ -98,6 +99,7 @@ pub(super) fn look(
     }
     driver.start()?;
     let (name, capability) = driver.first_card()?;
+    driver.keep_memory()?;
     if capability < needs.capability {
         let (card, needed) = (capability, needs.capability);
         return Err(no_gpu(
@@ -154,13 +156,25 @@ pub(super) fn installed(name: &str) -> std::result::Result<Loaded, String> {
     })
 }
 
+/// Has candle make no events: they tell streams of one another, and there is one stream. Each tensor would have
+/// two, made and thrown away with it.
+#[cfg(feature = "cuda")]
+pub(super) fn without_events(device: &candle_core::CudaDevice) {
+    // SAFETY: nothing of homer's is on a second stream.
+    unsafe { device.disable_event_tracking() };
+}
+
 /// Loads a library for the whole program to see.
 fn open(path: &Path) -> std::result::Result<Loaded, String> {
     // SAFETY: NVIDIA's libraries may be loaded at any time; what runs when they are changes nothing here.
     let library = unsafe { Library::open(Some(path), RTLD_NOW | RTLD_GLOBAL) };
-    library
-        .map(ManuallyDrop::new)
-        .map_err(|why| why.to_string())
+    library.map(ManuallyDrop::new).map_err(|why| said(&why))
+}
+
+/// What the system's loader says, which is an error's cause.
+fn said(why: &libloading::Error) -> String {
+    let loader = std::error::Error::source(why);
+    loader.map_or_else(|| why.to_string(), ToString::to_string)
 }
 
 /// The NVIDIA driver.
@@ -221,13 +235,31 @@ impl Driver {
         Ok((name.to_string_lossy().into_owned(), capability))
     }
 
+    /// Has the driver keep what homer frees on the first card for what homer takes next. It would give it back
+    /// whenever the host waits, once a step, and take it anew.
+    fn keep_memory(&self) -> Result<()> {
+        type Pool = unsafe extern "C" fn(*mut *mut c_void, c_int) -> c_int;
+        type Set = unsafe extern "C" fn(*mut c_void, c_int, *mut c_void) -> c_int;
+
+        let mut pool = std::ptr::null_mut();
+        let function = self.function::<Pool>(c"cuDeviceGetDefaultMemPool")?;
+        // SAFETY: declared so in cuda.h; it writes one pointer.
+        if unsafe { function(&raw mut pool, 0) } != SUCCESS {
+            return Ok(()); // A card without pools keeps nothing back.
+        }
+        let mut kept = u64::MAX;
+        let function = self.function::<Set>(c"cuMemPoolSetAttribute")?;
+        // SAFETY: declared so in cuda.h; this attribute is a 64-bit number, which is read.
+        self.check(unsafe { function(pool, RELEASE_THRESHOLD, (&raw mut kept).cast()) })
+    }
+
     /// A function of the driver; `F` is its type.
     fn function<F: Copy>(&self, name: &CStr) -> Result<F> {
         // SAFETY: every caller gives the type that cuda.h declares; the library is never unloaded.
         let function = unsafe { self.0.get::<F>(name) };
         function.map(|function| *function).map_err(|why| {
             no_gpu(
-                format!("the NVIDIA driver is damaged: {why}"),
+                format!("the NVIDIA driver is damaged: {}", said(&why)),
                 "install it again",
             )
         })

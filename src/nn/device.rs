@@ -53,7 +53,8 @@ pub(crate) fn scalars(device: &Device) -> DType {
 }
 
 /// The first NVIDIA card, and what its products are computed in: bf16 where it multiplies that in hardware
-/// (Ampere and later), because its range is that of f32, so that gradients need no scaling; else f32.
+/// (Ampere and later), because its range is that of f32, so that gradients need no scaling; else f32. To
+/// measure what bf16 costs, the environment's `HOMER_PRODUCTS=f32` asks for f32.
 #[cfg(feature = "cuda")]
 fn open_gpu() -> Result<(Device, DType)> {
     use candle_core::cuda_backend::cudarc::driver::sys::CUDA_VERSION;
@@ -65,9 +66,12 @@ fn open_gpu() -> Result<(Device, DType)> {
         capability: Capability::of_ptx(AFFINE.ptx()).unwrap_or(multiplies_bf16),
     };
     let capability = cuda::look(needs, cuda::installed)?;
-    let device = Device::new_cuda(0)
-        .map_err(|source| no_gpu(format!("no CUDA device can be opened: {source}")))?;
-    let products = match capability >= multiplies_bf16 {
+    let opened = |source| no_gpu(format!("no CUDA device can be opened: {source}"));
+    // One stream, whichever thread computes: what is queued later comes later.
+    let device = Device::new_cuda_with_stream(0).map_err(opened)?;
+    cuda::without_events(device.as_cuda_device().map_err(opened)?);
+    let exact = std::env::var("HOMER_PRODUCTS").is_ok_and(|products| products == "f32");
+    let products = match capability >= multiplies_bf16 && !exact {
         true => DType::BF16,
         false => DType::F32,
     };

@@ -22,6 +22,5 @@ pub(crate) mod int8;
 pub mod kernels;
 pub(crate) mod optimizer;
 pub(crate) mod packed;
-mod padding;
 pub(crate) mod plain;
 pub(crate) mod weights;

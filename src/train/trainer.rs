@@ -156,9 +156,16 @@ fn advance(
     let examples = batch.len();
     let lr = plan.schedule.rate(state.step);
     let [loss, norm] = take_step(task, batch, derive(plan.seed, Stream::Step, state.step), lr)?;
+    let queued = clock.elapsed();
     // Only now, with the whole step queued, does the host wait for a GPU. A model that diverged
     // has taken its step, but nobody saves it.
     let [loss, norm] = host::numbers([&loss, &norm])?;
+    let waited = clock.elapsed() - queued;
+    tracing::debug!(
+        queued_ms = queued.as_secs_f64() * 1e3,
+        waited_ms = waited.as_secs_f64() * 1e3,
+        "step"
+    );
     if !loss.is_finite() || !norm.is_finite() {
         return Err(diverged(plan, state.step));
     }

@@ -21,6 +21,8 @@ const DRIVER_OF_ONE_CARD: &str = "
         for (const char *from = \"Made-up 1\"; (*name++ = *from++);) {}
         return 0;
     }
+    int cuDeviceGetDefaultMemPool(void **pool, int card) { *pool = 0; return 0; }
+    int cuMemPoolSetAttribute(void *pool, int which, unsigned long long *value) { return *value + 1 || which != 4; }
     int cuGetErrorName(int code, const char **name) { *name = \"CUDA_ERROR_MADE_UP\"; return code != 803; }
 ";
 
