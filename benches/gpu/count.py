@@ -30,22 +30,20 @@ def counted(args, folder, command, steps):
     counts = folder / "counts.json"
     counts.unlink(missing_ok=True)
     environment = os.environ | {"LD_LIBRARY_PATH": str(folder), "HOMER_COUNTS": str(counts)}
-    more = [] if command == "train-bi" else ["--no-rerank"] if command == "ask" else []
     subprocess.run(
         [args.homer, "-C", folder / "project", command, "--gpu", "--force", "--steps", str(steps)]
-        + ["--evaluate-every", str(steps), "--encoder", args.encoder, *more],
+        + ["--evaluate-every", str(steps), "--encoder", args.encoder],
         env=environment, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )
     return json.loads(counts.read_text())
 
 
-def each(many, few, steps):
-    """The difference, a step."""
+def a_step(many, few):
+    """What `STEPS` more steps took, divided by them."""
     return {
-        name: each(value, few.get(name, {}), steps) if isinstance(value, dict)
-        else (value - few.get(name, 0)) / steps
+        name: a_step(value, few[name]) if name == "by_kernel" else (value - few.get(name, 0)) / STEPS
         for name, value in many.items()
-    } if isinstance(few, dict) else None
+    }
 
 
 def main():
@@ -65,7 +63,7 @@ def main():
         )
         for command in ("train-bi", "train-cross"):
             few, many = (counted(args, folder, command, steps) for steps in (STEPS, 2 * STEPS))
-            results[command] = each(many, few, STEPS)
+            results[command] = a_step(many, few)
     names = [name for name in results["train-bi"] if name != "by_kernel"]
     print(f"{'a step':<18}" + "".join(f"{command:>16}" for command in results))
     for name in names:

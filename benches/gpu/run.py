@@ -1,7 +1,6 @@
 """What `run.sh` runs: parity with the CPU, and speed beside sentence-transformers and beside the CPU."""
 
 import argparse
-import csv
 import json
 import os
 import re
@@ -78,7 +77,7 @@ class Bench:
     def project(self, name):
         return projects.copied(self.base, self.work / name)
 
-    def row(self, name, unit, sides, higher=True):
+    def row(self, name, unit, sides):
         """Takes turns between the sides, as often as there is time for, and keeps what they give."""
         series = {side: Series() for side in sides}
         longest = 0
@@ -91,7 +90,7 @@ class Bench:
                     value, peak = measure()
                 series[side].add(value, memory.peak if memory.peak is not None else peak)
             longest = max(longest, time.monotonic() - start)
-        self.rows.append((name, unit, series, higher))
+        self.rows.append((name, unit, series))
         said = ", ".join(f"{side} {number_text(one.median)}" for side, one in series.items())
         print(f"  {name}: {said} {unit} ({self.left():.0f} s left)", file=sys.stderr)
 
@@ -189,7 +188,7 @@ def where_time_goes(bench):
         ("a step: waiting for the card after that", "ms", waited),
         ("starting, loading, tokenising, two validations", "s", around),
     ]:
-        bench.rows.append((name, unit, {"homer": Series([value])}, False))
+        bench.rows.append((name, unit, {"homer": Series([value])}))
 
 
 def encoding(bench):
@@ -238,7 +237,7 @@ def asking(bench):
     sides = {"homer": homer(bench.device)}
     if bench.gpu:
         sides["homer on the CPU"] = homer([])
-    bench.row("an answer, warm", "ms", sides, higher=False)
+    bench.row("an answer, warm", "ms", sides)
 
 
 PARTS = {
@@ -254,7 +253,7 @@ def table(bench):
     sides = ["homer", "sentence-transformers", "homer on the CPU"]
     yield "| | unit | " + " | ".join(f"{side}: median (MB)" for side in sides) + " | runs |"
     yield "|---" * 6 + "|"
-    for name, unit, series, _ in bench.rows:
+    for name, unit, series in bench.rows:
         cells = []
         for side in sides:
             one = series.get(side)
@@ -308,7 +307,7 @@ def main():
     if args.json:
         rows = [
             {"name": name, "unit": unit, "sides": {side: vars(one) for side, one in series.items()}}
-            for name, unit, series, _ in bench.rows
+            for name, unit, series in bench.rows
         ]
         args.json.write_text(json.dumps({**about, "rows": rows, "checks": bench.checks}, indent=1) + "\n")
     sys.exit(not all(check["met"] for check in bench.checks))

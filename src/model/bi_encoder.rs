@@ -146,14 +146,12 @@ pub(crate) fn embed(
     Ok(Embeddings { width, values })
 }
 
-/// How many of the first sequences have at most `tokens` tokens together, and at most twice as many
-/// when all are padded to the longest, as the plain encoder does; at least one.
+/// How many of the first sequences have at most `tokens` tokens together; at least one.
 pub(super) fn within(sequences: &[Tokens], tokens: usize) -> usize {
-    let (mut sum, mut longest) = (0, 0);
-    let fits = sequences.iter().zip(1..).take_while(|(sequence, count)| {
+    let mut sum = 0;
+    let fits = sequences.iter().take_while(|sequence| {
         sum += sequence.len();
-        longest = longest.max(sequence.len());
-        sum <= tokens && count * longest <= 2 * tokens
+        sum <= tokens
     });
     fits.count().max(1)
 }

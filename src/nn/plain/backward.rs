@@ -5,7 +5,7 @@ use std::f64::consts::{FRAC_1_SQRT_2, PI};
 use candle_core::{D, DType, Tensor};
 
 use super::PlainEncoder;
-use super::forward::{LayerTape, NormTape, Tape, masked, three};
+use super::forward::{LayerTape, Tape, masked, three};
 use super::places::{Places, one_hot};
 use crate::error::Result;
 use crate::nn::weights::{Layout, Part};
@@ -31,7 +31,7 @@ impl PlainEncoder {
 
         let states = masked(states, tape.embedded.mask.as_ref())?;
         let norm = self.layout.norm;
-        let states = self.norm_backward(norm, &tape.embedded.norm, &states, &mut gradients)?;
+        let states = self.norm_backward(norm, &tape.embedded.summed, &states, &mut gradients)?;
         // Of each distinct word, then to its place in the vocabulary; where there is none stand zeros.
         let words = one_hot(&places.distinct, &places.ids)?.matmul(&states)?; // [u, h]
         let words = below(&words, 1)?.index_select(&places.place_of_id, 0)?;
@@ -68,7 +68,7 @@ impl PlainEncoder {
     ) -> Result<Tensor> {
         let part = |part| self.layout.part(layer, part);
         let norm = part(Part::FeedForwardNorm);
-        let states = self.norm_backward(norm, &tape.feed_forward_norm, &states, gradients)?;
+        let states = self.norm_backward(norm, &tape.contracted, &states, gradients)?;
         let narrow = masked(states.clone(), tape.contract_mask.as_ref())?.to_dtype(self.compute)?;
         let wide = self.linear_backward(part(Part::Contract), 1, &narrow, &tape.wide, gradients)?;
         let expanded = (wide * slope_of_gelu(&tape.expanded)?)?; // [T, f]
@@ -77,7 +77,7 @@ impl PlainEncoder {
         let states = (states + middle.to_dtype(DType::F32)?)?;
 
         let norm = part(Part::AttentionNorm);
-        let states = self.norm_backward(norm, &tape.attention_norm, &states, gradients)?;
+        let states = self.norm_backward(norm, &tape.attended, &states, gradients)?;
         let attended = masked(states.clone(), tape.output_mask.as_ref())?.to_dtype(self.compute)?;
         let context =
             self.linear_backward(part(Part::Output), 1, &attended, &tape.context, gradients)?;
@@ -94,19 +94,19 @@ impl PlainEncoder {
         context: Tensor,
     ) -> Result<Tensor> {
         let (heads, width) = (self.config.heads, self.config.head_width());
-        let (n, longest) = (places.n, places.longest);
-        let [query, key, value] = three(&tape.split)?; // [n, heads, L, width]
+        let (m, longest) = (places.m, places.longest);
+        let [query, key, value] = three(&tape.split)?; // [m, heads, L, width]
         let context = match tape.attention_mask {
             Some((_, scale)) => (context * scale)?,
             None => context,
         };
         let context = places
             .pad_with_zeros(&context)?
-            .reshape((n, longest, heads, width))?
+            .reshape((m, longest, heads, width))?
             .transpose(1, 2)?
-            .contiguous()?; // [n, heads, L, width]
+            .contiguous()?; // [m, heads, L, width]
         let values = tape.kept.t()?.matmul(&context)?;
-        let mut kept = context.matmul(&value.t()?)?; // [n, heads, L, L]
+        let mut kept = context.matmul(&value.t()?)?; // [m, heads, L, L]
         if let Some((mask, _)) = &tape.attention_mask {
             kept = (kept * mask)?;
         }
@@ -118,10 +118,10 @@ impl PlainEncoder {
         let scores = (scores * (1.0 / (width as f64).sqrt()))?.to_dtype(self.compute)?;
         let queries = scores.matmul(&key)?;
         let keys = scores.t()?.matmul(&query)?;
-        let split = Tensor::stack(&[queries, keys, values], 0)?; // [3, n, heads, L, width]
+        let split = Tensor::stack(&[queries, keys, values], 0)?; // [3, m, heads, L, width]
         let padded = split
             .permute((1, 3, 0, 2, 4))?
-            .reshape((n * longest, 3 * heads * width))?;
+            .reshape((m * longest, 3 * heads * width))?;
         places.pack(&padded)
     }
 
@@ -145,24 +145,29 @@ impl PlainEncoder {
         Ok(out.matmul(&self.parameters.rounded(weight, count)?)?)
     }
 
-    /// A layer norm's gradients, given that of what it puts out `[T, h]`; returns that of what came in.
+    /// A layer norm's gradients, given what came in `[T, h]` and the gradient of what it puts out; returns that of
+    /// what came in.
     fn norm_backward(
         &self,
         weight: usize,
-        tape: &NormTape,
+        input: &Tensor,
         states: &Tensor,
         gradients: &mut Gradients,
     ) -> Result<Tensor> {
-        let weighted = (states * &tape.unit)?;
+        let centred = input.broadcast_sub(&input.mean_keepdim(D::Minus1)?)?;
+        let variance = centred.sqr()?.mean_keepdim(D::Minus1)?;
+        let deviation = (variance + self.config.norm_epsilon)?.sqrt()?; // [T, 1]
+        let unit = centred.broadcast_div(&deviation)?;
+        let weighted = (states * &unit)?;
         gradients.put(weight, summed(&weighted)?);
         gradients.put(weight + 1, summed(states)?);
         // Of the unit rows u, d = g · w; of what came in (d - mean d - u · mean(d · u)) / deviation.
         let scale = self.parameters.value(weight)?; // [h]
         let shares = (scale.unsqueeze(1)? / self.config.hidden as f64)?; // [h, 1]
         let mean = states.matmul(&shares)?; // [T, 1]
-        let along = tape.unit.broadcast_mul(&weighted.matmul(&shares)?)?;
-        let unit = states.broadcast_mul(&scale)?.broadcast_sub(&mean)?;
-        Ok((unit - along)?.broadcast_div(&tape.deviation)?)
+        let along = unit.broadcast_mul(&weighted.matmul(&shares)?)?;
+        let across = states.broadcast_mul(&scale)?.broadcast_sub(&mean)?;
+        Ok((across - along)?.broadcast_div(&deviation)?)
     }
 }
 

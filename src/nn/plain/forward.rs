@@ -1,7 +1,7 @@
 //! The forward pass, and what it leaves for the backward pass.
 
-use candle_core::{D, DType, Tensor};
-use candle_nn::ops::softmax_last_dim;
+use candle_core::{DType, Tensor};
+use candle_nn::ops::{layer_norm, softmax_last_dim};
 
 use super::PlainEncoder;
 use super::places::Places;
@@ -20,40 +20,35 @@ pub(super) struct Tape {
 
 /// What is left of the embeddings.
 pub(super) struct EmbeddedTape {
-    pub norm: NormTape,
+    /// What the norm took in `[T, h]`, f32.
+    pub summed: Tensor,
     /// Factors of dropout `[T, h]`.
     pub mask: Option<Tensor>,
 }
 
-/// What is left of a layer. All but norms and factors of states are of the type of products.
+/// What is left of a layer. All is of the type of products but what says otherwise, and factors of states.
 pub(super) struct LayerTape {
     /// What came in `[T, h]`.
     pub rows: Tensor,
-    /// Queries, keys and values `[3, n, heads, L, h / heads]`.
+    /// Queries, keys and values `[3, m, heads, L, h / heads]`.
     pub split: Tensor,
-    /// Attention probabilities before and after dropout `[n, heads, L, L]`, and its zeros and ones.
+    /// Attention probabilities before and after dropout `[m, heads, L, L]`, and its zeros and ones.
     pub probabilities: Tensor,
     pub kept: Tensor,
     pub attention_mask: Option<(Tensor, f64)>,
     /// The heads' contexts `[T, h]`.
     pub context: Tensor,
     pub output_mask: Option<Tensor>,
-    pub attention_norm: NormTape,
+    /// What the norm took in `[T, h]`, f32.
+    pub attended: Tensor,
     /// The attention block's output `[T, h]`.
     pub middle: Tensor,
     /// The feed-forward block before and after GELU `[T, f]`.
     pub expanded: Tensor,
     pub wide: Tensor,
     pub contract_mask: Option<Tensor>,
-    pub feed_forward_norm: NormTape,
-}
-
-/// What is left of a layer norm.
-pub(super) struct NormTape {
-    /// Rows of mean 0 and deviation 1 `[T, h]`.
-    pub unit: Tensor,
-    /// What they were divided by `[T, 1]`.
-    pub deviation: Tensor,
+    /// What the norm took in `[T, h]`, f32.
+    pub contracted: Tensor,
 }
 
 impl PlainEncoder {
@@ -71,9 +66,14 @@ impl PlainEncoder {
         if let Some(types) = self.layout.token_types {
             states = (states + rows(types, &places.types)?)?;
         }
-        let (states, norm) = self.norm(&states, self.layout.norm)?;
-        let mask = self.mask(dropout, Site::Embeddings, &states)?;
-        Ok((masked(states, mask.as_ref())?, EmbeddedTape { norm, mask }))
+        let normed = self.norm(&states, self.layout.norm)?;
+        let mask = self.mask(dropout, Site::Embeddings, &normed)?;
+        let normed = masked(normed, mask.as_ref())?;
+        let tape = EmbeddedTape {
+            summed: states,
+            mask,
+        };
+        Ok((normed, tape))
     }
 
     /// A layer `[T, h] -> [T, h]`, f32.
@@ -86,22 +86,21 @@ impl PlainEncoder {
     ) -> Result<(Tensor, LayerTape)> {
         let part = |part| self.layout.part(layer, part);
         let (heads, width) = (self.config.heads, self.config.head_width());
-        let (n, longest, hidden) = (places.n, places.longest, self.config.hidden);
+        let (m, longest, hidden) = (places.m, places.longest, self.config.hidden);
 
-        // Attention within each sequence: the one place where sequences are padded.
+        // Attention within each sequence, in rows of several: the one place where there is padding.
         let rows = states.to_dtype(self.compute)?;
         let projected = self.linear(&rows, part(Part::Query), 3)?; // [T, 3h]
         let split = places
             .pad(&projected)?
-            .reshape((n, longest, 3, heads, width))?
+            .reshape((m, longest, 3, heads, width))?
             .permute((2, 0, 3, 1, 4))?
-            .contiguous()?; // [3, n, heads, L, width]
+            .contiguous()?; // [3, m, heads, L, width]
         let [query, key, value] = three(&split)?;
         let scale = 1.0 / (width as f64).sqrt();
-        let scores = (query.matmul(&key.t()?)?.to_dtype(DType::F32)? * scale)?; // [n, heads, L, L]
+        let scores = (query.matmul(&key.t()?)?.to_dtype(DType::F32)? * scale)?; // [m, heads, L, L]
         let scores = match places.is_full() {
             true => scores,
-            // exp(-inf) is exactly 0: hidden keys have no weight, and no denormals slow the products.
             false => scores.broadcast_add(&places.hide)?,
         };
         let probabilities = softmax_last_dim(&scores)?.to_dtype(self.compute)?;
@@ -117,26 +116,24 @@ impl PlainEncoder {
             Some((mask, _)) => (&probabilities * mask)?,
             None => probabilities.clone(),
         };
-        let context = kept.matmul(&value)?; // [n, heads, L, width]
-        let context = context.transpose(1, 2)?.reshape((n * longest, hidden))?;
+        let context = kept.matmul(&value)?; // [m, heads, L, width]
+        let context = context.transpose(1, 2)?.reshape((m * longest, hidden))?;
         let mut context = places.pack(&context)?; // [T, h]
         if let Some((_, scale)) = attention_mask {
             context = (context * scale)?;
         }
         let attended = self.linear_f32(&context, part(Part::Output))?;
         let output_mask = self.mask(dropout, Site::AttentionOutput(layer), &attended)?;
-        let attended = masked(attended, output_mask.as_ref())?;
-        let (middle_states, attention_norm) =
-            self.norm(&(states + attended)?, part(Part::AttentionNorm))?;
+        let attended = (states + masked(attended, output_mask.as_ref())?)?;
+        let middle_states = self.norm(&attended, part(Part::AttentionNorm))?;
 
         let middle = middle_states.to_dtype(self.compute)?;
         let expanded = self.linear(&middle, part(Part::Expand), 1)?; // [T, f]
         let wide = expanded.gelu_erf()?;
         let narrow = self.linear_f32(&wide, part(Part::Contract))?;
         let contract_mask = self.mask(dropout, Site::FeedForwardOutput(layer), &narrow)?;
-        let narrow = masked(narrow, contract_mask.as_ref())?;
-        let (next, feed_forward_norm) =
-            self.norm(&(middle_states + narrow)?, part(Part::FeedForwardNorm))?;
+        let contracted = (middle_states + masked(narrow, contract_mask.as_ref())?)?;
+        let next = self.norm(&contracted, part(Part::FeedForwardNorm))?;
         let tape = LayerTape {
             rows,
             split,
@@ -145,12 +142,12 @@ impl PlainEncoder {
             attention_mask,
             context,
             output_mask,
-            attention_norm,
+            attended,
             middle,
             expanded,
             wide,
             contract_mask,
-            feed_forward_norm,
+            contracted,
         };
         Ok((next, tape))
     }
@@ -169,15 +166,13 @@ impl PlainEncoder {
     }
 
     /// Layer norm over the last dimension.
-    fn norm(&self, states: &Tensor, weight: usize) -> Result<(Tensor, NormTape)> {
-        let centred = states.broadcast_sub(&states.mean_keepdim(D::Minus1)?)?;
-        let variance = centred.sqr()?.mean_keepdim(D::Minus1)?;
-        let deviation = (variance + self.config.norm_epsilon)?.sqrt()?; // [T, 1]
-        let unit = centred.broadcast_div(&deviation)?;
-        let normed = unit
-            .broadcast_mul(&self.parameters.value(weight)?)?
-            .broadcast_add(&self.parameters.value(weight + 1)?)?;
-        Ok((normed, NormTape { unit, deviation }))
+    fn norm(&self, states: &Tensor, weight: usize) -> Result<Tensor> {
+        let (scale, shift) = (
+            self.parameters.value(weight)?,
+            self.parameters.value(weight + 1)?,
+        );
+        let epsilon = self.config.norm_epsilon as f32;
+        Ok(layer_norm(states, &scale, &shift, epsilon)?)
     }
 
     /// Factors of dropout for states `[T, h]`.

@@ -44,7 +44,7 @@ impl Masks {
         }
     }
 
-    /// Zeros and ones for padded attention probabilities `[n, heads, L, L]`, of their type. An element has the
+    /// Zeros and ones for attention probabilities `[m, heads, L, L]`, of their type. An element has the
     /// index that it has where sequences are packed, `heads × length × length` each.
     ///
     /// # Errors
@@ -63,10 +63,12 @@ impl Masks {
                 let (heads, longest) = (shape.dims4()?.1, places.longest);
                 let mut kept = vec![0f32; count];
                 let mut index = 0;
-                for (sequence, &length) in places.lengths.iter().enumerate() {
+                for &(from, length) in &places.stands {
+                    let (number, column) = (from / longest, from % longest);
                     for head in 0..heads {
-                        for row in 0..length {
-                            let start = ((sequence * heads + head) * longest + row) * longest;
+                        for row in column..column + length {
+                            let start =
+                                ((number * heads + head) * longest + row) * longest + column;
                             for one in &mut kept[start..start + length] {
                                 *one = f32::from(mask.factor(index) > 0.0);
                                 index += 1;

@@ -3,14 +3,14 @@
 //! Follows `BertModel` (Devlin et al., 2019) and `DistilBertModel` (Sanh et al., 2019) as transformers computes
 //! them. The backward pass is written out: candle's own adds a zero to every gradient and takes parameters
 //! one by one, several times the operations, and a GPU that is given small batches waits for the host to queue
-//! them. So candle's fused softmax can be used too, through which no gradient of candle's comes back. Nothing
+//! them. So candle's fused softmax and layer norm can be used too, through which no gradient of candle's comes back. Nothing
 //! is read back from the device within a forward or a backward pass.
 //!
 //! - [`parameters`]: parameters, gradients and moments, each end to end. [`places`]: where a batch's tokens stand.
 //! - [`forward`], [`backward`]: the passes. [`masks`]: what is dropped.
 //!
-//! In the comments `T` is the number of tokens in the batch, `n` of sequences, `L` the length of the longest one,
-//! `h` the hidden width, `f` the width inside the feed-forward block.
+//! In the comments `T` is the number of tokens in the batch, `n` of sequences, `m` of the rows that attention has them
+//! in, `L` their length, `h` the hidden width, `f` the width inside the feed-forward block.
 
 mod backward;
 mod forward;

@@ -106,22 +106,30 @@ impl Parameters {
     pub(super) fn accumulate(&mut self, gradients: &[Tensor]) -> Result<()> {
         let mut order: Vec<usize> = (0..self.places.len()).collect();
         order.sort_by_key(|&i| self.places[i].from);
-        let mut parts = Vec::new();
+        let device = self.values.device();
+        // Neighbours of one type are converted together.
+        let mut runs: Vec<Vec<Tensor>> = Vec::new();
         let mut end = 0;
-        let gap =
-            |from: usize, to: usize| Tensor::zeros(to - from, DType::F32, self.values.device());
+        let mut add = |part: Tensor| match runs.last_mut() {
+            Some(run) if run[0].dtype() == part.dtype() => run.push(part),
+            _ => runs.push(vec![part]),
+        };
         for i in order {
             let place = &self.places[i];
+            let gradient = gradients[i].flatten_all()?;
             if place.from > end {
-                parts.push(gap(end, place.from)?);
+                add(Tensor::zeros(place.from - end, gradient.dtype(), device)?);
             }
-            parts.push(gradients[i].flatten_all()?.to_dtype(DType::F32)?);
+            add(gradient);
             end = place.from + place.len();
         }
         if self.length > end {
-            parts.push(gap(end, self.length)?);
+            add(Tensor::zeros(self.length - end, DType::F32, device)?);
         }
-        let new = Tensor::cat(&parts, 0)?; // [P]
+        let runs = runs
+            .iter()
+            .map(|run| Tensor::cat(run, 0)?.to_dtype(DType::F32));
+        let new = Tensor::cat(&runs.collect::<candle_core::Result<Vec<_>>>()?, 0)?; // [P]
         self.gradients = Some(match self.gradients.take() {
             Some(sum) => (sum + new)?,
             None => new,

@@ -1,5 +1,8 @@
 //! Where the tokens of a batch stand: the numbers that a forward and a backward pass are led by, on the device.
-//! `T` is the number of tokens, `n` of sequences, `L` the length of the longest one.
+//!
+//! Attention needs rows of one length. Each takes as many sequences as it has room for, which do not see one another:
+//! a batch of dialogue, where most lines are short and one is long, would else be padding for the greater part.
+//! `T` is the number of tokens, `n` of sequences, `L` the length of the longest one and of a row, `m` of rows.
 
 use candle_core::{DType, Device, Tensor};
 
@@ -7,16 +10,18 @@ use crate::error::Result;
 use crate::nn::encoder::Pooling;
 use crate::nn::packed::Packed;
 
-/// The layout of a batch, packed and padded. All of it goes to the device in two copies.
+/// The layout of a batch. All of it goes to the device in two copies.
 pub(super) struct Places {
     /// Number of tokens.
     pub tokens: usize,
     /// Number of sequences.
     pub n: usize,
-    /// Length of the longest one.
+    /// Number of rows.
+    pub m: usize,
+    /// Length of the longest sequence, and of a row.
     pub longest: usize,
-    /// Length of each.
-    pub lengths: Vec<usize>,
+    /// Of each sequence, where in the rows it stands, from `row * L` on, and how long it is.
+    pub stands: Vec<(usize, usize)>,
     /// What each token is, where in its sequence it stands, and in which `[T]`.
     pub ids: Tensor,
     pub types: Tensor,
@@ -27,14 +32,14 @@ pub(super) struct Places {
     pub place_of_id: Tensor,
     /// 0, 1, 2, … as many as there are positions, sequences or types.
     pub numbers: Tensor,
-    /// Packed row of every padded place, row 0 where there is none `[n * L]`, and padded place of every row `[T]`.
+    /// The token of every place in the rows, 0 where there is none `[m * L]`, and the place of every token `[T]`.
     gather: Tensor,
     scatter: Tensor,
     /// First token of every sequence `[n]`.
     firsts: Tensor,
-    /// 0 where a key is there, -inf where it is padding `[n, 1, 1, L]`.
+    /// 0 where a key is of the query's sequence, else what leaves it no weight `[m, 1, L, L]`.
     pub hide: Tensor,
-    /// 1 where a padded place holds a row, else 0 `[n * L, 1]`.
+    /// 1 where a place holds a token, else 0 `[m * L, 1]`.
     present: Tensor,
     /// One over the length of each sequence `[n, 1]`.
     shares: Tensor,
@@ -53,21 +58,21 @@ impl Places {
         device: &Device,
     ) -> Result<Self> {
         let (tokens, n, longest) = (batch.tokens(), batch.len(), batch.longest());
-        let mut gather = vec![0u32; n * longest];
+        let lengths: Vec<usize> = (0..n).map(|sequence| batch.range(sequence).len()).collect();
+        let (stands, m) = fill_rows(&lengths, longest);
+        let mut gather = vec![0u32; m * longest];
+        let mut owners = vec![n as u32; m * longest];
+        let mut present = vec![0f32; m * longest];
         let (mut scatter, mut sequences) = (Vec::new(), Vec::new());
-        let mut hide = vec![f32::NEG_INFINITY; n * longest];
-        let mut present = vec![0f32; n * longest];
-        for sequence in 0..n {
-            for (place, row) in batch.range(sequence).enumerate() {
-                let padded = sequence * longest + place;
-                gather[padded] = row as u32;
-                hide[padded] = 0.0;
-                present[padded] = 1.0;
-                scatter.push(padded as u32);
+        for (sequence, &(from, _)) in stands.iter().enumerate() {
+            for (place, token) in (from..).zip(batch.range(sequence)) {
+                gather[place] = token as u32;
+                owners[place] = sequence as u32;
+                present[place] = 1.0;
+                scatter.push(place as u32);
                 sequences.push(sequence as u32);
             }
         }
-        let lengths: Vec<usize> = (0..n).map(|sequence| batch.range(sequence).len()).collect();
         let mut distinct = batch.ids.clone();
         distinct.sort_unstable();
         distinct.dedup();
@@ -94,12 +99,13 @@ impl Places {
             device,
         )?;
         let shares: Vec<f32> = lengths.iter().map(|&length| 1.0 / length as f32).collect();
-        let mut fractions = Parts::new([&hide, &present, &shares], device)?;
+        let mut fractions = Parts::new([&present, &shares], device)?;
         Ok(Self {
             tokens,
             n,
+            m,
             longest,
-            lengths,
+            stands,
             ids: integers.next()?,
             types: integers.next()?,
             positions: integers.next()?,
@@ -108,12 +114,12 @@ impl Places {
             place_of_id: integers.next()?,
             numbers: integers.next()?,
             gather: integers.next()?,
+            hide: hide(&integers.next()?.reshape((m, 1, longest))?)?,
             scatter: integers.next()?,
             firsts: integers.next()?,
-            hide: fractions.next()?.reshape((n, 1, 1, longest))?,
             present: fractions
                 .next()?
-                .reshape((n * longest, 1))?
+                .reshape((m * longest, 1))?
                 .to_dtype(compute)?,
             shares: fractions.next()?.reshape((n, 1))?,
         })
@@ -124,7 +130,7 @@ impl Places {
         self.tokens == self.n * self.longest
     }
 
-    /// Packed rows in their padded places `[T, h] -> [n * L, h]`. What stands in the other places is of no account.
+    /// States of tokens in their rows `[T, h] -> [m * L, h]`. What stands in the other places is of no account.
     ///
     /// # Errors
     /// A tensor operation fails.
@@ -146,7 +152,7 @@ impl Places {
         }
     }
 
-    /// The padded places that hold a row `[n * L, h] -> [T, h]`.
+    /// The places that hold a token `[m * L, h] -> [T, h]`.
     ///
     /// # Errors
     /// A tensor operation fails.
@@ -196,6 +202,33 @@ impl Places {
     }
 }
 
+/// What is added to attention scores, from the sequence of every place `[m, 1, L]`: large as it is, `exp` makes
+/// exactly 0 of it.
+fn hide(owners: &Tensor) -> Result<Tensor> {
+    let alike = owners.unsqueeze(3)?.broadcast_eq(&owners.unsqueeze(2)?)?; // [m, 1, L, L]
+    Ok(alike.to_dtype(DType::F32)?.affine(1e30, -1e30)?)
+}
+
+/// Puts sequences into rows, the longest first, each into the first that has room: where each stands and how long
+/// it is, and the number of rows.
+fn fill_rows(lengths: &[usize], row: usize) -> (Vec<(usize, usize)>, usize) {
+    let mut order: Vec<usize> = (0..lengths.len()).collect();
+    order.sort_by_key(|&sequence| std::cmp::Reverse(lengths[sequence]));
+    let mut taken: Vec<usize> = Vec::new();
+    let mut stands = vec![(0, 0); lengths.len()];
+    for sequence in order {
+        let length = lengths[sequence];
+        let fits = taken.iter().position(|taken| taken + length <= row);
+        let number = fits.unwrap_or_else(|| {
+            taken.push(0);
+            taken.len() - 1
+        });
+        stands[sequence] = (number * row + taken[number], length);
+        taken[number] += length;
+    }
+    (stands, taken.len())
+}
+
 /// Which of the `T` kinds equals which of the `k`, as ones `[k, T]`. A product with it adds rows of one kind up,
 /// in parallel: candle's `index_add` goes through them one after the other on a GPU.
 ///
@@ -233,5 +266,45 @@ impl Parts {
         let part = self.all.narrow(0, self.from, length)?;
         self.from += length;
         Ok(part)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_hold_every_sequence_whole_and_little_else() {
+        // As lines of dialogue are: many short, few long.
+        let lengths: Vec<usize> = (0..384)
+            .map(|i| 4 + i * i % 13 + if i % 37 == 0 { 40 } else { 0 })
+            .collect();
+        let longest = *lengths.iter().max().unwrap();
+        let (stands, rows) = fill_rows(&lengths, longest);
+        let mut taken = vec![false; rows * longest];
+        for (&(from, length), &wanted) in stands.iter().zip(&lengths) {
+            assert_eq!(length, wanted);
+            assert_eq!(
+                from / longest,
+                (from + length - 1) / longest,
+                "it is in one row"
+            );
+            for place in &mut taken[from..from + length] {
+                assert!(!*place, "two sequences in one place");
+                *place = true;
+            }
+        }
+        let tokens: usize = lengths.iter().sum();
+        assert!(
+            tokens * 10 > 9 * taken.len(),
+            "{tokens} of {} places",
+            taken.len()
+        );
+    }
+
+    #[test]
+    fn sequences_of_one_length_stay_as_they_are() {
+        let (stands, rows) = fill_rows(&[7, 7, 7], 7);
+        assert_eq!((stands, rows), (vec![(0, 7), (7, 7), (14, 7)], 3));
     }
 }
