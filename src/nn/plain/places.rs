@@ -93,6 +93,7 @@ impl Places {
                 &place_of_id,
                 &numbers,
                 &gather,
+                &owners,
                 &scatter,
                 &firsts,
             ],
