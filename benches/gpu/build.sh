@@ -44,7 +44,10 @@ done
 
 # Kernels for compute capability 8.0, as PTX: the driver compiles them for this card and all later ones.
 export CUDA_HOME=$tools NVCC=$here/nvcc PATH=$here:$PATH CUDA_COMPUTE_CAP=80
-cargo build --release --features cuda --bin homer
+# candle keeps a copy of its kernels wherever it uses them; the linker that comes with Rust 1.90 and later leaves
+# one of each. That, and one of every function that is there twice, is nine megabytes.
+cargo rustc --release --features cuda --bin homer -- \
+    -C link-arg=-Wl,--icf=all,--ignore-data-address-equality
 
 homer=$CARGO_TARGET_DIR/release/homer
 if readelf -d "$homer" | grep -E 'NEEDED.*(libcu|libnv)'; then
