@@ -26,13 +26,15 @@ __attribute__((destructor)) static void report(void) {
     long launches = 0;
     if (!out || !allocations) return;
     for (int i = 0; i < known; i++) launches += kernels[i].launches;
-    fprintf(out, "{\"kernels\": %ld, \"gemms\": %ld, \"draws\": %ld, \"generators\": %ld, ", launches, gemms, draws, generators);
+    fprintf(out, "{\"kernels\": %ld, \"gemms\": %ld, \"draws\": %ld, \"generators\": %ld, ",
+            launches, gemms, draws, generators);
     fprintf(out, "\"allocations\": %ld, \"frees\": %ld, \"events\": %ld, \"sets\": %ld, \"syncs\": %ld, ",
             allocations, frees, events, sets, syncs);
     fprintf(out, "\"to_device\": %ld, \"to_host\": %ld, \"on_device\": %ld, ", to_device, to_host, on_device);
-    fprintf(out, "\"bytes_allocated\": %.0f, \"bytes_to_device\": %.0f, \"bytes_to_host\": %.0f, \"bytes_on_device\": %.0f, ",
-            bytes_allocated, bytes_to_device, bytes_to_host, bytes_on_device);
-    fprintf(out, "\"bytes_of_gemms\": %.0f, \"flops\": %.0f, \"by_kernel\": {", bytes_of_gemms, flops);
+    fprintf(out, "\"bytes_allocated\": %.0f, \"bytes_to_device\": %.0f, \"bytes_to_host\": %.0f, ",
+            bytes_allocated, bytes_to_device, bytes_to_host);
+    fprintf(out, "\"bytes_on_device\": %.0f, \"bytes_of_gemms\": %.0f, \"flops\": %.0f, \"by_kernel\": {",
+            bytes_on_device, bytes_of_gemms, flops);
     for (int i = 0; i < known; i++)
         fprintf(out, "%s\"%s\": %ld", i ? ", " : "", kernels[i].name, kernels[i].launches);
     fprintf(out, "}}\n");
@@ -92,9 +94,13 @@ int cuMemcpyDtoDAsync_v2(uint64_t to, uint64_t from, size_t bytes, void *stream)
     return COUNT((on_device++, bytes_on_device += bytes));
 }
 
-int cuModuleLoadData(void **module, const void *ptx) { return *module = (void *)ptx, 0; }
+/* A module is the text of its kernels: one that is not there is not found. */
+int cuModuleLoadData(void **module, const void *ptx) { return *module = strdup(ptx), 0; }
 int cuModuleUnload(void *module) { return 0; }
 int cuModuleGetFunction(void **function, void *module, const char *name) {
+    char entry[128];
+    snprintf(entry, sizeof entry, ".entry %s(", name);
+    if (!strstr(module, entry)) return 500; /* CUDA_ERROR_NOT_FOUND */
     pthread_mutex_lock(&lock);
     int i = 0;
     while (i < known && strcmp(kernels[i].name, name)) i++;
