@@ -19,7 +19,7 @@ import projects  # noqa: E402
 from measure import ENVIRONMENT, Series, Session, number_text, run  # noqa: E402
 
 QUESTIONS = ["Where have you been?", "Can you cook?", "Who broke the lamp?", "I am so tired today."]
-BATCH, CROSS_BATCH, NEGATIVES = 128, 32, 4
+NEGATIVES = 4
 
 
 class Memory:
@@ -130,8 +130,9 @@ def parity_of_vectors(bench):
     projects.write_jsonl(projects.pool(project), lines)
     here = vectors(bench, project)
     for products, least in (("f32", 0.9995), ("bf16", 0.999)):
-        cosine = (here * vectors(bench, project, *bench.device, products=products)).sum(axis=1).min()
-        bench.check(f"least cosine of {len(here)} lines to the CPU's, {products}", float(cosine), f"≥ {least}", cosine >= least)
+        cosine = float((here * vectors(bench, project, *bench.device, products=products)).sum(axis=1).min())
+        name = f"least cosine of {len(here)} lines to the CPU's, {products}"
+        bench.check(name, cosine, f"≥ {least}", cosine >= least)
 
 
 def parity_of_training(bench):
@@ -175,12 +176,21 @@ def training(bench, command, folder, batch, task, steps):
     bench.row(command, "examples/s", sides)
 
 
+def training_bi(bench):
+    training(bench, "train-bi", "bi-encoder", bench.args.batch_size, "bi", bench.args.steps)
+
+
+def training_cross(bench):
+    training(bench, "train-cross", "cross-encoder", bench.args.cross_batch_size, "cross", bench.args.steps // 2)
+
+
 def where_time_goes(bench):
     """Of a step of `train-bi`: queueing work for the card, and waiting for it."""
     project = bench.project("where")
     log = bench.work / "log"
     argv = [bench.homer, "train-bi", "-C", project, "--force", "--encoder", bench.encoder, *bench.device]
-    argv += ["--steps", bench.args.steps, "--evaluate-every", bench.args.steps, "--batch-size", BATCH, "--chunk-size", BATCH]
+    steps, batch = bench.args.steps, bench.args.batch_size
+    argv += ["--steps", steps, "--evaluate-every", steps, "--batch-size", batch, "--chunk-size", batch]
     start = time.perf_counter()
     with open(log, "w", encoding="utf-8") as err:
         environment = ENVIRONMENT | {"HOMER_LOG": "homer::train=debug"}
@@ -249,8 +259,8 @@ def asking(bench):
 
 PARTS = {
     "parity": [parity_of_vectors, parity_of_training],
-    "train-bi": [lambda b: training(b, "train-bi", "bi-encoder", BATCH, "bi", b.args.steps), where_time_goes],
-    "train-cross": [lambda b: training(b, "train-cross", "cross-encoder", CROSS_BATCH, "cross", b.args.steps // 2)],
+    "train-bi": [training_bi, where_time_goes],
+    "train-cross": [training_cross],
     "encode": [encoding],
     "ask": [asking],
 }
@@ -306,6 +316,8 @@ def main():
     parser.add_argument("--only", action="append", choices=PARTS, help="this part alone; may be given several times")
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--steps", type=int, default=60, help="training steps a run")
+    parser.add_argument("--batch-size", type=int, default=128, help="exchanges a step of train-bi")
+    parser.add_argument("--cross-batch-size", type=int, default=32, help="exchanges a step of train-cross")
     parser.add_argument("--lines", type=int, default=1000, help="lines whose vectors are compared")
     parser.add_argument("--repeat", type=int, default=10, help="how often the script's lines are embedded")
     parser.add_argument("--seconds", type=int, default=510, help="how long all of it may take")
@@ -314,6 +326,7 @@ def main():
     args = parser.parse_args()
     if args.quick:
         args.runs, args.steps, args.lines, args.repeat = 1, 4, 100, 1
+        args.batch_size, args.cross_batch_size = 8, 2
     with tempfile.TemporaryDirectory() as work:
         bench = Bench(args, Path(work))
         about = machine(bench)
