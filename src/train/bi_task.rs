@@ -198,7 +198,7 @@ impl<M: Trainee> Task for BiTask<M> {
             loss += mean * batch.len() as f64;
             let scores = queries.matmul(&candidates)?; // [batch, distinct]
             let mut scores = host::values(&scores)?;
-            let rows = scores.chunks_mut(self.valid.replies.len());
+            let rows = scores.chunks_mut(replies.dim(0)?);
             for (&i, scores) in batch.iter().zip(rows) {
                 for &said in self.said.get(i as usize) {
                     scores[said as usize] = f32::NEG_INFINITY;

@@ -285,7 +285,6 @@ mod tests {
             products: DType::BF16,
         };
         tiny_encoder_folder(folder, Family::Bert, &["listen", "about"], 1).unwrap();
-        let exchanges = exchanges();
         let bi = BiEncoder::load(folder, &compute).unwrap();
         let tokenizer = bi.tokenizer.clone();
         let options = BiTaskSettings {
@@ -298,7 +297,7 @@ mod tests {
             chunk_size: 3,
             seed: 1,
         };
-        let bi = BiTask::new(bi, &tokenizer, &exchanges, &[], &exchanges, options).unwrap();
+        let bi = BiTask::new(bi, &tokenizer, exchanges(), &[], exchanges(), options).unwrap();
 
         let encoder = BiEncoder::load(folder, &compute).unwrap().encoder;
         let head = Head::fresh(encoder.config(), None, 1);
@@ -308,8 +307,8 @@ mod tests {
             tokenizer: tokenizer.clone(),
             max_length: 32,
         };
-        let material = Material {
-            exchanges: &exchanges,
+        let material = || Material {
+            exchanges: exchanges(),
             judged: &[],
             liked: &[],
         };
@@ -319,7 +318,7 @@ mod tests {
             chunk_size: 3,
             seed: 1,
         };
-        let cross = CrossTask::new(cross, tokenizer, &material, &material, options).unwrap();
+        let cross = CrossTask::new(cross, tokenizer, material(), material(), options).unwrap();
         [Box::new(bi), Box::new(cross)]
     }
 
