@@ -25,8 +25,8 @@ pub(super) fn render(remedy: &Remedy, global: &Global) -> String {
             format!("{} shows who speaks", command("prepare --list-characters"))
         }
         Remedy::BuildForGpu => {
-            "build one with `cargo build --release --features cuda` (NVIDIA) or \
-                                `--features metal` (Apple)"
+            "build one with `benches/gpu/build.sh` (NVIDIA) or `cargo build --release --features metal` \
+             (Apple)"
                 .into()
         }
         Remedy::BuildForStore => {

@@ -6,6 +6,7 @@ use crate::error::Result;
 use crate::model::bi_encoder::{BiEncoder, Embeddings};
 use crate::nn::device::scalars;
 use crate::nn::encoder::Pooling;
+use crate::nn::host;
 use crate::nn::packed::{Packed, Tokens};
 use crate::train::embed::embed_all;
 use crate::train::task::{Task, Trainee, Validation};
@@ -87,7 +88,8 @@ impl Task for Imitation {
         for batch in all.chunks(self.batch_size) {
             let targets = self.held_out.targets(batch, &Device::Cpu)?;
             let (mean, _) = imitation(&rows(&ours, batch, &Device::Cpu)?, &targets)?;
-            loss += mean.to_scalar::<f64>()? * batch.len() as f64;
+            let [mean] = host::numbers([&mean])?;
+            loss += mean * batch.len() as f64;
         }
         let n = sequences.len() as f64;
         Ok(Validation {

@@ -13,6 +13,7 @@ use crate::hf::tokenizer::Tokenizer;
 use crate::nn::device::Compute;
 use crate::nn::encoder::{Encoder, Pooling};
 use crate::nn::head::pooler_specs;
+use crate::nn::host;
 use crate::nn::packed::{Packed, Tokens};
 use crate::nn::weights::Values;
 
@@ -137,25 +138,20 @@ pub(crate) fn embed(
     while !rest.is_empty() {
         let (batch, others) = rest.split_at(within(rest, BATCH_TOKENS));
         rest = others;
-        let pooled: Vec<f32> = encoder
-            .encode(&Packed::new(batch), Pooling::Mean)?
-            .flatten_all()?
-            .to_vec1()?;
-        values.extend_from_slice(&pooled);
+        let pooled = encoder.encode(&Packed::new(batch), Pooling::Mean)?; // [n, h]
+        values.extend(host::values(&pooled)?);
         progress(batch.len())?;
     }
     values.chunks_mut(width).for_each(normalize);
     Ok(Embeddings { width, values })
 }
 
-/// How many of the first sequences have at most `tokens` tokens together, and at most twice as many
-/// when all are padded to the longest, as the plain encoder does; at least one.
+/// How many of the first sequences have at most `tokens` tokens together; at least one.
 pub(super) fn within(sequences: &[Tokens], tokens: usize) -> usize {
-    let (mut sum, mut longest) = (0, 0);
-    let fits = sequences.iter().zip(1..).take_while(|(sequence, count)| {
+    let mut sum = 0;
+    let fits = sequences.iter().take_while(|sequence| {
         sum += sequence.len();
-        longest = longest.max(sequence.len());
-        sum <= tokens && count * longest <= 2 * tokens
+        sum <= tokens
     });
     fits.count().max(1)
 }

@@ -13,6 +13,7 @@ use crate::hf::tokenizer::Tokenizer;
 use crate::nn::device::Compute;
 use crate::nn::encoder::{Encoder, Pooling};
 use crate::nn::head::{Head, head_specs};
+use crate::nn::host;
 use crate::nn::packed::{Packed, Tokens};
 
 /// Pairs' tokens in one call of the encoder.
@@ -94,7 +95,7 @@ pub(crate) fn score(encoder: &dyn Encoder, head: &Head, pairs: &[Tokens]) -> Res
         let (batch, others) = rest.split_at(within(rest, BATCH_TOKENS));
         rest = others;
         let pooled = encoder.encode(&Packed::new(batch), Pooling::First)?; // [n, h]
-        scores.extend(head.score(&pooled)?.to_vec1::<f32>()?);
+        scores.extend(host::values(&head.score(&pooled)?)?);
     }
     Ok(scores)
 }

@@ -2,6 +2,8 @@
 
 use candle_core::{DType, Device};
 
+#[cfg(feature = "cuda")]
+use super::cuda::{self, Capability, Needs, Release};
 use crate::error::{Error, Remedy, Result};
 
 /// Where to compute, and with which implementation of the encoder.
@@ -28,11 +30,8 @@ impl Compute {
         if !gpu {
             return Ok(Self::Fast);
         }
-        let device = open_gpu()?;
-        Ok(Self::Plain {
-            products: products(&device)?,
-            device,
-        })
+        let (device, products) = open_gpu()?;
+        Ok(Self::Plain { device, products })
     }
 
     /// The device of the tensors that go in and come out.
@@ -53,37 +52,41 @@ pub(crate) fn scalars(device: &Device) -> DType {
     }
 }
 
-/// bf16 where the GPU multiplies it in hardware (Ampere and later): its range is that of f32, so
-/// that gradients need no scaling. On older ones, f32.
+/// The first NVIDIA card, and what its products are computed in: bf16 where it multiplies that in hardware
+/// (Ampere and later), because its range is that of f32, so that gradients need no scaling; else f32. To
+/// measure what bf16 costs, the environment's `HOMER_PRODUCTS=f32` asks for f32.
 #[cfg(feature = "cuda")]
-fn products(device: &Device) -> Result<DType> {
-    let (major, _) = device
-        .as_cuda_device()?
-        .cuda_stream()
-        .context()
-        .compute_capability()
-        .map_err(|source| no_gpu(format!("the device says no version: {source}")))?;
-    Ok(if major >= 8 { DType::BF16 } else { DType::F32 })
-}
+fn open_gpu() -> Result<(Device, DType)> {
+    use candle_core::cuda_backend::cudarc::driver::sys::CUDA_VERSION;
+    use candle_core::cuda_backend::kernels::AFFINE;
 
-#[cfg(not(feature = "cuda"))]
-fn products(_: &Device) -> Result<DType> {
-    Ok(DType::F32)
-}
-
-#[cfg(feature = "cuda")]
-fn open_gpu() -> Result<Device> {
-    Device::new_cuda(0).map_err(|source| no_gpu(format!("no CUDA device can be opened: {source}")))
+    let multiplies_bf16 = Capability(8, 0);
+    let needs = Needs {
+        release: Release(CUDA_VERSION as i32),
+        capability: Capability::of_ptx(AFFINE.ptx()).unwrap_or(multiplies_bf16),
+    };
+    let capability = cuda::look(needs, cuda::installed)?;
+    let opened = |source| no_gpu(format!("no CUDA device can be opened: {source}"));
+    // One stream, whichever thread computes: what is queued later comes later.
+    let device = Device::new_cuda_with_stream(0).map_err(opened)?;
+    cuda::without_events(device.as_cuda_device().map_err(opened)?);
+    let exact = std::env::var("HOMER_PRODUCTS").is_ok_and(|products| products == "f32");
+    let products = match capability >= multiplies_bf16 && !exact {
+        true => DType::BF16,
+        false => DType::F32,
+    };
+    Ok((device, products))
 }
 
 #[cfg(all(feature = "metal", not(feature = "cuda")))]
-fn open_gpu() -> Result<Device> {
-    Device::new_metal(0)
-        .map_err(|source| no_gpu(format!("no Metal device can be opened: {source}")))
+fn open_gpu() -> Result<(Device, DType)> {
+    let device = Device::new_metal(0)
+        .map_err(|source| no_gpu(format!("no Metal device can be opened: {source}")))?;
+    Ok((device, DType::F32))
 }
 
 #[cfg(not(any(feature = "cuda", feature = "metal")))]
-fn open_gpu() -> Result<Device> {
+fn open_gpu() -> Result<(Device, DType)> {
     Err(Error::Gpu {
         what: "this homer was built without GPU support".into(),
         remedy: Remedy::BuildForGpu,

@@ -1,12 +1,8 @@
 //! Dropout masks that both encoders can make again from a seed, element by element.
 //!
 //! Nothing is stored between forward and backward: whether an element is kept is a hash of the
-//! seed, of the *site* (which dropout of the network) and of the element's index there. On a GPU its
-//! own generator draws the masks, again decided by the seed alone.
-
-use candle_core::{DType, Device, Shape, Tensor};
-
-use crate::error::Result;
+//! seed, of the *site* (which dropout of the network) and of the element's index there. On a GPU the two decide
+//! which part is taken of what was drawn once.
 
 /// One dropout of the network in one forward pass.
 #[derive(Debug, Clone, Copy)]
@@ -67,35 +63,10 @@ impl Mask {
             .collect()
     }
 
-    /// Factors drawn on the device itself, where making them on the host would hold a step up:
-    /// the next numbers of the device's generator, which [`seed_device`] starts anew for every
-    /// forward pass. A pass draws in one order, so that its seed decides its masks, but not those
-    /// that the CPU makes of it.
-    ///
-    /// # Errors
-    /// The device cannot make the tensor.
-    pub(crate) fn factors_on_device(self, shape: &Shape, device: &Device) -> Result<Tensor> {
-        let p = 1.0 - 1.0 / f64::from(self.scale);
-        let kept = Tensor::rand(0f32, 1f32, shape, device)?.ge(p)?;
-        Ok((kept.to_dtype(DType::F32)? * f64::from(self.scale))?)
+    /// A place among `room`, where part `part` of what is dropped here begins in what was drawn before.
+    pub(crate) fn place(self, part: u32, room: usize) -> usize {
+        mix(mix(part) ^ self.key) as usize % room
     }
-}
-
-/// Starts the generator of a GPU anew, before a forward pass that drops: the same seed then gives
-/// the same masks, in the second pass over a chunk and in a resumed run alike. The CPU needs
-/// none: its masks are made of their keys.
-///
-/// # Errors
-/// The device cannot be seeded.
-pub(crate) fn seed_device(device: &Device, seed: u64) -> Result<()> {
-    if device.is_cpu() {
-        return Ok(());
-    }
-    // Metal's seed is written past the queue, where masks of the pass before may still be waiting.
-    if device.is_metal() {
-        device.synchronize()?;
-    }
-    Ok(device.set_seed(seed)?)
 }
 
 /// A bijection of the 32-bit integers without visible bias (Ellis, "hash-prospector", 2018).
@@ -122,17 +93,6 @@ mod tests {
             let mean = factors.iter().sum::<f32>() / 200_000.0;
             assert!((mean - 1.0).abs() < 0.01, "{mean}");
         }
-    }
-
-    #[test]
-    fn what_a_device_draws_drops_the_same_share() {
-        let mask = Mask::new(Some(7), Site::Embeddings, 0.1).unwrap();
-        let shape = (200, 1000).into();
-        let factors = mask.factors_on_device(&shape, &Device::Cpu).unwrap();
-        let factors: Vec<f32> = factors.flatten_all().unwrap().to_vec1().unwrap();
-        assert!(factors.iter().all(|&f| f == 0.0 || f == mask.scale));
-        let mean = factors.iter().sum::<f32>() / 200_000.0;
-        assert!((mean - 1.0).abs() < 0.01, "{mean}");
     }
 
     #[test]

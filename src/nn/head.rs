@@ -6,6 +6,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::config::{Config, Family};
+use super::host;
 use super::optimizer::{AdamW, Moments, VarAdamW};
 use super::plain::no_forward;
 use super::weights::{Spec, Values, normal};
@@ -191,7 +192,7 @@ impl Head {
     /// # Errors
     /// A tensor operation fails.
     pub fn values(&self) -> Result<Vec<Values>> {
-        let copy = |var: &Var| Ok(Values::Owned(var.flatten_all()?.to_vec1()?));
+        let copy = |var: &Var| Ok(Values::Owned(host::values(var)?));
         self.variables.iter().map(copy).collect()
     }
 

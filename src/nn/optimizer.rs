@@ -4,6 +4,7 @@ use candle_core::backprop::GradStore;
 use candle_core::{DType, Device, Tensor, Var};
 
 use super::device::scalars;
+use super::host;
 use crate::error::{Error, Result};
 
 /// The optimizer's settings; the learning rate comes with each step.
@@ -48,16 +49,6 @@ impl AdamW {
 /// A tensor operation fails.
 pub(crate) fn clip(norm: &Tensor, largest: f64) -> Result<Tensor> {
     Ok((norm.maximum(largest)?.recip()? * largest)?)
-}
-
-/// Numbers from the device, in one copy.
-///
-/// # Errors
-/// A tensor operation fails.
-pub(crate) fn read<const N: usize>(numbers: [&Tensor; N]) -> Result<[f64; N]> {
-    let read = Tensor::stack(&numbers, 0)?.to_device(&Device::Cpu)?;
-    let read = read.to_dtype(DType::F64)?.to_vec1()?;
-    Ok(std::array::from_fn(|i| read[i]))
 }
 
 /// First and second moments of every parameter, in the parameters' order, each flat.
@@ -238,7 +229,7 @@ fn flat<'a>(
         .iter()
         .zip(tensors)
         .map(|(variable, tensor)| match tensor {
-            Some(tensor) => Ok(tensor.flatten_all()?.to_vec1()?),
+            Some(tensor) => host::values(tensor),
             None => Ok(vec![0.0; variable.elem_count()]),
         })
         .collect()

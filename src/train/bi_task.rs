@@ -18,6 +18,7 @@ use crate::hf::tokenizer::Tokenizer;
 use crate::model::bi_encoder::Embeddings;
 use crate::model::query;
 use crate::nn::encoder::{Encoder, Pooling};
+use crate::nn::host;
 use crate::nn::packed::Tokens;
 use crate::seed::{Stream, derive};
 use crate::watch::Watch;
@@ -193,15 +194,17 @@ impl<M: Trainee> Task for BiTask<M> {
             let queries = queries.index_select(&Tensor::new(batch, &Device::Cpu)?, 0)?;
             let truths = Tensor::new(texts.as_slice(), &Device::Cpu)?;
             let truths = replies.index_select(&truths, 0)?;
-            let mean: f64 = self.loss(&queries, &truths, &texts)?.loss.to_scalar()?;
+            let [mean] = host::numbers([&self.loss(&queries, &truths, &texts)?.loss])?;
             loss += mean * batch.len() as f64;
             let scores = queries.matmul(&candidates)?; // [batch, distinct]
-            for (&i, mut scores) in batch.iter().zip(scores.to_vec2::<f32>()?) {
+            let mut scores = host::values(&scores)?;
+            let rows = scores.chunks_mut(replies.dim(0)?);
+            for (&i, scores) in batch.iter().zip(rows) {
                 for &said in self.said.get(i as usize) {
                     scores[said as usize] = f32::NEG_INFINITY;
                 }
                 let truth = self.valid.truth[i as usize] as usize;
-                ranks += reciprocal_rank(&scores, |place| place == truth);
+                ranks += reciprocal_rank(scores, |place| place == truth);
             }
         }
         let n = order.len() as f64;

@@ -12,6 +12,7 @@ use crate::hf::tokenizer::Tokenizer;
 use crate::model::cross_encoder::score;
 use crate::nn::device::scalars;
 use crate::nn::encoder::Pooling;
+use crate::nn::host;
 use crate::nn::packed::Packed;
 use crate::seed::{Stream, derive};
 use crate::watch::Watch;
@@ -185,7 +186,8 @@ impl<M: Trainee> Task for CrossTask<M> {
                 ranks += reciprocal_rank(scores, |place| group.shares[place] == most);
                 let logits = Tensor::new(scores, &Device::Cpu)?;
                 let (mean, _) = losses::listwise(&logits, std::slice::from_ref(&group.shares))?;
-                loss += mean.to_scalar::<f64>()?;
+                let [mean] = host::numbers([&mean])?;
+                loss += mean;
             }
         }
         let n = self.valid.len() as f64;

@@ -2,6 +2,8 @@
 
 use std::time::Instant;
 
+use candle_core::Tensor;
+
 use super::batches::Batches;
 use super::checkpoint::State;
 use super::run::{MetricsRow, Outcome, Run};
@@ -9,7 +11,8 @@ use super::schedule::Schedule;
 use super::task::{Task, Validation};
 use crate::error::{Error, Remedy, Result};
 use crate::hf::tensors::Precision;
-use crate::nn::optimizer::{AdamW, clip, read};
+use crate::nn::host;
+use crate::nn::optimizer::{AdamW, clip};
 use crate::seed::{Stream, derive};
 use crate::watch::{Unit, Watch};
 
@@ -151,23 +154,18 @@ fn advance(
     let clock = Instant::now();
     let batch = batches.at(state.step);
     let examples = batch.len();
-    let loss = task.accumulate(batch, derive(plan.seed, Stream::Step, state.step))?;
-    let model = task.model_mut();
-    let mut squares = model.encoder().grad_norm_squared()?;
-    if let Some(head) = model.head() {
-        squares = (squares + head.grad_norm_squared()?)?;
-    }
-    let norm = squares.sqrt()?;
-    let scale = clip(&norm, MAX_NORM)?;
     let lr = plan.schedule.rate(state.step);
-    let adamw = AdamW::default();
-    model.encoder_mut().step(&adamw, lr, &scale)?;
-    if let Some(head) = model.head_mut() {
-        head.step(&adamw, lr, &scale)?;
-    }
+    let [loss, norm] = take_step(task, batch, derive(plan.seed, Stream::Step, state.step), lr)?;
+    let queued = clock.elapsed();
     // Only now, with the whole step queued, does the host wait for a GPU. A model that diverged
     // has taken its step, but nobody saves it.
-    let [loss, norm] = read([&loss, &norm])?;
+    let [loss, norm] = host::numbers([&loss, &norm])?;
+    let waited = clock.elapsed() - queued;
+    tracing::debug!(
+        queued_ms = queued.as_secs_f64() * 1e3,
+        waited_ms = waited.as_secs_f64() * 1e3,
+        "step"
+    );
     if !loss.is_finite() || !norm.is_finite() {
         return Err(diverged(plan, state.step));
     }
@@ -186,6 +184,25 @@ fn advance(
     watch.advance(state.step);
     watch.figures(format_args!("loss {loss:.3}  {speed:.0} examples/s"));
     Ok(Next::Step)
+}
+
+/// Queues a step at the learning rate `lr`: the batch's mean loss, and the norm of its gradient. Both are on
+/// the device still, and nothing was read from there.
+fn take_step(task: &mut dyn Task, batch: &[usize], seed: u64, lr: f64) -> Result<[Tensor; 2]> {
+    let loss = task.accumulate(batch, seed)?;
+    let model = task.model_mut();
+    let mut squares = model.encoder().grad_norm_squared()?;
+    if let Some(head) = model.head() {
+        squares = (squares + head.grad_norm_squared()?)?;
+    }
+    let norm = squares.sqrt()?;
+    let scale = clip(&norm, MAX_NORM)?;
+    let adamw = AdamW::default();
+    model.encoder_mut().step(&adamw, lr, &scale)?;
+    if let Some(head) = model.head_mut() {
+        head.step(&adamw, lr, &scale)?;
+    }
+    Ok([loss, norm])
 }
 
 /// What a validation says of a model.
@@ -224,5 +241,103 @@ fn diverged(plan: &Plan, step: u64) -> Error {
     Error::Diverged {
         step,
         lr: plan.schedule.lr,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use candle_core::{DType, Device};
+
+    use super::*;
+    use crate::dialogue::{Exchange, Turn};
+    use crate::hf::testing::tiny_encoder_folder;
+    use crate::model::bi_encoder::BiEncoder;
+    use crate::model::cross_encoder::CrossEncoder;
+    use crate::nn::config::Family;
+    use crate::nn::device::Compute;
+    use crate::nn::head::Head;
+    use crate::train::bi_task::{BiTask, BiTaskSettings};
+    use crate::train::cross_task::{CrossTask, CrossTaskSettings, Material};
+    use crate::train::losses::Ranking;
+
+    fn exchanges() -> Vec<Exchange> {
+        let turn = |text: String| Turn {
+            speaker: String::new(),
+            text,
+        };
+        let exchange = |id: usize| Exchange {
+            id,
+            scene: id,
+            context: vec![turn("listen".into())],
+            query: turn(format!("what about {id}")),
+            reply: format!("{id} it is"),
+            close_replies: Vec::new(),
+            good_replies: Vec::new(),
+            bad_replies: Vec::new(),
+        };
+        (0..8).map(exchange).collect()
+    }
+
+    /// A bi-encoder's and a cross-encoder's task, as a GPU computes them.
+    fn tasks(folder: &std::path::Path) -> [Box<dyn Task>; 2] {
+        let compute = Compute::Plain {
+            device: Device::Cpu,
+            products: DType::BF16,
+        };
+        tiny_encoder_folder(folder, Family::Bert, &["listen", "about"], 1).unwrap();
+        let bi = BiEncoder::load(folder, &compute).unwrap();
+        let tokenizer = bi.tokenizer.clone();
+        let options = BiTaskSettings {
+            ranking: Ranking {
+                temperature: 0.05,
+                both_directions: true,
+            },
+            max_length: 16,
+            batch_size: 8,
+            chunk_size: 3,
+            seed: 1,
+        };
+        let bi = BiTask::new(bi, &tokenizer, exchanges(), &[], exchanges(), options).unwrap();
+
+        let encoder = BiEncoder::load(folder, &compute).unwrap().encoder;
+        let head = Head::fresh(encoder.config(), None, 1);
+        let cross = CrossEncoder {
+            head: Head::new(encoder.config(), &head, &Device::Cpu).unwrap(),
+            encoder,
+            tokenizer: tokenizer.clone(),
+            max_length: 32,
+        };
+        let material = || Material {
+            exchanges: exchanges(),
+            judged: &[],
+            liked: &[],
+        };
+        let options = CrossTaskSettings {
+            max_length: 32,
+            negatives: 2,
+            chunk_size: 3,
+            seed: 1,
+        };
+        let cross = CrossTask::new(cross, tokenizer, material(), material(), options).unwrap();
+        [Box::new(bi), Box::new(cross)]
+    }
+
+    #[test]
+    fn nothing_is_read_within_a_step() {
+        let folder = tempfile::tempdir().unwrap();
+        for mut task in tasks(folder.path()) {
+            let before = host::times_read();
+            let [loss, norm] =
+                take_step(task.as_mut(), &[0, 1, 2, 3, 4, 5, 6, 7], 1, 1e-3).unwrap();
+            assert_eq!(host::times_read(), before);
+            let read = host::numbers([&loss, &norm]).unwrap();
+            assert_eq!(host::times_read(), before + 1);
+            assert!(
+                read.iter()
+                    .all(|number| number.is_finite() && *number > 0.0)
+            );
+            task.validate(&()).unwrap();
+            assert!(host::times_read() > before + 1, "validation is read");
+        }
     }
 }

@@ -7,6 +7,7 @@ mod persona;
 mod builtin;
 mod chat;
 mod checkpoint;
+mod comparison;
 mod distill;
 mod eval;
 mod export;

@@ -5,12 +5,13 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use crate::encoders::{assert_gradients, distance, encoders, values};
+use crate::encoders::{assert_gradients, distance, encoders, is_key_bias, plain, values};
 use candle_core::{DType, Device, Tensor};
 use candle_nn::VarBuilder;
 use candle_transformers::models::bert;
 use homer::internals::{
     Checkpoint, Config, Head, Packed, Pooling, Spec, Tokens, Weights, encoder_specs, head_specs,
+    make_encoder,
 };
 use serde::Deserialize;
 
@@ -24,6 +25,8 @@ struct Expected {
     mix: Vec<f32>,
     loss: f32,
     gradients: BTreeMap<String, Vec<f32>>,
+    /// How far bf16 moves each of them in PyTorch, relative to its size.
+    bf16: BTreeMap<String, f32>,
     pairs: Pairs,
 }
 
@@ -130,6 +133,43 @@ fn gradients_are_pytorchs() {
             let what = format!("{family}, {kind}");
             assert_gradients(&names, &encoder.gradients().unwrap(), &answer, 1e-4, &what);
         }
+    }
+}
+
+/// Rounding is not to cost more than in PyTorch's autocast, which rounds more than the products: twice what
+/// it moves a gradient by, because what is rounded up here may be rounded down there.
+#[test]
+fn gradients_in_bf16_are_as_near_as_pytorchs() {
+    let norm = |values: &[f32]| values.iter().map(|v| v * v).sum::<f32>().sqrt();
+    for family in FAMILIES {
+        let expected = expected(family);
+        let weights = weights(family);
+        let batch = pack(&expected.sequences);
+        let shape = (batch.len(), weights.config.hidden);
+        let mix = Tensor::from_vec(expected.mix.clone(), shape, &Device::Cpu).unwrap();
+        let (names, answer) = in_order(&expected.gradients, "", &encoder_specs(&weights.config));
+        let mut encoder = make_encoder(weights, &plain(DType::BF16)).unwrap();
+        encoder.forward(&batch, Pooling::Mean, None).unwrap();
+        encoder.backward(&mix).unwrap();
+        let mut compared = 0;
+        let mut moved_most = 0f32;
+        for ((name, ours), exact) in names.iter().zip(encoder.gradients().unwrap()).zip(&answer) {
+            let Some(pytorchs) = expected.bf16.get(name) else {
+                assert!(is_key_bias(name), "{name}");
+                continue;
+            };
+            let difference: Vec<f32> = ours.iter().zip(exact).map(|(a, b)| a - b).collect();
+            let moved = norm(&difference) / norm(exact);
+            let allowed = 2.0 * pytorchs + 1e-4;
+            assert!(
+                moved < allowed,
+                "{family}: {name} moved by {moved} of {allowed}"
+            );
+            moved_most = moved_most.max(moved);
+            compared += 1;
+        }
+        assert!(compared > 30, "{family}: {compared} gradients");
+        assert!(moved_most > 1e-3, "{family}: these are f32 products");
     }
 }
 
