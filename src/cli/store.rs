@@ -38,6 +38,7 @@ impl StoreArgs {
     }
 
     /// Refuses what can be meant for one persona only.
+    #[cfg(feature = "serve")]
     pub(super) fn for_several(&self) -> anyhow::Result<()> {
         match self.persona {
             Some(_) => Err(usage_error(
