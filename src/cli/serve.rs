@@ -53,7 +53,11 @@ pub(super) fn run(args: Args, global: &Global) -> anyhow::Result<()> {
     let hosts = if args.personas.is_empty() {
         vec![host(None, global.clone(), &persona)?]
     } else {
-        persona.store.for_several()?;
+        if persona.store.persona.is_some() {
+            return Err(usage_error(
+                "--persona names one persona, and there are several: each folder knows its own",
+            ));
+        }
         let each = args.personas.into_iter();
         each.map(|(name, directory)| host(Some(name), Global { directory }, &persona))
             .collect::<anyhow::Result<_>>()?

@@ -2,7 +2,7 @@
 
 use homer::{Place, Project};
 
-use super::{Global, usage_error};
+use super::Global;
 
 /// Says where replies are, so that no password stands on a command line, where others see it.
 const VARIABLE: &str = "HOMER_STORE";
@@ -19,7 +19,7 @@ pub(super) struct StoreArgs {
     store: Option<String>,
     /// What the persona is called in the store [default: the name of the character]
     #[arg(long, value_name = "NAME")]
-    persona: Option<String>,
+    pub(super) persona: Option<String>,
 }
 
 impl StoreArgs {
@@ -35,16 +35,5 @@ impl StoreArgs {
             Err(_) => place,
         };
         Ok(global.project().with_replies(place, self.persona.clone()))
-    }
-
-    /// Refuses what can be meant for one persona only.
-    #[cfg(feature = "serve")]
-    pub(super) fn for_several(&self) -> anyhow::Result<()> {
-        match self.persona {
-            Some(_) => Err(usage_error(
-                "--persona names one persona, and there are several: each folder knows its own",
-            )),
-            None => Ok(()),
-        }
     }
 }
