@@ -152,9 +152,8 @@ def train_cross(bench):
         settings = run_settings(folder)
         done = bench.python(
             *("train_cross.py", "--data", project / "data/exchanges/train.jsonl"),
-            *("--mined", folder / "negatives-train.jsonl", "--encoder", bench.encoder),
+            *("--encoder", bench.encoder, "--negatives", settings["settings"]["negatives"]),
             *schedule_arguments(settings),
-            *("--negatives", settings["settings"]["negatives"]),
         )
         return said(done)["examples_per_second"], done.peak
 
@@ -178,8 +177,8 @@ def encode(bench):
     def homer():
         # What is not embedding (starting, loading, reading the data) is the same for one line.
         alone = ("build-index", "--query-weight", 0, "-C")  # the replies, without their queries
-        all_lines = run(bench.homer, *alone, full)
-        one_line = run(bench.homer, *alone, one)
+        all_lines = run(bench.homer, *alone, projects.without_index(full))
+        one_line = run(bench.homer, *alone, projects.without_index(one))
         return (len(lines) - 1) / (all_lines.seconds - one_line.seconds), all_lines.peak
 
     def python(*more):

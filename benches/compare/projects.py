@@ -54,6 +54,12 @@ def without_validation(project):
     (project / "data/exchanges/valid.jsonl").write_text("")
 
 
+def without_index(project):
+    """Takes the index away: build-index then embeds everything again."""
+    shutil.rmtree(project / "runs/index", ignore_errors=True)
+    return project
+
+
 def pool(project):
     return project / "data/exchanges/pool.jsonl"
 

@@ -117,7 +117,7 @@ def vectors(bench, project, *device, products=None):
 
     if products:
         ENVIRONMENT["HOMER_PRODUCTS"] = products
-    run(bench.homer, "build-index", "--query-weight", 0, "-C", project, *device)
+    run(bench.homer, "build-index", "--query-weight", 0, "-C", projects.without_index(project), *device)
     ENVIRONMENT.pop("HOMER_PRODUCTS", None)
     rows = load_file(project / "runs/index/vectors.safetensors")["vectors"].astype(numpy.float64)
     return rows / numpy.linalg.norm(rows, axis=1, keepdims=True)
@@ -223,7 +223,8 @@ def encoding(bench):
     def homer(device):
         def measure():
             every, single = (
-                run(bench.homer, "build-index", "--query-weight", 0, "-C", project, *device) for project in (full, one)
+                run(bench.homer, "build-index", "--query-weight", 0, "-C", projects.without_index(project), *device)
+                for project in (full, one)
             )
             return (len(lines) - 1) / max(every.seconds - single.seconds, 1e-9), every.peak
 

@@ -15,7 +15,6 @@ from common import Trainer, Words, batches, padded, read_jsonl
 
 parser = argparse.ArgumentParser()
 parser.add_argument("--data", required=True, help="train.jsonl of a prepared project")
-parser.add_argument("--mined", required=True, help="the hard negatives that homer's run kept")
 parser.add_argument("--encoder", required=True)
 parser.add_argument("--steps", type=int, required=True)
 parser.add_argument("--warmup-steps", type=int, required=True)
@@ -27,16 +26,17 @@ args = parser.parse_args()
 
 words = Words(args.encoder)
 exchanges = read_jsonl(args.data)
-mined = {row["exchange"]: row["mined"] for row in read_jsonl(args.mined)}
 pool = [exchange["reply"] for exchange in exchanges]
+scenes = {}
+for exchange in exchanges:
+    scenes.setdefault(exchange["scene"], []).append(exchange["reply"])
 draw = random.Random(42)
 
 
 def negatives(exchange):
-    """homer's mix: of four, two mined, one picked by TF-IDF, one from all."""
-    hard, bad = mined[exchange["id"]], exchange["bad_replies"]
-    sources = [hard, bad, hard, pool]
-    return [draw.choice(sources[i % 4] or pool) for i in range(args.negatives)]
+    """homer's mix: one from all replies, one from the same scene, and so on."""
+    sources = [pool, scenes[exchange["scene"]]]
+    return [draw.choice(sources[i % 2]) for i in range(args.negatives)]
 
 
 # All pairs of all batches are tokenised before the clock starts.
