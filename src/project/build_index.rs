@@ -68,7 +68,7 @@ pub fn build_index(
     let source = Provenance {
         character: dataset.settings.character.clone(),
         query_weight,
-        embedding: Some(embedding(&retriever, &checksum, settings)?),
+        embedding: Some(embedding(&retriever, &checksum, query_weight, &compute)?),
         weights: Some(checksum),
         bi_encoder: retriever.fingerprint,
         pool: fingerprint::of_file(&project.pool())?,
@@ -90,13 +90,23 @@ const DECIDING: [&str; 5] = [
     "vocab.txt",
 ];
 
-/// A fingerprint of all that makes a vector out of texts. A GPU rounds in another way than the CPU.
-fn embedding(retriever: &Retriever, weights: &str, settings: &IndexSettings) -> Result<String> {
+/// A fingerprint of all that makes a vector out of texts. A GPU rounds in another way than the CPU, and by what it
+/// multiplies in.
+fn embedding(
+    retriever: &Retriever,
+    weights: &str,
+    query_weight: f32,
+    compute: &Compute,
+) -> Result<String> {
     let mut print = Fnv::default();
-    let IndexSettings {
-        query_weight, gpu, ..
-    } = settings;
-    let fixed = format!("{weights} {} {query_weight} {gpu}", retriever.fingerprint);
+    let products = match compute {
+        Compute::Fast => "",
+        Compute::Plain { products, .. } => products.as_str(),
+    };
+    let fixed = format!(
+        "{weights} {} {query_weight} {products}",
+        retriever.fingerprint
+    );
     print.add(fixed.as_bytes());
     for name in DECIDING {
         if retriever.folder.has(name) {
@@ -105,4 +115,35 @@ fn embedding(retriever: &Retriever, weights: &str, settings: &IndexSettings) -> 
         }
     }
     Ok(print.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use candle_core::{DType, Device};
+
+    use super::*;
+
+    #[test]
+    fn what_is_computed_in_another_way_is_another_embedding() {
+        let home = tempfile::tempdir().unwrap();
+        let retriever = Project::new(home.path()).retriever().unwrap();
+        let plain = |products| Compute::Plain {
+            device: Device::Cpu,
+            products,
+        };
+        let computed = [Compute::Fast, plain(DType::F32), plain(DType::BF16)];
+        let mut prints: Vec<String> = computed
+            .iter()
+            .map(|compute| embedding(&retriever, "weights", 1.0, compute).unwrap())
+            .collect();
+        prints.push(embedding(&retriever, "weights", 0.5, &Compute::Fast).unwrap());
+        prints.push(embedding(&retriever, "others", 1.0, &Compute::Fast).unwrap());
+        assert_eq!(
+            prints[0],
+            embedding(&retriever, "weights", 1.0, &Compute::Fast).unwrap()
+        );
+        prints.sort();
+        prints.dedup();
+        assert_eq!(prints.len(), 5);
+    }
 }
