@@ -165,6 +165,7 @@ impl Candidates {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Error;
 
     const PAIRS: [(&str, &str); 7] = [
         ("want some tea", "Two sugars."),
@@ -217,6 +218,19 @@ mod tests {
         }
         assert_eq!(found, picked(1, 2, 7));
         assert_ne!(found, picked(1, 2, 8));
+    }
+
+    #[test]
+    fn picking_stops_when_it_is_told_to() {
+        struct Stop;
+        impl Watch for Stop {
+            fn stop(&self) -> bool {
+                true
+            }
+        }
+        let parts = [Some(Part::Train); 2];
+        let stopped = Picks::new(&["tea", "rain"], &["Yes.", "No."], &parts, 1, 1, 0, &Stop);
+        assert!(matches!(stopped, Err(Error::Interrupted { saved: false })));
     }
 
     #[test]

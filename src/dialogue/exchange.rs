@@ -106,3 +106,35 @@ pub(crate) fn fingerprint(parts: &[&[Exchange]]) -> String {
     }
     hash.to_string()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sample_is_drawn_by_its_seed_and_keeps_the_order() {
+        let exchange = |id| Exchange {
+            id,
+            scene: id,
+            context: Vec::new(),
+            query: Turn {
+                speaker: String::new(),
+                text: "question".into(),
+            },
+            reply: "answer".into(),
+            close_replies: Vec::new(),
+            good_replies: Vec::new(),
+            bad_replies: Vec::new(),
+        };
+        let all: Vec<Exchange> = (0..200).map(exchange).collect();
+        let ids = |most, seed| -> Vec<usize> {
+            let sample = sample(&all, most, seed);
+            sample.iter().map(|exchange| exchange.id).collect()
+        };
+        assert_eq!(ids(200, 1), (0..200).collect::<Vec<_>>());
+        let some = ids(20, 1);
+        assert!(some.len() == 20 && some.is_sorted_by(|a, b| a < b));
+        assert_eq!(some, ids(20, 1));
+        assert_ne!(some, ids(20, 2));
+    }
+}

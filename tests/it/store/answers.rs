@@ -27,6 +27,18 @@ fn answers(home: &Home, more: &[&str]) -> Vec<Value> {
     answers.collect()
 }
 
+/// Builds the index, and puts its replies into the database.
+fn put(home: &Home, database: &Database) {
+    let build = [
+        "build-index",
+        "--query-weight",
+        "0",
+        "--store",
+        &database.url,
+    ];
+    home.homer(&build).success();
+}
+
 fn ask(i: usize) -> String {
     match i % 3 {
         0 => question(i % 60),
@@ -69,14 +81,7 @@ fn where_replies_were_put_last_is_where_they_are_looked_for() {
         return;
     };
     let home = persona();
-    home.homer(&[
-        "build-index",
-        "--query-weight",
-        "0",
-        "--store",
-        &database.url,
-    ])
-    .success();
+    put(&home, &database);
     let from = |args: &[&str]| {
         let said = home.says(&[&["ask", "--json", "--no-rerank", "A boat?"], args].concat());
         let said: Value = serde_json::from_str(&said).unwrap();
@@ -213,14 +218,7 @@ fn whoever_asks_in_other_ways_is_answered_from_there_too() {
         return;
     };
     let home = persona();
-    home.homer(&[
-        "build-index",
-        "--query-weight",
-        "0",
-        "--store",
-        &database.url,
-    ])
-    .success();
+    put(&home, &database);
     // That nothing here answers.
     std::fs::remove_dir_all(home.path("runs/index")).unwrap();
     let talk = home.replies(&["repl", "--no-rerank"], &format!("{}\n", question(3)));
