@@ -32,7 +32,7 @@ impl Default for Limits {
 }
 
 /// Tells one reply with the queries that are blended into it from another: 64 bits, so that among ten million it
-/// happens once in a hundred thousand indexes that two are taken for one.
+/// happens once in some hundred thousand indexes that two are taken for one.
 pub(super) fn print<'a>(reply: &'a str, queries: impl Iterator<Item = &'a str>) -> u64 {
     let mut print = Fnv::default();
     for text in [reply].into_iter().chain(queries) {
