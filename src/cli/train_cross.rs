@@ -60,7 +60,8 @@ struct Own {
     #[arg(long, value_name = "N", default_value_t = CrossSettings::default().negatives, value_parser = training::at_least(1))]
     negatives: usize,
 
-    /// Learn from judged messages too (see `homer judge`); may be given several times
+    /// Learn from judged messages too (see `homer judge`), and from a larger model's opinion of their candidates where
+    /// they have one (`logit`); may be given several times
     #[arg(long, value_name = "FILE")]
     judged: Vec<PathBuf>,
 }

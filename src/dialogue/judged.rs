@@ -49,6 +49,10 @@ pub struct JudgedReply {
     /// Its grade; `None` where nobody has graded it yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub grade: Option<Grade>,
+    /// What a larger model makes of it, as a logit among the candidates of its message: a teacher's opinion, to
+    /// learn from beside grades or instead of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub logit: Option<f32>,
 }
 
 /// A message, what was said before it, and candidate replies.
@@ -69,6 +73,37 @@ impl Judged {
         let candidates = self.candidates.iter();
         candidates.filter_map(|one| Some((one.reply.as_str(), one.grade?)))
     }
+
+    /// The candidates to learn an order of, with what share of the answer each deserves; the shares sum to 1. Where
+    /// all are graded and a teacher has an opinion of each, half of the share is the one's and half the other's.
+    /// `None` where there is no order to learn.
+    pub(crate) fn lesson(&self) -> Option<(Vec<&str>, Vec<f32>)> {
+        let logits: Option<Vec<f32>> = self.candidates.iter().map(|one| one.logit).collect();
+        let taught = logits.filter(|logits| logits.len() > 1);
+        let Some(taught) = taught.map(|logits| softmax(&logits)) else {
+            let (replies, grades): (Vec<&str>, Vec<Grade>) = self.graded().unzip();
+            return Some((replies, shares(&grades)?));
+        };
+        let grades: Option<Vec<Grade>> = self.candidates.iter().map(|one| one.grade).collect();
+        let shares = match grades.and_then(|grades| shares(&grades)) {
+            None => taught,
+            Some(graded) => graded
+                .iter()
+                .zip(taught)
+                .map(|(a, b)| (a + b) / 2.0)
+                .collect(),
+        };
+        let replies = self.candidates.iter().map(|one| one.reply.as_str());
+        Some((replies.collect(), shares))
+    }
+}
+
+/// Shares in proportion to the exponentials.
+fn softmax(logits: &[f32]) -> Vec<f32> {
+    let most = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let worth: Vec<f32> = logits.iter().map(|logit| (logit - most).exp()).collect();
+    let sum: f32 = worth.iter().sum();
+    worth.into_iter().map(|one| one / sum).collect()
 }
 
 /// Reads judged messages, one a line.
@@ -118,6 +153,45 @@ mod tests {
         assert_eq!(shares[0], 0.0);
         assert!((shares[1] - 1.0 / 2.2).abs() < 1e-6 && shares[1] == shares[3]);
         assert!((shares.iter().sum::<f32>() - 1.0).abs() < 1e-6);
+    }
+
+    fn candidate(grade: Option<Grade>, logit: Option<f32>) -> JudgedReply {
+        JudgedReply {
+            reply: String::new(),
+            score: None,
+            grade,
+            logit,
+        }
+    }
+
+    fn lesson(candidates: Vec<JudgedReply>) -> Option<Vec<f32>> {
+        let judged = Judged {
+            message: String::new(),
+            context: vec![],
+            candidates,
+        };
+        judged.lesson().map(|(_, shares)| shares)
+    }
+
+    #[test]
+    fn a_teacher_stands_beside_grades_and_for_them() {
+        use Grade::{Bad, Good};
+        let logits = [3f32.ln(), 0.0];
+        let taught = lesson(logits.map(|logit| candidate(None, Some(logit))).to_vec()).unwrap();
+        assert!((taught[0] - 0.75).abs() < 1e-6 && (taught[1] - 0.25).abs() < 1e-6);
+        let both = vec![
+            candidate(Some(Bad), Some(logits[0])),
+            candidate(Some(Good), Some(logits[1])),
+        ];
+        let both = lesson(both).unwrap();
+        assert!((both[0] - 0.375).abs() < 1e-6 && (both[1] - 0.625).abs() < 1e-6);
+        // Of a teacher who has seen some only, the others can't be told: the grades count.
+        let some = vec![candidate(Some(Bad), Some(9.0)), candidate(Some(Good), None)];
+        assert_eq!(lesson(some).unwrap(), [0.0, 1.0]);
+        assert!(lesson(vec![candidate(None, None)]).is_none());
+        // Grades that are all alike teach nothing; the teacher still does.
+        let alike = logits.map(|logit| candidate(Some(Bad), Some(logit)));
+        assert!((lesson(alike.to_vec()).unwrap()[0] - 0.75).abs() < 1e-6);
     }
 
     #[test]

@@ -295,6 +295,7 @@ mod tests {
             reply: format!("reply {place}"),
             score: None,
             grade: Grade::try_from(*grade).ok(),
+            logit: None,
         };
         Judged {
             message: "Well?".into(),

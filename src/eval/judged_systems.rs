@@ -206,6 +206,7 @@ mod tests {
             reply: reply.into(),
             score: scored.then_some(score),
             grade: Some(grade),
+            logit: None,
         };
         let message = |i: usize| Judged {
             message: format!("Where is number {i}?"),

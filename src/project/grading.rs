@@ -141,6 +141,7 @@ mod tests {
                     reply: (*reply).into(),
                     score: None,
                     grade: None,
+                    logit: None,
                 })
                 .collect(),
         };

@@ -94,6 +94,7 @@ fn mixed(
                     reply: reply.to_owned(),
                     score: scores.get(&normalized(reply)).copied(),
                     grade: None,
+                    logit: None,
                 });
             }
         }

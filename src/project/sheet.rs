@@ -152,6 +152,7 @@ mod tests {
                     reply: (*reply).into(),
                     score: Some(0.5),
                     grade: None,
+                    logit: None,
                 })
                 .collect(),
         };

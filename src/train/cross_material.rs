@@ -5,7 +5,7 @@ use rayon::prelude::*;
 
 use super::negatives::Negatives;
 use super::sequences::Sequences;
-use crate::dialogue::{self, Exchange, Grade, Judged, Query, Replies};
+use crate::dialogue::{self, Exchange, Judged, Query, Replies};
 use crate::error::{Error, Remedy, Result, Setting};
 use crate::hf::tokenizer::Tokenizer;
 use crate::nn::packed::Tokens;
@@ -140,8 +140,7 @@ impl Exchanges {
 /// The tokenizer fails.
 pub(crate) fn judged(all: &[Judged], tokenizer: &Tokenizer, max: usize) -> Result<Vec<Group>> {
     let groups = all.par_iter().filter_map(|judged| {
-        let (replies, grades): (Vec<&str>, Vec<Grade>) = judged.graded().unzip();
-        let shares = dialogue::shares(&grades)?;
+        let (replies, shares) = judged.lesson()?;
         let query = Query {
             context: &judged.context,
             text: &judged.message,
@@ -153,14 +152,15 @@ pub(crate) fn judged(all: &[Judged], tokenizer: &Tokenizer, max: usize) -> Resul
     groups.collect()
 }
 
-/// Every fifth of the judged messages is kept for validation: those to train on, and those.
+/// Every fifth of the messages that a reader has judged is kept for validation: those to train on, and those. What
+/// only a teacher has seen is no measure.
 pub(crate) fn divide(all: Vec<Judged>) -> (Vec<Judged>, Vec<Judged>) {
-    let (valid, train): (Vec<_>, Vec<_>) = all
-        .into_iter()
-        .enumerate()
-        .partition(|(place, _)| place % 5 == 4);
-    let texts = |part: Vec<(usize, Judged)>| part.into_iter().map(|(_, judged)| judged).collect();
-    (texts(train), texts(valid))
+    let mut read = 0;
+    all.into_iter().partition(|judged| {
+        let graded = judged.graded().next().is_some();
+        read += usize::from(graded);
+        !(graded && read % 5 == 0)
+    })
 }
 
 #[cfg(test)]
@@ -168,15 +168,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_fifth_message_validates() {
-        let judged = |i: usize| Judged {
+    fn every_fifth_message_that_a_reader_judged_validates() {
+        let candidate = |grade| dialogue::JudgedReply {
+            reply: String::new(),
+            score: None,
+            grade,
+            logit: Some(0.0),
+        };
+        let judged = |i: usize, grade| Judged {
             message: i.to_string(),
             context: vec![],
-            candidates: vec![],
+            candidates: vec![candidate(grade)],
         };
-        let (train, valid) = divide((0..11).map(judged).collect());
+        let good = Some(dialogue::Grade::Good);
+        let (train, valid) = divide(
+            (0..11)
+                .flat_map(|i| [judged(i, good), judged(i, None)])
+                .collect(),
+        );
         let names = |part: &[Judged]| part.iter().map(|j| j.message.clone()).collect::<Vec<_>>();
         assert_eq!(names(&valid), ["4", "9"]);
-        assert_eq!(train.len(), 9);
+        assert_eq!(train.len(), 20);
+        assert!(valid.iter().all(|judged| judged.graded().next().is_some()));
     }
 }

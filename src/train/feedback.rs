@@ -49,6 +49,7 @@ pub(super) fn judged(feedback: &[Opinion], replies: &[&str], seed: u64) -> Vec<J
         reply: text.to_owned(),
         score: None,
         grade: Some(grade),
+        logit: None,
     };
     liked
         .map(|(opinion, number)| {
