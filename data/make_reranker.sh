@@ -5,8 +5,10 @@
 #
 #   data/make_reranker.sh path/to/all-MiniLM-L6-v2 path/to/dialogue
 #
-# It takes two hours and a quarter on one core; a step that was stopped goes on where it was. Without a
-# bi-encoder or an index of its own, each training is judged by the encoder that comes with homer.
+# It takes a day of one core. With HOMER_GPU=--gpu, and the CARGO_FLAGS of a build for it, the second step takes a
+# minute on a card; what a larger reader makes of the candidates is in data/judged (teacher.py made it). A step that was
+# stopped goes on where it was. Without a bi-encoder or an index of its own, each training is judged by the encoder
+# that comes with homer.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -42,15 +44,25 @@ done
 train "$work/turns" train-cross --encoder "$encoder" --negatives 2 --batch-size 24 --max-length 48 \
     --lr 1e-4 --steps 4200 --evaluate-every 600 --patience 20 --warmup 0.05
 
-# 2. To tell good answers from others, as readers graded them.
-train "$work/answers" train-cross --encoder "$work/turns/runs/cross-encoder/model" \
-    --judged "$work/judged.jsonl" --negatives 2 --batch-size 16 --lr 6e-5 --steps 2300 \
-    --evaluate-every 575 --patience 20 --warmup 0.06
+# 2. Fewer tokens, then: to tell good answers from others, as readers graded them and a larger reader would.
+[ -d "$work/small" ] ||
+    "$homer" -C "$work/turns" shrink "$work/turns/runs/cross-encoder/model" --vocabulary 20000 \
+        --precision f16 --out "$work/small"
+train "$work/answers" train-cross --encoder "$work/small" --judged "$work/judged.jsonl" --negatives 2 \
+    --batch-size 64 --chunk-size 64 --lr 1.2e-4 --steps 3000 --evaluate-every 1500 --patience 20 \
+    --warmup 0.05 ${HOMER_GPU:-}
 
-# 3. Fewer tokens and eight bits. The weights of what else a reader minds (data/reranker/ranker.json) stay: they were
-# fitted on 818 messages whose candidates no reranker had chosen. Two thirds of the messages here hold six that the
-# reranker before this one put first and four others, which is right to learn from and wrong to weigh by.
+# 3. The weights of what else a reader minds, fitted on 814 of the lists that were held out: those whose candidates no
+# reranker had chosen. In the others six lines are what one put first, which is right to learn from and wrong to weigh by.
+# Nothing is learned here but the weights.
+mkdir -p "$work/weights/data"
+ln -sfn "$work/data/exchanges" "$work/weights/data/exchanges"
+train "$work/weights" train-cross --encoder "$work/answers/runs/cross-encoder/model" \
+    --judged "$work/weighed.jsonl" --negatives 2 --batch-size 4 --lr 1e-9 --steps 1 --evaluate-every 1
+
+# 4. Eight bits.
 rm -rf "$work/reranker"
-"$homer" -C "$work/answers" shrink "$work/answers/runs/cross-encoder/model" --vocabulary 20000 \
-    --precision i8 --out "$work/reranker"
+"$homer" -C "$work/answers" shrink "$work/answers/runs/cross-encoder/model" --precision i8 \
+    --out "$work/reranker"
+cp "$work/weights/runs/cross-encoder/model/ranker.json" "$work/reranker/"
 cp -r "$work/reranker/." data/reranker/

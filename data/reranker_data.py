@@ -6,9 +6,11 @@
 DIALOGUE holds SOURCE.csv.xz with the columns scene, speaker, text. JUDGMENTS (judged/general.tsv)
 holds messages with the graded replies, each named by the first ten hexadecimal digits of the
 SHA-256 of its text (the lines themselves are not ours to give, but for those of the scripts beside
-it and of the sample script, which were written for homer), with its grade and the score by which it
-was found. Writes OUT/data/exchanges, as
-`homer prepare` would, and OUT/judged.jsonl.
+it and of the sample script, which were written for homer), with its grade, the score by which it
+was found, and what a larger reader makes of it (a logit; see teacher.py). taught.tsv.xz beside it
+has more lists, which that reader alone has seen; a message that is a line of the dialogue is named
+by its digits too, after an equals sign. Writes OUT/data/exchanges, as `homer prepare` would,
+OUT/judged.jsonl, and OUT/weighed.jsonl, the lists that no reranker had a part in.
 """
 
 import csv
@@ -23,6 +25,12 @@ from pathlib import Path
 SOURCES = {"critical_role": 110, "chitchat_byu": None, "topical_chat": None, "plays_modern": None}
 # Words of a query and of a reply; what people type is short.
 QUERY, REPLY, CONTEXT = range(2, 21), range(2, 23), range(0, 15)
+# Candidates of a list that the first stage alone has chosen; the others hold ten, six of them by a reranker.
+FOUND = 25
+# Every fifth graded list is held out by `homer train-cross`.
+FIFTH = 5
+# Digits of a reply in taught.tsv.xz.
+TAUGHT = 8
 # Turns after which a long session is divided, so that "the same scene" means what stands near.
 STRETCH = 60
 # Scenes held out for validation, and for nothing else but to be a test part.
@@ -124,19 +132,39 @@ def write_judged(judgments, dialogue, out):
                 spoken = f"{spoken} {text}" if who == speaker else text
                 speaker = who
                 texts.update((name(line), line) for line in (text, spoken))
-    with open(judgments) as rows, open(out, "w") as file:
+    found, held = [], []
+    with open(judgments) as rows, open(out / "judged.jsonl", "w") as file:
         next(rows)
-        for row in rows:
+        for number, row in enumerate(rows):
             message, grades = row.rstrip("\n").split("\t")
-            pairs = [one.split(":") for one in grades.split()]
+            fields = [one.split(":") for one in grades.split()]
             candidates = [
-                {"reply": texts[text], "score": float(score), "grade": int(grade)}
-                for text, grade, score in pairs
+                {"reply": texts[text], "score": float(score), "grade": int(grade), "logit": float(logit)}
+                for text, grade, score, logit in fields
                 # A few of the sample script's lines stand around a stage direction.
                 if text in texts
             ]
             judged = {"message": message, "candidates": candidates}
-            file.write(json.dumps(judged, ensure_ascii=False) + "\n")
+            line = json.dumps(judged, ensure_ascii=False) + "\n"
+            file.write(line)
+            if len(fields) == FOUND:
+                (held if number % FIFTH == FIFTH - 1 else found).append(line)
+        short = {digits[:TAUGHT]: text for digits, text in texts.items()}
+        with lzma.open(judgments.parent / "taught.tsv.xz", "rt", encoding="utf-8") as rows:
+            next(rows)
+            for row in rows:
+                message, logits = row.rstrip("\n").split("\t")
+                if message.startswith("="):
+                    message = texts[message[1:]]
+                fields = [one.split(":") for one in logits.split()]
+                candidates = [
+                    {"reply": short[text], "logit": float(logit)} for text, logit in fields if text in short
+                ]
+                judged = {"message": message, "candidates": candidates}
+                file.write(json.dumps(judged, ensure_ascii=False) + "\n")
+    with open(out / "weighed.jsonl", "w") as file:
+        for number, line in enumerate(held):
+            file.writelines(found[number * (FIFTH - 1) : (number + 1) * (FIFTH - 1)] + [line])
 
 
 def main():
@@ -146,7 +174,7 @@ def main():
     draw = random.Random(3)
     found = exchanges(dialogue, draw)
     write_exchanges(found, out / "data" / "exchanges", draw)
-    write_judged(judgments, dialogue, out / "judged.jsonl")
+    write_judged(judgments, dialogue, out)
 
 
 if __name__ == "__main__":
