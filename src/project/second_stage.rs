@@ -22,6 +22,17 @@ pub(crate) struct Found {
     pub unjudged: bool,
 }
 
+impl From<SecondStage> for Found {
+    /// The general one.
+    fn from(stage: SecondStage) -> Self {
+        Self {
+            stage: Some(stage),
+            own: false,
+            unjudged: false,
+        }
+    }
+}
+
 /// The second stage that answers in `project` beside the bi-encoder of this fingerprint.
 ///
 /// # Errors
@@ -37,9 +48,8 @@ pub(crate) fn find(project: &Project, bi_encoder: &str, compute: &Compute) -> Re
         });
     }
     Ok(Found {
-        stage: Some(general(compute)?),
-        own: false,
         unjudged: own && !verdict.is_judged(bi_encoder),
+        ..general(compute)?.into()
     })
 }
 
