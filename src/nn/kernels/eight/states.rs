@@ -38,37 +38,28 @@ impl States {
 fn quantise(row: &[f32], numbers: &mut [u8]) -> Steps {
     // Adding it leaves the nearest whole number in the lowest bits.
     const ROUND: f32 = 12_582_912.0;
-    let (mut least, mut most) = ([f32::INFINITY; 16], [f32::NEG_INFINITY; 16]);
-    let mut chunks = row.chunks_exact(16);
-    for chunk in &mut chunks {
-        for i in 0..16 {
-            least[i] = if chunk[i] < least[i] {
-                chunk[i]
-            } else {
-                least[i]
-            };
-            most[i] = if chunk[i] > most[i] {
-                chunk[i]
-            } else {
-                most[i]
-            };
-        }
-    }
-    let rest = chunks.remainder();
-    let least = rest
-        .iter()
-        .chain(&least)
-        .fold(f32::INFINITY, |a, &x| a.min(x));
-    let most = rest
-        .iter()
-        .chain(&most)
-        .fold(f32::NEG_INFINITY, |a, &x| a.max(x));
+    let least = extreme(row, |a, b| if b < a { b } else { a });
+    let most = extreme(row, |a, b| if b > a { b } else { a });
     let step = (most - least) / LARGEST;
     let rate = if step > 0.0 { 1.0 / step } else { 0.0 };
     for (number, x) in numbers.iter_mut().zip(row) {
         *number = ((x - least) * rate + ROUND).to_bits() as u8;
     }
     Steps { least, step }
+}
+
+/// The value that `pick` prefers to all others of a row that is not empty. One kind of value at a time, in
+/// lanes: what compilers make vectors of.
+#[inline(always)]
+fn extreme(row: &[f32], pick: impl Fn(f32, f32) -> f32) -> f32 {
+    let mut lanes = [row[0]; 16];
+    let (chunks, rest) = row.as_chunks::<16>();
+    for chunk in chunks {
+        for (lane, &x) in lanes.iter_mut().zip(chunk) {
+            *lane = pick(*lane, x);
+        }
+    }
+    lanes.iter().chain(rest).fold(row[0], |a, &x| pick(a, x))
 }
 
 #[cfg(test)]
