@@ -8,7 +8,7 @@ use super::chunk::Chunk;
 use super::eight::Map;
 use crate::nn::config::Config;
 use crate::nn::encoder::Pooling;
-use crate::nn::kernels::{attend, gelu, pool};
+use crate::nn::kernels::{attention, gelu, pool};
 use crate::nn::weights::Part;
 
 /// Rows whose inside of the feed-forward block stays near a core, where products are in eight bits. Those in
@@ -41,8 +41,17 @@ impl FastEncoder {
         let mut projected = self.take(chunk.tokens() * 3 * hidden);
         self.apply(layer, Map::Projections, x, &mut projected);
         let mut context = self.take(chunk.tokens() * hidden);
-        attend::forward(chunk.offsets, self.shape(), &projected, &mut context);
-        self.give([projected]);
+        let heads = self.shape().heads;
+        let mut probabilities = self.take(attention::probabilities(chunk.offsets, heads));
+        attention::forward(
+            chunk.offsets,
+            self.shape(),
+            &projected,
+            None,
+            &mut probabilities,
+            &mut context,
+        );
+        self.give([projected, probabilities]);
 
         let rows = match self.eight {
             Some(_) => BLOCK_ROWS,

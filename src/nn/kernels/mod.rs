@@ -6,7 +6,6 @@
 //! blocks whose size does not depend on the number of cores, so that sums come out the same.
 
 pub mod adamw;
-pub(crate) mod attend;
 pub mod attention;
 pub mod eight;
 pub mod embedding;

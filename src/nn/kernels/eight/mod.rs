@@ -126,7 +126,8 @@ impl Linear {
         y.par_chunks_mut(BLOCK_ROWS * self.outer)
             .zip(x.par_chunks(BLOCK_ROWS * self.inner))
             .for_each_init(States::default, |states, (y, x)| {
-                states.read(x, self.inner, self.lanes * LANE);
+                let signed = self.instructions.signed();
+                states.read(x, self.inner, self.lanes * LANE, signed);
                 self.block(states, y, then);
             });
     }
@@ -201,7 +202,7 @@ mod tests {
                     .into_iter()
                     .map(|number| number as u8)
                     .collect();
-                states[..stride].fill(255);
+                states[..stride].fill(if instructions.signed() { 128 } else { 255 });
                 for lane in panel.chunks_mut(COLUMNS * LANE) {
                     lane[..LANE].fill(127);
                     lane[LANE..2 * LANE].fill(-127);
@@ -218,8 +219,12 @@ mod tests {
                         let weight = |i: usize| {
                             i32::from(panel[i / LANE * COLUMNS * LANE + column * LANE + i % LANE])
                         };
+                        let state = |byte: u8| match instructions.signed() {
+                            true => i32::from(byte.cast_signed()),
+                            false => i32::from(byte),
+                        };
                         let products = row.iter().enumerate();
-                        let real: i32 = products.map(|(i, &n)| i32::from(n) * weight(i)).sum();
+                        let real: i32 = products.map(|(i, &n)| state(n) * weight(i)).sum();
                         assert_eq!(found, real, "{instructions:?}, {rows} rows of {stride}");
                     }
                 }

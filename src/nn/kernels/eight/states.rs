@@ -14,7 +14,7 @@ pub(super) struct States {
     pub(super) steps: Vec<Steps>,
 }
 
-/// What the whole numbers of a row mean: `least + step · number`.
+/// What the whole numbers of a row mean: `least + step · number`; `least` is what 0 means.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Steps {
     pub(super) least: f32,
@@ -22,13 +22,18 @@ pub(super) struct Steps {
 }
 
 impl States {
-    /// Reads `x [rows, width]`; rows are filled up to `stride`.
-    pub(super) fn read(&mut self, x: &[f32], width: usize, stride: usize) {
+    /// Reads `x [rows, width]`; rows are filled up to `stride`. Numbers that are `signed` are 128 less.
+    pub(super) fn read(&mut self, x: &[f32], width: usize, stride: usize, signed: bool) {
         let rows = x.len() / width;
         self.numbers.resize(rows * stride, 0);
         self.steps.clear();
         for (row, numbers) in x.chunks(width).zip(self.numbers.chunks_mut(stride)) {
-            self.steps.push(quantise(row, numbers));
+            let mut steps = quantise(row, numbers);
+            if signed {
+                numbers.iter_mut().for_each(|number| *number ^= 128);
+                steps.least += 128.0 * steps.step;
+            }
+            self.steps.push(steps);
         }
     }
 }
