@@ -8,12 +8,9 @@ use super::chunk::Chunk;
 use super::eight::Map;
 use crate::nn::config::Config;
 use crate::nn::encoder::Pooling;
+use crate::nn::kernels::eight::BLOCK_ROWS;
 use crate::nn::kernels::{attention, gelu, pool};
 use crate::nn::weights::Part;
-
-/// Rows whose inside of the feed-forward block stays near a core, where products are in eight bits. Those in
-/// floats lay their weights out for every call, so that there all rows go together.
-const BLOCK_ROWS: usize = 96;
 
 impl FastEncoder {
     /// Pooled states of a chunk `[n, h]`.
@@ -53,6 +50,7 @@ impl FastEncoder {
         );
         self.give([projected, probabilities]);
 
+        // Products in floats lay their weights out for every call, so that there all rows go together.
         let rows = match self.eight {
             Some(_) => BLOCK_ROWS,
             None => chunk.tokens().max(1),

@@ -4,8 +4,7 @@
 //! Every row of `x` gets 256 steps of its own from its least value to its largest, so that what comes out
 //! for a token does not depend on its neighbours, and nothing has to be calibrated beforehand. With
 //! `x = least + step · n` a product is `step · Σ n·w + least · Σ w`: the first sum is one of whole
-//! numbers, unsigned times signed, as the instruction takes them, and exact; the second is known from the
-//! weights. Where there is no such instruction there is no gain over f32, and [`available`] says so.
+//! numbers and exact; the second is known from the weights. Where there is no such instruction there is no gain over f32, and [`available`] says so.
 //!
 //! `states` makes whole numbers of the states, `tile` multiplies them.
 
@@ -21,7 +20,7 @@ use tile::{COLUMNS, Instructions, LANE, Sums, TILE_ROWS, Tile};
 
 /// Rows that one core takes at a time: enough that weights, which come from far, are used often, and few
 /// enough that what comes out stays near.
-const BLOCK_ROWS: usize = 96;
+pub(crate) const BLOCK_ROWS: usize = 96;
 
 /// Whether this processor multiplies whole numbers faster than floats.
 pub(crate) fn available() -> bool {
@@ -126,8 +125,8 @@ impl Linear {
         y.par_chunks_mut(BLOCK_ROWS * self.outer)
             .zip(x.par_chunks(BLOCK_ROWS * self.inner))
             .for_each_init(States::default, |states, (y, x)| {
-                let signed = self.instructions.signed();
-                states.read(x, self.inner, self.lanes * LANE, signed);
+                let stride = self.lanes * LANE;
+                states.read(x, self.inner, stride, self.instructions.signed());
                 self.block(states, y, then);
             });
     }
