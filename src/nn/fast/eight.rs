@@ -3,7 +3,7 @@
 
 use rayon::prelude::*;
 
-use crate::nn::kernels::eight::{Linear, Stored, available};
+use crate::nn::kernels::eight::{Linear, Stored, Then, available};
 use crate::nn::weights::{Layout, Part, Values, Weights};
 
 /// The linear maps of a layer.
@@ -81,7 +81,12 @@ impl EightBits {
             .map(Self)
     }
 
-    pub(super) fn map(&self, layer: usize, map: Map) -> &Linear {
-        &self.0[layer * Map::ALL.len() + map as usize]
+    /// `x [T, in] -> y [T, out]`, which [`Map::Expand`] ends with GELU.
+    pub(super) fn forward(&self, layer: usize, map: Map, x: &[f32], y: &mut [f32]) {
+        let then = match map {
+            Map::Expand => Then::Gelu,
+            Map::Projections | Map::Output | Map::Contract => Then::Keep,
+        };
+        self.0[layer * Map::ALL.len() + map as usize].forward(x, y, then);
     }
 }

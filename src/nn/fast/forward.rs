@@ -1,4 +1,4 @@
-//! The forward pass, layer by layer. `T` tokens in a chunk, `h` the hidden width, `f` the width
+//! The forward pass of training, layer by layer. `T` tokens in a chunk, `h` the hidden width, `f` the width
 //! inside the feed-forward block.
 
 use rayon::prelude::*;
@@ -95,14 +95,13 @@ impl FastEncoder {
         }
     }
 
-    /// Pooled states of a chunk `[n, h]`; `keep` is given what the backward pass needs.
+    /// Pooled states of a chunk `[n, h]`; returns what the backward pass needs.
     pub(super) fn forward_chunk(
         &self,
         chunk: &Chunk<'_>,
         pooling: Pooling,
         out: &mut [f32],
-        keep: Option<&mut Vec<Tape>>,
-    ) {
+    ) -> Tape {
         let hidden = self.weights.config.hidden;
         let embedded = self.embed(chunk);
         let mut x = self.take(chunk.tokens() * hidden);
@@ -111,29 +110,19 @@ impl FastEncoder {
             &mut x,
             chunk.mask(Site::Embeddings, self.weights.config.hidden_dropout, hidden),
         );
-
-        let mut layers = Vec::with_capacity(self.weights.config.layers);
-        for layer in 0..self.weights.config.layers {
-            let tape = self.layer(layer, chunk, &mut x);
-            if keep.is_some() {
-                layers.push(tape);
-            } else {
-                self.give(tape.into_buffers());
-            }
-        }
+        let layers = (0..self.weights.config.layers)
+            .map(|layer| self.layer(layer, chunk, &mut x))
+            .collect();
         pool::forward(pooling, chunk.offsets, &x, hidden, out);
         self.give([x]);
-        match keep {
-            Some(tapes) => tapes.push(Tape {
-                ids: chunk.ids.to_vec(),
-                types: chunk.types.to_vec(),
-                offsets: chunk.offsets.to_vec(),
-                pooling,
-                dropout: chunk.dropout,
-                embedded,
-                layers,
-            }),
-            None => self.give([embedded.values, embedded.rates]),
+        Tape {
+            ids: chunk.ids.to_vec(),
+            types: chunk.types.to_vec(),
+            offsets: chunk.offsets.to_vec(),
+            pooling,
+            dropout: chunk.dropout,
+            embedded,
+            layers,
         }
     }
 }

@@ -11,6 +11,7 @@ mod chunk;
 mod eight;
 mod forward;
 mod gradients;
+mod serve;
 mod tape;
 
 use std::sync::Mutex;
@@ -90,11 +91,8 @@ impl FastEncoder {
         }
     }
 
-    /// A linear map of a layer: `x [T, in] -> y [T, out]`.
+    /// A linear map of a layer, in floats: `x [T, in] -> y [T, out]`.
     fn map(&self, layer: usize, map: Map, x: &[f32], y: &mut [f32]) {
-        if let Some(eight) = &self.eight {
-            return eight.map(layer, map).forward(x, y);
-        }
         let parts = map.parts().iter().map(|part| self.linear(layer, *part));
         let step = parts.clone().map(|linear| linear.bias.len()).sum();
         let mut first = 0;
@@ -173,7 +171,7 @@ impl Encoder for FastEncoder {
             .collect();
         tasks
             .into_par_iter()
-            .for_each(|(chunk, out)| self.forward_chunk(&chunk, pooling, out, None));
+            .for_each(|(chunk, out)| self.serve(&chunk, pooling, out));
         Ok(Tensor::from_vec(
             pooled,
             (batch.len(), hidden),
@@ -200,7 +198,7 @@ impl Encoder for FastEncoder {
         for (range, start) in chunks(batch, TRAINING_CHUNK, heads) {
             let out = &mut pooled[range.start * hidden..range.end * hidden];
             let chunk = chunk(batch, &positions, range, start, dropout);
-            self.forward_chunk(&chunk, pooling, out, Some(&mut tapes));
+            tapes.push(self.forward_chunk(&chunk, pooling, out));
         }
         self.tapes = tapes;
         Ok(Tensor::from_vec(

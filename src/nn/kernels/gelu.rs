@@ -16,6 +16,11 @@ pub fn forward(x: &[f32], y: &mut [f32]) {
         .for_each(|(y, x)| forward_block(x, y));
 }
 
+/// `x` becomes `x · Φ(x)`.
+pub(crate) fn replace(x: &mut [f32]) {
+    x.par_chunks_mut(BLOCK).for_each(replace_block);
+}
+
 /// Replaces `dy` by `dx = dy · (Φ(x) + x · φ(x))`, and writes `y` again, which the weights'
 /// gradient needs and nobody kept.
 pub fn backward(x: &[f32], dy: &mut [f32], y: &mut [f32]) {
@@ -25,10 +30,33 @@ pub fn backward(x: &[f32], dy: &mut [f32], y: &mut [f32]) {
         .for_each(|((dy, y), x)| backward_block(x, dy, y));
 }
 
+/// `x · Φ(x)` off by at most 2e-4, or by 2e-5 of a large `x`: less than eight bits tell apart, for a third of the
+/// arithmetic. `Φ(x) - ½` is odd: `x` times a polynomial in `x² / 8 - 1`, up to where Φ is 0 or 1 (a minimax fit).
+#[inline(always)]
+pub(crate) fn rough(x: f32) -> f32 {
+    let z = x.clamp(-4.0, 4.0);
+    let u = z * z * 0.125 - 1.0;
+    let p = 0.005_972_025;
+    let p = p * u - 0.016_550_895;
+    let p = p * u + 0.024_091_06;
+    let p = p * u - 0.035_462_346;
+    let p = p * u + 0.055_410_19;
+    let p = p * u - 0.084_426_62;
+    let p = p * u + 0.175_970_21;
+    x * (0.5 + z * p)
+}
+
 #[multiversion(targets("x86_64+avx512f+avx512dq+avx512vl", "x86_64+avx2+fma"))]
 fn forward_block(x: &[f32], y: &mut [f32]) {
     for (y, &x) in y.iter_mut().zip(x) {
         *y = x * math::normal(x).0;
+    }
+}
+
+#[multiversion(targets("x86_64+avx512f+avx512dq+avx512vl", "x86_64+avx2+fma"))]
+fn replace_block(x: &mut [f32]) {
+    for x in x {
+        *x *= math::normal(*x).0;
     }
 }
 
@@ -54,6 +82,9 @@ mod tests {
         forward(&x, &mut y);
         backward(&x, &mut slope, &mut again);
         assert_eq!(y, again);
+        again.copy_from_slice(&x);
+        replace(&mut again);
+        assert_eq!(y, again);
         for ((&x, y), slope) in x.iter().zip(y).zip(slope) {
             let at = f64::from(x);
             let difference = (gelu(at + 1e-4) - gelu(at - 1e-4)) / 1e-4; // twice the slope
@@ -63,5 +94,21 @@ mod tests {
                 "2 gelu'({x}) = {slope}"
             );
         }
+    }
+
+    #[test]
+    fn the_rough_value_is_near() {
+        for i in -40_000..40_000 {
+            let x = i as f32 * 3e-4;
+            let (mut exact, rough) = ([0.0], rough(x));
+            forward(&[x], &mut exact);
+            assert!(
+                (rough - exact[0]).abs() < 2e-4,
+                "{rough}, not {}, at {x}",
+                exact[0]
+            );
+        }
+        assert!((rough(1e4) - 1e4).abs() < 0.2);
+        assert!(rough(-1e4).abs() < 0.2);
     }
 }

@@ -13,7 +13,8 @@ pub(crate) fn exp(x: f32) -> f32 {
     // Adding and subtracting 1.5 · 2^23 rounds to the nearest integer.
     const ROUND: f32 = 12_582_912.0;
     let clamped = x.clamp(-80.0, 88.0);
-    let n = (clamped * LOG2_E + ROUND) - ROUND;
+    let shifted = clamped * LOG2_E + ROUND;
+    let n = shifted - ROUND;
     let r = clamped - n * LN_2_HIGH - n * LN_2_LOW;
     let p = 1.0 / 720.0;
     let p = p * r + 1.0 / 120.0;
@@ -22,8 +23,8 @@ pub(crate) fn exp(x: f32) -> f32 {
     let p = p * r + 0.5;
     let p = p * r + 1.0;
     let p = p * r + 1.0;
-    // SAFETY: n is an integer in -116..=127 (NaN is clamped to NaN and converts as below).
-    let power = f32::from_bits(((n as i32) + 127).cast_unsigned() << 23);
+    // 2^n: the lowest bits of what was shifted are n, in -116..=127, and no conversion is as fast.
+    let power = f32::from_bits(shifted.to_bits().wrapping_add(127 - ROUND.to_bits()) << 23);
     if x < -80.0 { 0.0 } else { p * power }
 }
 

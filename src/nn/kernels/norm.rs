@@ -78,6 +78,14 @@ impl Norm<'_> {
             });
     }
 
+    /// `x [T, w]` becomes the norm of the sums `x + branch`, where no gradient is wanted.
+    pub(crate) fn settle(&self, x: &mut [f32], branch: &[f32]) {
+        let block = self.weight.len() * BLOCK_ROWS;
+        x.par_chunks_mut(block)
+            .zip(branch.par_chunks(block))
+            .for_each(|(x, branch)| settle_rows(x, branch, self));
+    }
+
     /// Replaces `dy [T, w]` by the gradient of the sums `s`, and adds the parameters' gradients.
     pub fn backward(
         &self,
@@ -121,6 +129,23 @@ fn normalize(row: &mut [f32], epsilon: f32) -> f32 {
         *x = (*x - mean) * rate;
     }
     rate
+}
+
+/// `x = norm(x + branch) · w + b`, row by row.
+#[multiversion(targets("x86_64+avx512f+avx512dq+avx512vl", "x86_64+avx2+fma"))]
+fn settle_rows(x: &mut [f32], branch: &[f32], norm: &Norm<'_>) {
+    let width = norm.weight.len();
+    for (x, branch) in x.chunks_exact_mut(width).zip(branch.chunks_exact(width)) {
+        for (x, branch) in x.iter_mut().zip(branch) {
+            *x += branch;
+        }
+        let mean = math::sum(width, |i| x[i]) / width as f32;
+        let variance = math::sum(width, |i| (x[i] - mean) * (x[i] - mean)) / width as f32;
+        let rate = 1.0 / (variance + norm.epsilon).sqrt();
+        for ((x, weight), bias) in x.iter_mut().zip(norm.weight).zip(norm.bias) {
+            *x = (*x - mean) * rate * weight + bias;
+        }
+    }
 }
 
 #[multiversion(targets("x86_64+avx512f+avx512dq+avx512vl", "x86_64+avx2+fma"))]

@@ -14,7 +14,7 @@ pub(super) struct States {
     pub(super) steps: Vec<Steps>,
 }
 
-/// What the whole numbers of a row mean: `least + step · number`.
+/// What the whole numbers of a row mean: `least + step · number`; `least` is what 0 means.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Steps {
     pub(super) least: f32,
@@ -22,13 +22,18 @@ pub(super) struct Steps {
 }
 
 impl States {
-    /// Reads `x [rows, width]`; rows are filled up to `stride`.
-    pub(super) fn read(&mut self, x: &[f32], width: usize, stride: usize) {
+    /// Reads `x [rows, width]`; rows are filled up to `stride`. Numbers that are `signed` are 128 less.
+    pub(super) fn read(&mut self, x: &[f32], width: usize, stride: usize, signed: bool) {
         let rows = x.len() / width;
         self.numbers.resize(rows * stride, 0);
         self.steps.clear();
         for (row, numbers) in x.chunks(width).zip(self.numbers.chunks_mut(stride)) {
-            self.steps.push(quantise(row, numbers));
+            let mut steps = quantise(row, numbers);
+            if signed {
+                numbers.iter_mut().for_each(|number| *number ^= 128);
+                steps.least += 128.0 * steps.step;
+            }
+            self.steps.push(steps);
         }
     }
 }
@@ -38,37 +43,28 @@ impl States {
 fn quantise(row: &[f32], numbers: &mut [u8]) -> Steps {
     // Adding it leaves the nearest whole number in the lowest bits.
     const ROUND: f32 = 12_582_912.0;
-    let (mut least, mut most) = ([f32::INFINITY; 16], [f32::NEG_INFINITY; 16]);
-    let mut chunks = row.chunks_exact(16);
-    for chunk in &mut chunks {
-        for i in 0..16 {
-            least[i] = if chunk[i] < least[i] {
-                chunk[i]
-            } else {
-                least[i]
-            };
-            most[i] = if chunk[i] > most[i] {
-                chunk[i]
-            } else {
-                most[i]
-            };
-        }
-    }
-    let rest = chunks.remainder();
-    let least = rest
-        .iter()
-        .chain(&least)
-        .fold(f32::INFINITY, |a, &x| a.min(x));
-    let most = rest
-        .iter()
-        .chain(&most)
-        .fold(f32::NEG_INFINITY, |a, &x| a.max(x));
+    let least = extreme(row, |a, b| if b < a { b } else { a });
+    let most = extreme(row, |a, b| if b > a { b } else { a });
     let step = (most - least) / LARGEST;
     let rate = if step > 0.0 { 1.0 / step } else { 0.0 };
     for (number, x) in numbers.iter_mut().zip(row) {
         *number = ((x - least) * rate + ROUND).to_bits() as u8;
     }
     Steps { least, step }
+}
+
+/// The value that `pick` prefers to all others of a row that is not empty. One kind of value at a time, in
+/// lanes: what compilers make vectors of.
+#[inline(always)]
+fn extreme(row: &[f32], pick: impl Fn(f32, f32) -> f32) -> f32 {
+    let mut lanes = [row[0]; 16];
+    let (chunks, rest) = row.as_chunks::<16>();
+    for chunk in chunks {
+        for (lane, &x) in lanes.iter_mut().zip(chunk) {
+            *lane = pick(*lane, x);
+        }
+    }
+    lanes.iter().chain(rest).fold(row[0], |a, &x| pick(a, x))
 }
 
 #[cfg(test)]
