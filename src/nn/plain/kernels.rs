@@ -9,9 +9,7 @@ use crate::error::{Error, Result};
 
 #[cfg(feature = "cuda")]
 mod card;
-#[cfg(all(test, target_os = "linux"))]
-mod host;
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
 mod tests;
 
 /// What runs kernels.

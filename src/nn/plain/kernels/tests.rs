@@ -1,4 +1,7 @@
 //! Kernels on the host against what they stand for, through all of an encoder.
+#![cfg(unix)]
+
+mod host;
 
 use candle_core::Device;
 use serde_json::json;

@@ -11,7 +11,7 @@ use std::sync::OnceLock;
 use candle_core::{CpuStorage, DType, Device, Shape, Storage, Tensor};
 use libloading::Library;
 
-use super::{Kernels, Launcher, Table, Work};
+use super::super::{Kernels, Launcher, Table, Work};
 use crate::error::Result;
 
 struct Host;
