@@ -31,13 +31,14 @@ if [ -n "${bundle:-}" ]; then
     exit
 fi
 
-# PyTorch brings NVIDIA's libraries with it.
+# PyTorch brings NVIDIA's libraries with it; a container may have its driver in a folder of its own.
 libraries=$("$python" -c '
 import glob, importlib.util, os
 spec = importlib.util.find_spec("torch")
 if spec is None:
     raise SystemExit("torch is missing: pip install torch sentence-transformers")
 torch = os.path.dirname(spec.origin)
-print(":".join([*glob.glob(os.path.dirname(torch) + "/nvidia/*/lib"), torch + "/lib"]))')
+driver = glob.glob("/usr/local/nvidia/lib*/")
+print(":".join([*glob.glob(os.path.dirname(torch) + "/nvidia/*/lib"), torch + "/lib", *driver]))')
 export LD_LIBRARY_PATH="${LD_LIBRARY_PATH:+$LD_LIBRARY_PATH:}$libraries"
 exec timeout 540 "$python" "$here/run.py" "$@"

@@ -1,11 +1,10 @@
 //! Losses, each with its gradient with respect to what goes in.
 //!
-//! In candle operations, so that they run wherever the encoder does; only composed ones, because
-//! candle's fused softmax has no backward pass. The inputs are made leaves of their own graph:
-//! the encoder's backward pass continues from the gradients that come out. Losses stay on the device,
-//! numbers of the type [`scalars`]: reading one would make the host wait in the middle of a step.
+//! In candle operations, so that they run wherever the encoder does, the gradients written out: candle's own adds a
+//! zero to each, and a GPU waits for every operation that the host queues. Losses stay on the device, numbers of the
+//! type [`scalars`]: reading one would make the host wait in the middle of a step.
 
-use candle_core::{D, Tensor, Var};
+use candle_core::{D, Tensor};
 
 use crate::error::Result;
 use crate::nn::device::scalars;
@@ -46,32 +45,38 @@ pub(crate) fn ranking(
     texts: &[u32],
     options: Ranking,
 ) -> Result<RankingLoss> {
-    let query_leaf = Var::from_tensor(&queries.detach())?; // [n, h]
-    let reply_leaf = Var::from_tensor(&replies.detach())?; // [n + x, h]
     let n = queries.dim(0)?;
-    let query = unit(&query_leaf)?;
-    let reply = unit(&reply_leaf)?;
     let scale = 1.0 / options.temperature;
-    let among_replies = (query.matmul(&reply.t()?)? * scale)?; // [n, n + x]
-    let hidden = hide(texts, &among_replies)?; // [n, n + x]
-    let truth = ((&query * &reply.narrow(0, 0, n)?)?.sum(D::Minus1)? * scale)?; // [n]
-    let masked = (&among_replies + &hidden)?;
+    let units = Units::of(&Tensor::cat(&[queries, replies], 0)?)?; // [n + n + x, h]
+    let query = units.rows.narrow(0, 0, n)?; // [n, h]
+    let reply = units.rows.narrow(0, n, replies.dim(0)?)?; // [n + x, h]
+    let scores = (query.matmul(&reply.t()?)? * scale)?; // [n, n + x]
+    let [hidden, truth] = hide(texts, &scores)?;
+    let masked = (scores + hidden)?;
 
-    let mut loss = (log_sum_exp(&masked)? - &truth)?.mean_all()?;
+    let (mut loss, mut slope) = cross_entropy(&masked, &truth)?;
     if options.both_directions {
         let among_queries = masked.narrow(1, 0, n)?.t()?.contiguous()?; // [n, n]
-        let backwards = (log_sum_exp(&among_queries)? - &truth)?.mean_all()?;
+        let truth = truth.narrow(1, 0, n)?.contiguous()?;
+        let (backwards, other) = cross_entropy(&among_queries, &truth)?;
+        let others = replies.dim(0)? - n;
+        let other = match others {
+            0 => other.t()?,
+            _ => {
+                let zeros = Tensor::zeros((n, others), other.dtype(), other.device())?;
+                Tensor::cat(&[other.t()?.contiguous()?, zeros], 1)?
+            }
+        };
         loss = ((loss + backwards)? * 0.5)?;
+        slope = ((slope + other)? * 0.5)?;
     }
-    let store = loss.backward()?;
-    let gradient = |leaf: &Var| match store.get(leaf) {
-        Some(gradient) => Ok(gradient.detach()),
-        None => leaf.zeros_like(),
-    };
+    let slope = (slope * scale)?; // [n, n + x]
+    let both = Tensor::cat(&[slope.matmul(&reply)?, slope.t()?.matmul(&query)?], 0)?;
+    let both = units.backward(&both)?;
     Ok(RankingLoss {
         loss: number(&loss)?,
-        queries: gradient(&query_leaf)?,
-        replies: gradient(&reply_leaf)?,
+        queries: both.narrow(0, 0, n)?,
+        replies: both.narrow(0, n, replies.dim(0)?)?,
     })
 }
 
@@ -86,33 +91,31 @@ pub(crate) fn listwise(logits: &Tensor, shares: &[Vec<f32>]) -> Result<(Tensor, 
     let widest = shares.iter().map(Vec::len).max().unwrap_or(0);
     // Groups are rows as wide as the widest: what fills a row has the probability 0 and no share.
     let mut places = vec![0u32; groups * widest];
-    let mut hidden = vec![f32::NEG_INFINITY; groups * widest];
+    let mut hidden = vec![NEVER; groups * widest];
     let mut wanted = vec![0.0; groups * widest];
-    let mut start = 0;
+    let mut cells = Vec::new();
     for (row, group) in shares.iter().enumerate() {
         for (column, &share) in group.iter().enumerate() {
             let cell = row * widest + column;
-            places[cell] = start + column as u32;
+            places[cell] = cells.len() as u32;
+            cells.push(cell as u32);
             hidden[cell] = 0.0;
             wanted[cell] = share;
         }
-        start += group.len() as u32;
     }
     let shape = (groups, widest);
     let places = Tensor::from_vec(places, groups * widest, device)?;
     let hidden = Tensor::from_vec(hidden, shape, device)?;
     let wanted = Tensor::from_vec(wanted, shape, device)?;
+    let count = cells.len();
+    let cells = Tensor::from_vec(cells, count, device)?;
 
-    let leaf = Var::from_tensor(&logits.detach())?;
-    let rows = leaf.index_select(&places, 0)?.reshape(shape)?; // [groups, widest]
-    let deserved = (&rows * &wanted)?.sum(D::Minus1)?; // [groups]
-    let loss = (log_sum_exp(&(&rows + &hidden)?)? - deserved)?.mean_all()?;
-    let store = loss.backward()?;
-    let gradient = match store.get(&leaf) {
-        Some(gradient) => gradient.detach(),
-        None => leaf.zeros_like()?,
-    };
-    Ok((number(&loss)?, gradient))
+    let rows = logits.index_select(&places, 0)?.reshape(shape)?; // [groups, widest]
+    let (loss, slope) = cross_entropy(&(rows + hidden)?, &wanted)?;
+    Ok((
+        number(&loss)?,
+        slope.flatten_all()?.index_select(&cells, 0)?,
+    ))
 }
 
 /// A loss, as it is handed out.
@@ -120,40 +123,70 @@ fn number(loss: &Tensor) -> Result<Tensor> {
     Ok(loss.detach().to_dtype(scalars(loss.device()))?)
 }
 
-/// Rows of unit length; a row of zeros stays one.
-///
-/// # Errors
-/// A tensor operation fails.
-pub(crate) fn unit(rows: &Tensor) -> Result<Tensor> {
-    let length = (rows.sqr()?.sum_keepdim(D::Minus1)? + 1e-24)?.sqrt()?;
-    Ok(rows.broadcast_div(&length)?)
+/// What is added to logits that count for nothing: large as it is, `exp` makes exactly 0 of it, and 0 of it is 0.
+const NEVER: f32 = -1e30;
+
+/// Mean cross-entropy of rows of logits, and its gradient; `wanted` is what share each deserves, all `[n, m]`.
+fn cross_entropy(logits: &Tensor, wanted: &Tensor) -> Result<(Tensor, Tensor)> {
+    let largest = logits.max_keepdim(D::Minus1)?; // [n, 1]
+    let powers = logits.broadcast_sub(&largest)?.exp()?;
+    let sums = powers.sum_keepdim(D::Minus1)?;
+    let deserved = (logits * wanted)?.sum_keepdim(D::Minus1)?;
+    let loss = ((sums.log()? + largest)? - deserved)?.mean_all()?;
+    let slope = (powers.broadcast_div(&sums)? - wanted)?;
+    Ok((loss, (slope * (1.0 / logits.dim(0)? as f64))?))
 }
 
-/// `ln Σ exp` over the last dimension `[n, m] -> [n]`. The largest value is taken out first, as a
-/// constant: it changes neither the result nor its gradient.
-fn log_sum_exp(logits: &Tensor) -> Result<Tensor> {
-    let largest = logits.max_keepdim(D::Minus1)?.detach();
-    let sum = logits.broadcast_sub(&largest)?.exp()?.sum(D::Minus1)?;
-    Ok((sum.log()? + largest.squeeze(D::Minus1)?)?)
+/// Rows of unit length, and what is needed for the way back; a row of zeros stays one.
+#[derive(Debug)]
+pub(crate) struct Units {
+    /// `[n, h]`.
+    pub rows: Tensor,
+    /// How long they were `[n, 1]`.
+    lengths: Tensor,
 }
 
-/// What is added to logits `[n, n + x]`: -inf where another reply has the text of the true one, else 0.
-fn hide(texts: &[u32], like: &Tensor) -> Result<Tensor> {
-    let truths = texts.iter().take(like.dim(0)?).enumerate();
-    let hidden = truths.flat_map(|(row, truth)| {
-        let others = texts.iter().enumerate();
-        others.map(
-            move |(column, other)| match row != column && truth == other {
-                true => f32::NEG_INFINITY,
-                false => 0.0,
-            },
-        )
-    });
-    Ok(Tensor::from_vec(
-        hidden.collect(),
-        like.shape(),
-        like.device(),
-    )?)
+impl Units {
+    /// Of rows of any length `[n, h]`.
+    ///
+    /// # Errors
+    /// A tensor operation fails.
+    pub(crate) fn of(rows: &Tensor) -> Result<Self> {
+        let lengths = (rows.sqr()?.sum_keepdim(D::Minus1)? + 1e-24)?.sqrt()?;
+        Ok(Self {
+            rows: rows.broadcast_div(&lengths)?,
+            lengths,
+        })
+    }
+
+    /// The gradient of what came in, given that of the unit rows u: (g - u · Σ u g) / length.
+    ///
+    /// # Errors
+    /// A tensor operation fails.
+    pub(crate) fn backward(&self, gradient: &Tensor) -> Result<Tensor> {
+        let along = (gradient * &self.rows)?.sum_keepdim(D::Minus1)?; // [n, 1]
+        let across = (gradient - self.rows.broadcast_mul(&along)?)?;
+        Ok(across.broadcast_div(&self.lengths)?)
+    }
+}
+
+/// Of logits `[n, n + x]`, each row's truth being on the diagonal: what is added where another reply has the text of
+/// the true one, [`NEVER`], else 0; and 1 for the truth, else 0.
+fn hide(texts: &[u32], like: &Tensor) -> Result<[Tensor; 2]> {
+    let (n, width) = like.dims2()?;
+    let mut both = vec![0f32; 2 * n * width];
+    let (hidden, truths) = both.split_at_mut(n * width);
+    for (row, truth) in texts.iter().take(n).enumerate() {
+        for (column, other) in texts.iter().enumerate() {
+            if row != column && truth == other {
+                hidden[row * width + column] = NEVER;
+            }
+        }
+        truths[row * width + row] = 1.0;
+    }
+    // In one copy.
+    let both = Tensor::from_vec(both, (2, n, width), like.device())?;
+    Ok([both.get(0)?, both.get(1)?])
 }
 
 #[cfg(test)]

@@ -1,10 +1,9 @@
 //! The two towers of a batch, queries and replies, out of the encoder's pooled states, and the way
-//! back for their gradients: what [`crate::model::query`] does to finished vectors, in candle
-//! operations that can be differentiated.
+//! back for their gradients: what [`crate::model::query`] does to finished vectors.
 
-use candle_core::{Tensor, Var};
+use candle_core::Tensor;
 
-use super::losses::unit;
+use super::losses::Units;
 use crate::error::Result;
 use crate::model::query::CONTEXT_WEIGHT;
 
@@ -15,15 +14,9 @@ pub(crate) struct Towers {
     pub queries: Tensor,
     /// The replies' states, first the true ones, then more negatives `[n + x, hidden]`.
     pub replies: Tensor,
-    /// Where there are contexts: the states that the queries are made of, and what came out.
-    composed: Option<Composed>,
-}
-
-#[derive(Debug)]
-struct Composed {
-    texts: Var,
-    contexts: Var,
-    queries: Tensor,
+    /// Where there are contexts: the unit rows of texts and contexts `[n + m, hidden]`, and before which query each
+    /// context stands `[m]`.
+    composed: Option<(Units, Tensor)>,
 }
 
 impl Towers {
@@ -44,19 +37,20 @@ impl Towers {
                 composed: None,
             });
         }
-        let texts = Var::from_tensor(&texts)?;
-        let contexts = Var::from_tensor(&pooled.narrow(0, n, m)?.detach())?; // [m, h]
-        let owners = Tensor::new(owners, pooled.device())?; // [m]
-        let weighted = (unit(&contexts)? * f64::from(CONTEXT_WEIGHT))?; // [m, h]
-        let queries = unit(&texts)?.index_add(&owners, &weighted, 0)?; // [n, h]
+        let units = Units::of(&pooled.narrow(0, 0, n + m)?)?; // [n + m, h]
+        // Of each query its context, or a row of zeros behind them.
+        let mut places = vec![m as u32; n];
+        for (context, &owner) in (0..).zip(owners) {
+            places[owner as usize] = context;
+        }
+        let places = Tensor::from_vec(places, n, pooled.device())?;
+        let zeros = Tensor::zeros((1, pooled.dim(1)?), pooled.dtype(), pooled.device())?;
+        let contexts = Tensor::cat(&[&units.rows.narrow(0, n, m)?, &zeros], 0)?; // [m + 1, h]
+        let weighted = (contexts.index_select(&places, 0)? * f64::from(CONTEXT_WEIGHT))?; // [n, h]
         Ok(Self {
-            queries: queries.detach(),
+            queries: (units.rows.narrow(0, 0, n)? + weighted)?,
             replies,
-            composed: Some(Composed {
-                texts,
-                contexts,
-                queries,
-            }),
+            composed: Some((units, Tensor::new(owners, pooled.device())?)),
         })
     }
 
@@ -66,18 +60,12 @@ impl Towers {
     /// # Errors
     /// A tensor operation fails.
     pub(crate) fn backward(&self, queries: &Tensor, replies: &Tensor) -> Result<Tensor> {
-        let Some(composed) = &self.composed else {
+        let Some((units, owners)) = &self.composed else {
             return Ok(Tensor::cat(&[queries, replies], 0)?);
         };
-        let store = (&composed.queries * queries.detach())?
-            .sum_all()?
-            .backward()?;
-        let of = |leaf: &Var| match store.get(leaf.as_tensor()) {
-            Some(gradient) => Ok(gradient.detach()),
-            None => leaf.zeros_like(),
-        };
-        let (texts, contexts) = (of(&composed.texts)?, of(&composed.contexts)?);
-        Ok(Tensor::cat(&[&texts, &contexts, replies], 0)?)
+        let contexts = (queries.index_select(owners, 0)? * f64::from(CONTEXT_WEIGHT))?; // [m, h]
+        let both = units.backward(&Tensor::cat(&[queries, &contexts], 0)?)?; // [n + m, h]
+        Ok(Tensor::cat(&[&both, replies], 0)?)
     }
 }
 

@@ -19,19 +19,60 @@ impl Gradients {
     }
 }
 
+/// A gradient on its way into a linear layer.
+struct Summed {
+    /// `[T, out]`, of the type of products.
+    rows: Tensor,
+    /// The sum of all rows `[out]`, if it is known.
+    sum: Option<Tensor>,
+}
+
+impl Summed {
+    fn later(rows: Tensor) -> Self {
+        Self { rows, sum: None }
+    }
+}
+
+/// The gradient of what a layer norm took in.
+struct Normed {
+    /// `[T, h]`, f32.
+    states: Tensor,
+    /// The same through what was dropped on the way there, of the type of products.
+    masked: Tensor,
+    /// The sum of all its rows, if it is known.
+    sum: Option<Tensor>,
+}
+
+impl Normed {
+    fn summed(&self) -> Summed {
+        Summed {
+            rows: self.masked.clone(),
+            sum: self.sum.clone(),
+        }
+    }
+}
+
 impl PlainEncoder {
     /// The gradients of all parameters, given that of the pooled states `[n, h]`.
     pub(super) fn gradients_of(&self, tape: Tape, pooled: &Tensor) -> Result<Vec<Tensor>> {
         let places = &tape.places;
         let mut gradients = Gradients(vec![None; self.parameters.count()]);
         let mut states = places.unpool(pooled, tape.pooling)?; // [T, h]
+        let mut more = None;
         for (layer, of_layer) in tape.layers.into_iter().enumerate().rev() {
-            states = self.layer_backward(layer, &of_layer, places, states, &mut gradients)?;
+            let (sum, rest) =
+                self.layer_backward(layer, &of_layer, places, (states, more), &mut gradients)?;
+            (states, more) = (sum, Some(rest));
         }
 
+        if let Some(more) = more {
+            states = (states + more.to_dtype(DType::F32)?)?;
+        }
         let states = masked(states, tape.embedded.mask.as_ref())?;
-        let norm = self.layout.norm;
-        let states = self.norm_backward(norm, &tape.embedded.summed, &states, &mut gradients)?;
+        let (norm, summed) = (self.layout.norm, &tape.embedded.summed);
+        let states = self
+            .norm_backward(norm, summed, (states, None), None, &mut gradients)?
+            .states;
         // Of each distinct word, then to its place in the vocabulary; where there is none stand zeros.
         let words = one_hot(&places.distinct, &places.ids)?.matmul(&states)?; // [u, h]
         let words = below(&words, 1)?.index_select(&places.place_of_id, 0)?;
@@ -57,33 +98,35 @@ impl PlainEncoder {
         gradients.0.into_iter().enumerate().map(none).collect()
     }
 
-    /// A layer's gradients, given that of what it puts out `[T, h]`; returns that of what came in.
+    /// A layer's gradients, given that of what it puts out `[T, h]`, in two parts; returns that of what came in, also in
+    /// two parts: what goes past the attention block, and through it, in the type of products.
     fn layer_backward(
         &self,
         layer: usize,
         tape: &LayerTape,
         places: &Places,
-        states: Tensor,
+        states: (Tensor, Option<Tensor>),
         gradients: &mut Gradients,
-    ) -> Result<Tensor> {
+    ) -> Result<(Tensor, Tensor)> {
         let part = |part| self.layout.part(layer, part);
-        let norm = part(Part::FeedForwardNorm);
-        let states = self.norm_backward(norm, &tape.contracted, &states, gradients)?;
-        let narrow = masked(states.clone(), tape.contract_mask.as_ref())?.to_dtype(self.compute)?;
-        let wide = self.linear_backward(part(Part::Contract), 1, &narrow, &tape.wide, gradients)?;
-        let expanded = (wide * slope_of_gelu(&tape.expanded)?)?; // [T, f]
-        let middle =
-            self.linear_backward(part(Part::Expand), 1, &expanded, &tape.middle, gradients)?;
-        let states = (states + middle.to_dtype(DType::F32)?)?;
+        let (norm, mask) = (part(Part::FeedForwardNorm), tape.contract_mask.as_ref());
+        let normed = self.norm_backward(norm, &tape.contracted, states, mask, gradients)?;
+        let contract = part(Part::Contract);
+        let wide = self.linear_backward(contract, 1, &normed.summed(), &tape.wide, gradients)?;
+        let expanded = self.gelu_backward(wide, &tape.expanded)?; // [T, f]
+        let (expand, expanded) = (part(Part::Expand), Summed::later(expanded));
+        let middle = self.linear_backward(expand, 1, &expanded, &tape.middle, gradients)?;
 
-        let norm = part(Part::AttentionNorm);
-        let states = self.norm_backward(norm, &tape.attended, &states, gradients)?;
-        let attended = masked(states.clone(), tape.output_mask.as_ref())?.to_dtype(self.compute)?;
+        let (norm, mask) = (part(Part::AttentionNorm), tape.output_mask.as_ref());
+        let states = (normed.states, Some(middle));
+        let normed = self.norm_backward(norm, &tape.attended, states, mask, gradients)?;
+        let output = part(Part::Output);
         let context =
-            self.linear_backward(part(Part::Output), 1, &attended, &tape.context, gradients)?;
-        let projected = self.attention_backward(tape, places, context)?; // [T, 3h]
-        let rows = self.linear_backward(part(Part::Query), 3, &projected, &tape.rows, gradients)?;
-        Ok((states + rows.to_dtype(DType::F32)?)?)
+            self.linear_backward(output, 1, &normed.summed(), &tape.context, gradients)?;
+        let projected = Summed::later(self.attention_backward(tape, places, context)?); // [T, 3h]
+        let query = part(Part::Query);
+        let rows = self.linear_backward(query, 3, &projected, &tape.rows, gradients)?;
+        Ok((normed.states, rows))
     }
 
     /// The gradient of queries, keys and values `[T, 3h]`, given that of the heads' contexts `[T, h]`.
@@ -93,36 +136,64 @@ impl PlainEncoder {
         places: &Places,
         context: Tensor,
     ) -> Result<Tensor> {
-        let (heads, width) = (self.config.heads, self.config.head_width());
-        let (m, longest) = (places.m, places.longest);
         let [query, key, value] = three(&tape.split)?; // [m, heads, L, width]
-        let context = match tape.attention_mask {
-            Some((_, scale)) => (context * scale)?,
+        let context = self.split_backward(tape, places, context)?; // [m, heads, L, width]
+        let values = tape.kept.t()?.matmul(&context)?;
+        let kept = context.matmul(&value.t()?)?; // [m, heads, L, L]
+        let scores = self.softmax_backward(tape, kept)?;
+        let queries = scores.matmul(&key)?;
+        let keys = scores.t()?.matmul(&query)?;
+        if let Some(kernels) = &self.kernels {
+            return kernels.to_tokens([&queries, &keys, &values], places, 1.0);
+        }
+        let split = Tensor::stack(&[queries, keys, values], 0)?; // [3, m, heads, L, width]
+        let rows = (places.m * places.longest, 3 * self.config.hidden);
+        places.pack(&split.permute((1, 3, 0, 2, 4))?.reshape(rows)?)
+    }
+
+    /// The gradient of the heads' contexts in their rows `[m, heads, L, width]`, zeros where no token stands.
+    fn split_backward(&self, tape: &LayerTape, places: &Places, context: Tensor) -> Result<Tensor> {
+        let (heads, width) = (self.config.heads, self.config.head_width());
+        let scale = tape.attention_mask.as_ref().map(|(_, scale)| *scale);
+        if let Some(kernels) = &self.kernels {
+            let parts = [1, heads, width];
+            let rows = kernels.to_rows(&context, None, places, parts, scale.unwrap_or(1.0))?;
+            return Ok(rows.squeeze(0)?);
+        }
+        let context = match scale {
+            Some(scale) => (context * scale)?,
             None => context,
         };
-        let context = places
-            .pad_with_zeros(&context)?
-            .reshape((m, longest, heads, width))?
-            .transpose(1, 2)?
-            .contiguous()?; // [m, heads, L, width]
-        let values = tape.kept.t()?.matmul(&context)?;
-        let mut kept = context.matmul(&value.t()?)?; // [m, heads, L, L]
-        if let Some((mask, _)) = &tape.attention_mask {
-            kept = (kept * mask)?;
+        let rows = places.pad_with_zeros(&context)?;
+        let apart = rows.reshape((places.m, places.longest, heads, width))?;
+        Ok(apart.transpose(1, 2)?.contiguous()?)
+    }
+
+    /// The gradient of attention scores, given that of what was kept of their softmax `[m, heads, L, L]`.
+    fn softmax_backward(&self, tape: &LayerTape, kept: Tensor) -> Result<Tensor> {
+        let (scale, mask) = (self.score_scale(), tape.attention_mask.as_ref());
+        let mask = mask.map(|(mask, _)| mask);
+        if let Some(kernels) = &self.kernels {
+            return kernels.softmax_backward(&kept, &tape.probabilities, mask, scale);
         }
-        // Through the softmax: p · (g - Σ p · g).
+        let kept = match mask {
+            Some(mask) => (kept * mask)?,
+            None => kept,
+        };
+        // p · (g - Σ p · g).
         let probabilities = tape.probabilities.to_dtype(DType::F32)?;
         let weighted = (kept.to_dtype(DType::F32)? * &probabilities)?;
         let sums = weighted.sum_keepdim(D::Minus1)?;
         let scores = (weighted - probabilities.broadcast_mul(&sums)?)?;
-        let scores = (scores * (1.0 / (width as f64).sqrt()))?.to_dtype(self.compute)?;
-        let queries = scores.matmul(&key)?;
-        let keys = scores.t()?.matmul(&query)?;
-        let split = Tensor::stack(&[queries, keys, values], 0)?; // [3, m, heads, L, width]
-        let padded = split
-            .permute((1, 3, 0, 2, 4))?
-            .reshape((m * longest, 3 * heads * width))?;
-        places.pack(&padded)
+        Ok((scores * scale)?.to_dtype(self.compute)?)
+    }
+
+    /// The gradient of what GELU took in, given that of what it puts out.
+    fn gelu_backward(&self, wide: Tensor, expanded: &Tensor) -> Result<Tensor> {
+        match &self.kernels {
+            Some(kernels) => kernels.gelu_backward(&wide, expanded),
+            None => Ok((wide * slope_of_gelu(expanded)?)?),
+        }
     }
 
     /// The gradients of `count` neighbouring linear layers, given that of what they put out `[T, count · out]`; returns
@@ -131,12 +202,16 @@ impl PlainEncoder {
         &self,
         weight: usize,
         count: usize,
-        out: &Tensor,
+        out: &Summed,
         rows: &Tensor,
         gradients: &mut Gradients,
     ) -> Result<Tensor> {
+        let Summed { rows: out, sum } = out;
         let weights = out.t()?.matmul(rows)?; // [count · out, in]
-        let biases = summed(out)?; // [count · out]
+        let biases = match sum {
+            Some(sum) => sum.clone(),
+            None => summed(out)?,
+        }; // [count · out]
         let each = biases.dim(0)? / count;
         for i in 0..count {
             gradients.put(weight + 2 * i, weights.narrow(0, i * each, each)?);
@@ -145,29 +220,50 @@ impl PlainEncoder {
         Ok(out.matmul(&self.parameters.rounded(weight, count)?)?)
     }
 
-    /// A layer norm's gradients, given what came in `[T, h]` and the gradient of what it puts out; returns that of
-    /// what came in.
+    /// A layer norm's gradients, given what came in `[T, h]` and the gradient of what it puts out, in two parts.
     fn norm_backward(
         &self,
         weight: usize,
         input: &Tensor,
-        states: &Tensor,
+        (states, more): (Tensor, Option<Tensor>),
+        mask: Option<&Tensor>,
         gradients: &mut Gradients,
-    ) -> Result<Tensor> {
+    ) -> Result<Normed> {
+        let scale = self.parameters.value(weight)?; // [h]
+        if let Some(kernels) = &self.kernels {
+            let (states, epsilon) = ((&states, more.as_ref()), self.config.norm_epsilon);
+            let [states, masked, sums] =
+                kernels.norm_backward(input, states, &scale, mask, epsilon)?;
+            gradients.put(weight, sums.get(0)?);
+            gradients.put(weight + 1, sums.get(1)?);
+            return Ok(Normed {
+                states,
+                masked,
+                sum: Some(sums.get(2)?),
+            });
+        }
+        let states = match more {
+            Some(more) => (states + more.to_dtype(DType::F32)?)?,
+            None => states,
+        };
         let centred = input.broadcast_sub(&input.mean_keepdim(D::Minus1)?)?;
         let variance = centred.sqr()?.mean_keepdim(D::Minus1)?;
         let deviation = (variance + self.config.norm_epsilon)?.sqrt()?; // [T, 1]
         let unit = centred.broadcast_div(&deviation)?;
-        let weighted = (states * &unit)?;
+        let weighted = (&states * &unit)?;
         gradients.put(weight, summed(&weighted)?);
-        gradients.put(weight + 1, summed(states)?);
+        gradients.put(weight + 1, summed(&states)?);
         // Of the unit rows u, d = g · w; of what came in (d - mean d - u · mean(d · u)) / deviation.
-        let scale = self.parameters.value(weight)?; // [h]
         let shares = (scale.unsqueeze(1)? / self.config.hidden as f64)?; // [h, 1]
         let mean = states.matmul(&shares)?; // [T, 1]
         let along = unit.broadcast_mul(&weighted.matmul(&shares)?)?;
         let across = states.broadcast_mul(&scale)?.broadcast_sub(&mean)?;
-        Ok((across - along)?.broadcast_div(&deviation)?)
+        let states = (across - along)?.broadcast_div(&deviation)?;
+        Ok(Normed {
+            masked: masked(states.clone(), mask)?.to_dtype(self.compute)?,
+            states,
+            sum: None,
+        })
     }
 }
 

@@ -18,6 +18,14 @@ pub(super) struct Tape {
     pub layers: Vec<LayerTape>,
 }
 
+/// States of tokens `[T, h]`.
+pub(super) struct States {
+    /// In f32.
+    pub exact: Tensor,
+    /// In the type of products.
+    pub rounded: Tensor,
+}
+
 /// What is left of the embeddings.
 pub(super) struct EmbeddedTape {
     /// What the norm took in `[T, h]`, f32.
@@ -57,7 +65,7 @@ impl PlainEncoder {
         &self,
         places: &Places,
         dropout: Option<u64>,
-    ) -> Result<(Tensor, EmbeddedTape)> {
+    ) -> Result<(States, EmbeddedTape)> {
         let rows = |table, ids| -> Result<Tensor> {
             Ok(self.parameters.value(table)?.index_select(ids, 0)?)
         };
@@ -68,72 +76,54 @@ impl PlainEncoder {
         }
         let normed = self.norm(&states, self.layout.norm)?;
         let mask = self.mask(dropout, Site::Embeddings, &normed)?;
-        let normed = masked(normed, mask.as_ref())?;
+        let exact = masked(normed, mask.as_ref())?;
+        let rounded = exact.to_dtype(self.compute)?;
         let tape = EmbeddedTape {
             summed: states,
             mask,
         };
-        Ok((normed, tape))
+        Ok((States { exact, rounded }, tape))
     }
 
-    /// A layer `[T, h] -> [T, h]`, f32.
+    /// A layer `[T, h] -> [T, h]`.
     pub(super) fn layer(
         &self,
         layer: usize,
-        states: &Tensor,
+        States {
+            exact: states,
+            rounded: rows,
+        }: States,
         places: &Places,
         dropout: Option<u64>,
-    ) -> Result<(Tensor, LayerTape)> {
+    ) -> Result<(States, LayerTape)> {
         let part = |part| self.layout.part(layer, part);
-        let (heads, width) = (self.config.heads, self.config.head_width());
-        let (m, longest, hidden) = (places.m, places.longest, self.config.hidden);
-
         // Attention within each sequence, in rows of several: the one place where there is padding.
-        let rows = states.to_dtype(self.compute)?;
-        let projected = self.linear(&rows, part(Part::Query), 3)?; // [T, 3h]
-        let split = places
-            .pad(&projected)?
-            .reshape((m, longest, 3, heads, width))?
-            .permute((2, 0, 3, 1, 4))?
-            .contiguous()?; // [3, m, heads, L, width]
+        let split = self.split(&rows, part(Part::Query), places)?; // [3, m, heads, L, width]
         let [query, key, value] = three(&split)?;
-        let scale = 1.0 / (width as f64).sqrt();
-        let scores = (query.matmul(&key.t()?)?.to_dtype(DType::F32)? * scale)?; // [m, heads, L, L]
-        let scores = match places.is_full() {
-            true => scores,
-            false => scores.broadcast_add(&places.hide)?,
-        };
-        let probabilities = softmax_last_dim(&scores)?.to_dtype(self.compute)?;
+        let scores = query.matmul(&key.t()?)?; // [m, heads, L, L]
         let p = self.config.attention_dropout;
         let attention_mask = match (Mask::new(dropout, Site::Attention(layer), p), &self.masks) {
             (Some(mask), Some(masks)) => {
-                let kept = masks.attention(mask, &probabilities, places)?;
+                let kept = masks.attention(mask, &scores, places)?;
                 Some((kept, f64::from(mask.scale)))
             }
             _ => None,
         };
-        let kept = match &attention_mask {
-            Some((mask, _)) => (&probabilities * mask)?,
-            None => probabilities.clone(),
-        };
+        let mask = attention_mask.as_ref().map(|(mask, _)| mask);
+        let (probabilities, kept) = self.probabilities(&scores, mask, places)?;
         let context = kept.matmul(&value)?; // [m, heads, L, width]
-        let context = context.transpose(1, 2)?.reshape((m * longest, hidden))?;
-        let mut context = places.pack(&context)?; // [T, h]
-        if let Some((_, scale)) = attention_mask {
-            context = (context * scale)?;
-        }
-        let attended = self.linear_f32(&context, part(Part::Output))?;
-        let output_mask = self.mask(dropout, Site::AttentionOutput(layer), &attended)?;
-        let attended = (states + masked(attended, output_mask.as_ref())?)?;
-        let middle_states = self.norm(&attended, part(Part::AttentionNorm))?;
+        let scale = attention_mask.as_ref().map_or(1.0, |(_, scale)| *scale);
+        let context = self.join(&context, scale, places)?; // [T, h]
+        let output_mask = self.mask(dropout, Site::AttentionOutput(layer), &states)?;
+        let (output, norm) = (part(Part::Output), part(Part::AttentionNorm));
+        let (attended, middle) =
+            self.add_and_norm(&context, output, output_mask.as_ref(), &states, norm)?;
 
-        let middle = middle_states.to_dtype(self.compute)?;
-        let expanded = self.linear(&middle, part(Part::Expand), 1)?; // [T, f]
-        let wide = expanded.gelu_erf()?;
-        let narrow = self.linear_f32(&wide, part(Part::Contract))?;
-        let contract_mask = self.mask(dropout, Site::FeedForwardOutput(layer), &narrow)?;
-        let contracted = (middle_states + masked(narrow, contract_mask.as_ref())?)?;
-        let next = self.norm(&contracted, part(Part::FeedForwardNorm))?;
+        let (expanded, wide) = self.expand(&middle.rounded, part(Part::Expand))?; // [T, f]
+        let contract_mask = self.mask(dropout, Site::FeedForwardOutput(layer), &states)?;
+        let (contract, norm) = (part(Part::Contract), part(Part::FeedForwardNorm));
+        let (contracted, next) =
+            self.add_and_norm(&wide, contract, contract_mask.as_ref(), &middle.exact, norm)?;
         let tape = LayerTape {
             rows,
             split,
@@ -143,7 +133,7 @@ impl PlainEncoder {
             context,
             output_mask,
             attended,
-            middle,
+            middle: middle.rounded,
             expanded,
             wide,
             contract_mask,
@@ -152,17 +142,101 @@ impl PlainEncoder {
         Ok((next, tape))
     }
 
-    /// `x · Wᵀ + b` in the type of products `[T, in] -> [T, out]`, with `count` neighbouring layers in one.
-    fn linear(&self, rows: &Tensor, weight: usize, count: usize) -> Result<Tensor> {
-        let product = rows.matmul(&self.parameters.rounded(weight, count)?.t()?)?;
-        Ok(product.broadcast_add(&self.parameters.rounded(weight + 1, count)?)?)
+    /// Queries, keys and values of the heads `[T, h] -> [3, m, heads, L, width]`.
+    fn split(&self, rows: &Tensor, weight: usize, places: &Places) -> Result<Tensor> {
+        let (heads, width) = (self.config.heads, self.config.head_width());
+        let product = self.product(rows, weight, 3)?; // [T, 3h]
+        let bias = self.parameters.rounded(weight + 1, 3)?;
+        if let Some(kernels) = &self.kernels {
+            return kernels.to_rows(&product, Some(&bias), places, [3, heads, width], 1.0);
+        }
+        let projected = places.pad(&product.broadcast_add(&bias)?)?;
+        let apart = projected.reshape((places.m, places.longest, 3, heads, width))?;
+        Ok(apart.permute((2, 0, 3, 1, 4))?.contiguous()?)
     }
 
-    /// The same with the bias in f32, where it is added to states.
-    fn linear_f32(&self, rows: &Tensor, weight: usize) -> Result<Tensor> {
-        let product = rows.matmul(&self.parameters.rounded(weight, 1)?.t()?)?;
+    /// Attention probabilities of scores `[m, heads, L, L]`, before and after dropout.
+    fn probabilities(
+        &self,
+        scores: &Tensor,
+        mask: Option<&Tensor>,
+        places: &Places,
+    ) -> Result<(Tensor, Tensor)> {
+        let scale = self.score_scale();
+        if let Some(kernels) = &self.kernels {
+            return kernels.softmax(scores, &places.owners, mask, scale);
+        }
+        let scores = (scores.to_dtype(DType::F32)? * scale)?;
+        let scores = match places.is_full() {
+            true => scores,
+            false => scores.broadcast_add(places.hide()?)?,
+        };
+        let probabilities = softmax_last_dim(&scores)?.to_dtype(self.compute)?;
+        let kept = match mask {
+            Some(mask) => (&probabilities * mask)?,
+            None => probabilities.clone(),
+        };
+        Ok((probabilities, kept))
+    }
+
+    /// What scores are multiplied by.
+    pub(super) fn score_scale(&self) -> f64 {
+        1.0 / (self.config.head_width() as f64).sqrt()
+    }
+
+    /// The heads' contexts of each token, times `scale` `[m, heads, L, width] -> [T, h]`.
+    fn join(&self, context: &Tensor, scale: f64, places: &Places) -> Result<Tensor> {
+        if let Some(kernels) = &self.kernels {
+            return kernels.to_tokens([context], places, scale);
+        }
+        let rows = (places.m * places.longest, self.config.hidden);
+        let context = places.pack(&context.transpose(1, 2)?.reshape(rows)?)?;
+        match scale == 1.0 {
+            true => Ok(context),
+            false => Ok((context * scale)?),
+        }
+    }
+
+    /// A linear layer, dropped and added to states `[T, h]`; that sum, and its layer norm.
+    fn add_and_norm(
+        &self,
+        rows: &Tensor,
+        weight: usize,
+        mask: Option<&Tensor>,
+        states: &Tensor,
+        norm: usize,
+    ) -> Result<(Tensor, States)> {
+        let product = self.product(rows, weight, 1)?; // [T, h]
         let bias = self.parameters.value(weight + 1)?;
-        Ok(product.to_dtype(DType::F32)?.broadcast_add(&bias)?)
+        if let Some(kernels) = &self.kernels {
+            let [scale, shift] = [norm, norm + 1].map(|i| self.parameters.value(i));
+            let epsilon = self.config.norm_epsilon;
+            let [summed, exact, rounded] =
+                kernels.residual_norm(&product, &bias, mask, states, &scale?, &shift?, epsilon)?;
+            return Ok((summed, States { exact, rounded }));
+        }
+        let narrow = product.to_dtype(DType::F32)?.broadcast_add(&bias)?;
+        let summed = (states + masked(narrow, mask)?)?;
+        let exact = self.norm(&summed, norm)?;
+        let rounded = exact.to_dtype(self.compute)?;
+        Ok((summed, States { exact, rounded }))
+    }
+
+    /// A linear layer and GELU of it `[T, h] -> [T, f]`, both.
+    fn expand(&self, rows: &Tensor, weight: usize) -> Result<(Tensor, Tensor)> {
+        let product = self.product(rows, weight, 1)?;
+        let bias = self.parameters.rounded(weight + 1, 1)?;
+        if let Some(kernels) = &self.kernels {
+            return kernels.gelu(&product, &bias);
+        }
+        let expanded = product.broadcast_add(&bias)?;
+        let wide = expanded.gelu_erf()?;
+        Ok((expanded, wide))
+    }
+
+    /// `x · Wᵀ` in the type of products `[T, in] -> [T, out]`, with `count` neighbouring layers in one.
+    fn product(&self, rows: &Tensor, weight: usize, count: usize) -> Result<Tensor> {
+        Ok(rows.matmul(&self.parameters.rounded(weight, count)?.t()?)?)
     }
 
     /// Layer norm over the last dimension.

@@ -7,13 +7,15 @@
 //! is read back from the device within a forward or a backward pass.
 //!
 //! - [`parameters`]: parameters, gradients and moments, each end to end. [`places`]: where a batch's tokens stand.
-//! - [`forward`], [`backward`]: the passes. [`masks`]: what is dropped.
+//! - [`forward`], [`backward`]: the passes. [`masks`]: what is dropped. [`kernels`]: what NVIDIA's cards do in one
+//!   instead of several operations.
 //!
 //! In the comments `T` is the number of tokens in the batch, `n` of sequences, `m` of the rows that attention has them
 //! in, `L` their length, `h` the hidden width, `f` the width inside the feed-forward block.
 
 mod backward;
 mod forward;
+mod kernels;
 mod masks;
 mod parameters;
 mod places;
@@ -21,6 +23,7 @@ mod places;
 use candle_core::{DType, Device, Tensor};
 
 use self::forward::Tape;
+use self::kernels::Kernels;
 use self::masks::Masks;
 use self::parameters::Parameters;
 use self::places::Places;
@@ -41,6 +44,8 @@ pub(crate) struct PlainEncoder {
     parameters: Parameters,
     /// Made when something is first dropped.
     masks: Option<Masks>,
+    /// Where the device has them.
+    kernels: Option<Kernels>,
     /// What the last forward pass left for its backward pass.
     tape: Option<Tape>,
 }
@@ -58,6 +63,7 @@ impl PlainEncoder {
             compute,
             parameters: Parameters::new(weights, device, compute)?,
             masks: None,
+            kernels: Kernels::of(device, compute),
             tape: None,
         })
     }
@@ -85,9 +91,9 @@ impl Encoder for PlainEncoder {
         let places = self.places(batch)?;
         let (embedded, _) = self.embed(&places, None)?;
         let states = (0..self.config.layers).try_fold(embedded, |states, layer| {
-            Ok::<_, Error>(self.layer(layer, &states, &places, None)?.0)
+            Ok::<_, Error>(self.layer(layer, states, &places, None)?.0)
         })?;
-        places.pool(&states, pooling)
+        places.pool(&states.exact, pooling)
     }
 
     fn forward(
@@ -103,11 +109,11 @@ impl Encoder for PlainEncoder {
         let (mut states, embedded) = self.embed(&places, dropout)?;
         let mut layers = Vec::with_capacity(self.config.layers);
         for layer in 0..self.config.layers {
-            let (next, tape) = self.layer(layer, &states, &places, dropout)?;
+            let (next, tape) = self.layer(layer, states, &places, dropout)?;
             states = next;
             layers.push(tape);
         }
-        let pooled = places.pool(&states, pooling)?;
+        let pooled = places.pool(&states.exact, pooling)?;
         self.tape = Some(Tape {
             places,
             pooling,
@@ -120,7 +126,8 @@ impl Encoder for PlainEncoder {
     fn backward(&mut self, grad: &Tensor) -> Result<()> {
         let tape = self.tape.take().ok_or_else(no_forward)?;
         let gradients = self.gradients_of(tape, &grad.detach())?;
-        self.parameters.accumulate(&gradients)
+        self.parameters
+            .accumulate(&gradients, self.kernels.as_ref())
     }
 
     fn grad_norm_squared(&self) -> Result<Tensor> {
@@ -128,7 +135,8 @@ impl Encoder for PlainEncoder {
     }
 
     fn step(&mut self, adamw: &AdamW, lr: f64, scale: &Tensor) -> Result<()> {
-        self.parameters.step(adamw, lr, scale)
+        self.parameters
+            .step(adamw, lr, scale, self.kernels.as_ref())
     }
 
     fn weights(&self) -> Result<Weights> {

@@ -6,6 +6,7 @@
 
 use candle_core::{D, DType, Device, Tensor};
 
+use super::kernels::Kernels;
 use crate::error::{Error, Result};
 use crate::nn::config::Config;
 use crate::nn::device::scalars;
@@ -103,9 +104,22 @@ impl Parameters {
     ///
     /// # Errors
     /// A tensor operation fails.
-    pub(super) fn accumulate(&mut self, gradients: &[Tensor]) -> Result<()> {
+    pub(super) fn accumulate(
+        &mut self,
+        gradients: &[Tensor],
+        kernels: Option<&Kernels>,
+    ) -> Result<()> {
         let mut order: Vec<usize> = (0..self.places.len()).collect();
         order.sort_by_key(|&i| self.places[i].from);
+        if let Some(kernels) = kernels {
+            let placed = order
+                .iter()
+                .map(|&i| Ok((self.places[i].from, gradients[i].contiguous()?)))
+                .collect::<Result<Vec<_>>>()?;
+            let sum = self.gradients.take();
+            self.gradients = Some(kernels.collect(&placed, sum.as_ref(), self.length)?);
+            return Ok(());
+        }
         let device = self.values.device();
         // Neighbours of one type are converted together.
         let mut runs: Vec<Vec<Tensor>> = Vec::new();
@@ -157,13 +171,33 @@ impl Parameters {
     ///
     /// # Errors
     /// A tensor operation fails.
-    pub(super) fn step(&mut self, adamw: &AdamW, lr: f64, scale: &Tensor) -> Result<()> {
+    pub(super) fn step(
+        &mut self,
+        adamw: &AdamW,
+        lr: f64,
+        scale: &Tensor,
+        kernels: Option<&Kernels>,
+    ) -> Result<()> {
         self.steps += 1;
         let Some(gradients) = self.gradients.take() else {
             return Ok(());
         };
         let (rate, epsilon) = adamw.corrected(lr, self.steps);
-        let gradients = gradients.broadcast_mul(&scale.to_dtype(DType::F32)?)?;
+        let scale = scale.to_dtype(DType::F32)?;
+        let decay = 1.0 - lr * adamw.weight_decay;
+        if let Some(kernels) = kernels {
+            let moments = self.moments.take();
+            let [values, rounded, first, second] = kernels.adamw(
+                [&self.values, &gradients, &scale],
+                moments.as_ref().map(|(first, second)| (first, second)),
+                [adamw.beta1, adamw.beta2, rate, epsilon, decay],
+                self.decaying,
+            )?;
+            (self.values, self.rounded) = (values, rounded);
+            self.moments = Some((first, second));
+            return Ok(());
+        }
+        let gradients = gradients.broadcast_mul(&scale)?;
         let mut first = (&gradients * (1.0 - adamw.beta1))?;
         let mut second = (gradients.sqr()? * (1.0 - adamw.beta2))?;
         if let Some((old_first, old_second)) = self.moments.take() {
@@ -171,7 +205,7 @@ impl Parameters {
             second = (second + (old_second * adamw.beta2)?)?;
         }
         let update = (&first * rate)?.div(&(second.sqrt()? + epsilon)?)?;
-        let decayed = (self.values.narrow(0, 0, self.decaying)? * (1.0 - lr * adamw.weight_decay))?;
+        let decayed = (self.values.narrow(0, 0, self.decaying)? * decay)?;
         let others = self
             .values
             .narrow(0, self.decaying, self.length - self.decaying)?;

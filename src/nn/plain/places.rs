@@ -4,6 +4,8 @@
 //! a batch of dialogue, where most lines are short and one is long, would else be padding for the greater part.
 //! `T` is the number of tokens, `n` of sequences, `L` the length of the longest one and of a row, `m` of rows.
 
+use std::sync::OnceLock;
+
 use candle_core::{DType, Device, Tensor};
 
 use crate::error::Result;
@@ -33,12 +35,14 @@ pub(super) struct Places {
     /// 0, 1, 2, … as many as there are positions, sequences or types.
     pub numbers: Tensor,
     /// The token of every place in the rows, 0 where there is none `[m * L]`, and the place of every token `[T]`.
-    gather: Tensor,
-    scatter: Tensor,
+    pub gather: Tensor,
+    pub scatter: Tensor,
+    /// The sequence of every place in the rows, `n` where there is none `[m * L]`.
+    pub owners: Tensor,
     /// First token of every sequence `[n]`.
     firsts: Tensor,
-    /// 0 where a key is of the query's sequence, else what leaves it no weight `[m, 1, L, L]`.
-    pub hide: Tensor,
+    /// See [`Places::hide`].
+    hide: OnceLock<Tensor>,
     /// 1 where a place holds a token, else 0 `[m * L, 1]`.
     present: Tensor,
     /// One over the length of each sequence `[n, 1]`.
@@ -115,7 +119,8 @@ impl Places {
             place_of_id: integers.next()?,
             numbers: integers.next()?,
             gather: integers.next()?,
-            hide: hide(&integers.next()?.reshape((m, 1, longest))?)?,
+            owners: integers.next()?,
+            hide: OnceLock::new(),
             scatter: integers.next()?,
             firsts: integers.next()?,
             present: fractions
@@ -129,6 +134,18 @@ impl Places {
     /// Whether all sequences have one length.
     pub(super) fn is_full(&self) -> bool {
         self.tokens == self.n * self.longest
+    }
+
+    /// 0 where a key is of the query's sequence, else what leaves it no weight `[m, 1, L, L]`.
+    ///
+    /// # Errors
+    /// A tensor operation fails.
+    pub(super) fn hide(&self) -> Result<&Tensor> {
+        if let Some(hide) = self.hide.get() {
+            return Ok(hide);
+        }
+        let hide = hide(&self.owners.reshape((self.m, 1, self.longest))?)?;
+        Ok(self.hide.get_or_init(|| hide))
     }
 
     /// States of tokens in their rows `[T, h] -> [m * L, h]`. What stands in the other places is of no account.
