@@ -4,7 +4,8 @@ use rayon::prelude::*;
 
 use super::candidate::Answer;
 use super::decide::Choice;
-use super::persona::{Persona, enough, first_look, fresh};
+use super::persona::Persona;
+use super::retrieve::{enough, first_look, fresh};
 use crate::dialogue::{Query, Said};
 use crate::error::Result;
 
@@ -70,7 +71,7 @@ impl Persona {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::chat::persona::Retrieve;
+    use crate::chat::retrieve::Retrieve;
     use crate::index::Entry;
 
     /// Gives the query back in ever more words.

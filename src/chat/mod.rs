@@ -1,6 +1,6 @@
 //! The character that answers: retrieve, rerank, choose; and the conversation with it.
 //!
-//! [`persona`] finds candidates and answers, [`second_stage`] puts them in order, [`decide`] takes one of
+//! [`persona`] finds candidates (by what can [`retrieve`]) and answers, [`second_stage`] puts them in order, [`decide`] takes one of
 //! them; [`stages`] are those that were trained. [`candidate`] is what was weighed, [`mod@ask`] has many
 //! questions at once, [`conversation`] remembers what was said.
 #![warn(clippy::indexing_slicing, clippy::string_slice)]
@@ -10,6 +10,7 @@ mod candidate;
 pub(crate) mod conversation;
 pub(crate) mod decide;
 pub(crate) mod persona;
+pub(crate) mod retrieve;
 pub(crate) mod second_stage;
 pub(crate) mod stages;
 
@@ -17,4 +18,5 @@ pub use ask::Ask;
 pub use candidate::{Answer, Candidate};
 pub use conversation::Conversation;
 pub use decide::{Choice, MinScore};
-pub use persona::{Persona, Retrieve};
+pub use persona::Persona;
+pub use retrieve::Retrieve;

@@ -1,6 +1,6 @@
 //! The two stages as they were trained: a bi-encoder with its index, a cross-encoder.
 
-use super::persona::{Enough, Retrieve, until};
+use super::retrieve::{Enough, Retrieve, until};
 use super::second_stage::Rerank;
 use crate::dialogue::Query;
 use crate::error::Result;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use indicatif::{HumanBytes, HumanCount};
 
-use homer::distill::{Change, ShrinkOptions};
+use homer::distill::{Change, Measured, ShrinkOptions};
 use homer::project::shrink;
 
 use super::Global;
@@ -34,7 +34,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "N", value_parser = training::at_least(1))]
     vocabulary: Option<usize>,
 
-    /// Texts like those that it will read: scripts or ready pairs (.csv, .tsv), else one text a line [default: what `prepare` wrote]
+    /// Texts like those that it will read, to choose tokens and to measure by: scripts or ready pairs (.csv, .tsv), else one text a line [default: what `prepare` wrote]
     #[arg(long, value_name = "FILE", num_args = 1..)]
     texts: Vec<PathBuf>,
 
@@ -54,10 +54,7 @@ pub(super) fn run(args: &Args, global: &Global) -> anyhow::Result<()> {
 
     let [tokens, kept] = report.tokens.map(|count| HumanCount(count as u64));
     let [positions, left] = report.positions.map(|count| HumanCount(count as u64));
-    eprintln!(
-        "{kept} of {tokens} tokens, which read {:.1}% of the texts' tokens whole; {left} of {positions} positions",
-        report.coverage * 100.0
-    );
+    eprintln!("{kept} of {tokens} tokens; {left} of {positions} positions");
     eprintln!(
         "{} of {} of weights; {} is {} in all",
         HumanBytes(report.bytes[1]),
@@ -65,8 +62,22 @@ pub(super) fn run(args: &Args, global: &Global) -> anyhow::Result<()> {
         args.out.display(),
         HumanBytes(whole(&args.out)?)
     );
-    let compared = report.compared;
-    match report.change {
+    let Some(Measured {
+        coverage,
+        compared,
+        change,
+    }) = report.measured
+    else {
+        eprintln!(
+            "not compared with the model as it was: there are no texts (name some with --texts)"
+        );
+        return Ok(());
+    };
+    eprintln!(
+        "{:.1}% of the texts' tokens are read whole",
+        coverage * 100.0
+    );
+    match change {
         Change::Cosine { mean, least } => eprintln!(
             "cosine to the model as it was, on {compared} texts: {mean:.4} on average, {least:.4} at the least"
         ),

@@ -18,7 +18,7 @@ use crate::text::normalize::normalized;
 use crate::watch::Watch;
 
 /// Queries whose cosine is below this are about something else. In a script where all are more alike
-/// than that, those below the upper quartile are.
+/// than that, those below the upper quartile of the drawn are.
 const DISSIMILAR: f32 = 0.1;
 
 /// Exchanges between two looks at whether to go on.
@@ -60,7 +60,10 @@ impl Picks {
             let candidates = Candidates::new(queries, replies, parts, good);
             let pick = |scratch: &mut Scratch, (at, places): (usize, &mut [u32])| {
                 let (of_good, of_bad) = places.split_at_mut(good);
-                candidates.nearest.look(queries[at], scratch);
+                match candidates.places[at] {
+                    NONE => candidates.nearest.look(queries[at], scratch),
+                    place => candidates.nearest.look_at(place as usize, scratch),
+                }
                 // The true reply is taken already; where it is no training reply, nothing is.
                 let own = candidates.own[at];
                 let found = candidates.nearest.best(good, own, scratch);
@@ -100,6 +103,8 @@ impl Picks {
 struct Candidates {
     /// Their places among all exchanges.
     exchanges: Vec<u32>,
+    /// Of every exchange its place among these, or [`NONE`].
+    places: Vec<u32>,
     nearest: Nearest,
     /// Of every exchange what its reply means, where a training reply means the same.
     own: Vec<Option<u32>>,
@@ -111,18 +116,23 @@ impl Candidates {
         let training: Vec<usize> = all.filter(|&at| parts[at] == Some(Part::Train)).collect();
         // Which replies say the same: of each normalized text a number.
         let mut meanings: HashMap<String, u32> = HashMap::new();
-        let meaning: Vec<u32> = training
-            .iter()
-            .map(|&at| {
-                let next = meanings.len() as u32;
-                *meanings.entry(normalized(replies[at])).or_insert(next)
-            })
-            .collect();
-        let own = replies.iter();
-        let own = own.map(|reply| meanings.get(&normalized(reply)).copied());
+        let mut meaning = Vec::with_capacity(training.len());
+        let mut places = vec![NONE; queries.len()];
+        for (place, &at) in training.iter().enumerate() {
+            let next = meanings.len() as u32;
+            meaning.push(*meanings.entry(normalized(replies[at])).or_insert(next));
+            places[at] = place as u32;
+        }
+        let own = places.iter().zip(replies);
+        let own = own.map(|(&place, reply)| match place {
+            NONE => meanings.get(&normalized(reply)).copied(),
+            place => Some(meaning[place as usize]),
+        });
         let own = own.collect();
+        drop(meanings);
         let asked: Vec<&str> = training.iter().map(|&at| queries[at]).collect();
         Self {
+            places,
             nearest: Nearest::new(&asked, meaning, good + 1),
             exchanges: training.into_iter().map(|at| at as u32).collect(),
             own,
@@ -140,24 +150,33 @@ impl Candidates {
     ) {
         let n = self.nearest.len();
         let draws = n.min(places.len().saturating_mul(16));
-        let drawn = index::sample(rng, n, draws).into_iter();
-        let drawn: Vec<(usize, f32)> = drawn
-            .map(|at| (at, self.nearest.cosine(at, scratch)))
-            .collect();
-        let mut sorted: Vec<f32> = drawn.iter().map(|(_, score)| *score).collect();
-        sorted.sort_unstable_by(f32::total_cmp);
-        let quartile = sorted.get(draws * 3 / 4).copied().unwrap_or_default();
-        let dissimilar = DISSIMILAR.max(quartile);
-        let new = drawn.into_iter().filter(|&(at, score)| {
+        let mut filled = 0;
+        let mut fill = |at: usize| {
             let meaning = self.nearest.meaning(at);
-            let new = score < dissimilar && !meanings.contains(&meaning);
-            if new {
+            if filled < places.len() && !meanings.contains(&meaning) {
                 meanings.push(meaning);
+                places[filled] = self.exchanges[at];
+                filled += 1;
             }
-            new
-        });
-        for (place, (at, _)) in places.iter_mut().zip(new) {
-            *place = self.exchanges[at];
+            filled == places.len()
+        };
+        let mut alike = Vec::new();
+        for at in index::sample(rng, n, draws) {
+            let score = self.nearest.cosine(at, scratch);
+            if score >= DISSIMILAR {
+                alike.push((at, score));
+            } else if fill(at) {
+                return;
+            }
+        }
+        let mut sorted: Vec<f32> = alike.iter().map(|(_, score)| *score).collect();
+        sorted.sort_unstable_by(f32::total_cmp);
+        // The others come before these.
+        let quartile = (draws * 3 / 4).checked_sub(draws - alike.len());
+        if let Some(&quartile) = quartile.and_then(|at| sorted.get(at)) {
+            for (at, _) in alike.into_iter().filter(|&(_, score)| score < quartile) {
+                fill(at);
+            }
         }
     }
 }
@@ -218,6 +237,29 @@ mod tests {
         }
         assert_eq!(found, picked(1, 2, 7));
         assert_ne!(found, picked(1, 2, 8));
+    }
+
+    #[test]
+    fn where_all_are_alike_the_least_similar_are_drawn() {
+        let tails = [
+            "",
+            " now",
+            " now cold",
+            " now cold again",
+            " now cold again today here",
+        ];
+        let queries = tails.map(|tail| format!("want some tea{tail}"));
+        let queries = queries.each_ref().map(String::as_str);
+        let replies = ["One.", "Two.", "Three.", "Four.", "Five."];
+        let parts = [Some(Part::Train); 5];
+        let picks = Picks::new(&queries, &replies, &parts, 0, 1, 0, &()).unwrap();
+        // All five are drawn; the upper quartile is the second nearest, after the query itself.
+        let [_, bad] = picks.of(0);
+        let bad: Vec<usize> = bad.collect();
+        assert!(matches!(bad[..], [2..=4]), "{bad:?}");
+        let [_, bad] = picks.of(4);
+        let bad: Vec<usize> = bad.collect();
+        assert!(matches!(bad[..], [0..=2]), "{bad:?}");
     }
 
     #[test]

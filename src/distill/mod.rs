@@ -13,7 +13,7 @@ pub(crate) mod task;
 pub(crate) mod texts;
 pub(crate) mod vocabulary;
 
-pub use shrink::{Change, ShrinkOptions, Shrunk};
+pub use shrink::{Change, Measured, ShrinkOptions, Shrunk};
 
 use std::path::{Path, PathBuf};
 

@@ -44,10 +44,17 @@ pub struct Shrunk {
     pub tokens: [usize; 2],
     /// Positions before and after.
     pub positions: [usize; 2],
-    /// Share of the texts' tokens that are still read whole.
-    pub coverage: f64,
     /// Bytes of the weights on disk before and after.
     pub bytes: [u64; 2],
+    /// What that does to texts, where there are any.
+    pub measured: Option<Measured>,
+}
+
+/// What a smaller model makes of texts.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Measured {
+    /// Share of the texts' tokens that are still read whole.
+    pub coverage: f64,
     /// Texts, or pairs of texts, that were compared.
     pub compared: usize,
     /// The change on them.
@@ -81,8 +88,8 @@ pub enum Change {
 /// sequence are dropped.
 ///
 /// # Errors
-/// [`Error::Exists`] where there is something at `out`; the model cannot be read, there is no text,
-/// the vocabulary is too small for the characters, or `out` cannot be written.
+/// [`Error::Exists`] where there is something at `out`; the model cannot be read, there is no text to choose a
+/// vocabulary by, it is too small for the characters, or `out` cannot be written.
 pub(crate) fn shrink(
     model: &Path,
     out: &Path,
@@ -97,9 +104,9 @@ pub(crate) fn shrink(
         });
     }
     let lines: Vec<&str> = scenes.iter().flatten().map(String::as_str).collect();
-    if lines.is_empty() {
+    if lines.is_empty() && options.vocabulary.is_some() {
         return Err(Error::too_few(
-            "there is no text to choose tokens and to measure by",
+            "there is no text to choose tokens by",
             "give a script, or a file with one sentence a line",
         ));
     }
@@ -126,14 +133,21 @@ pub(crate) fn shrink(
         options.precision,
     )?;
 
-    let (compared, change) = whole.compare(&Model::load(out, compute)?, scenes)?;
+    let measured = if lines.is_empty() {
+        None
+    } else {
+        let (compared, change) = whole.compare(&Model::load(out, compute)?, scenes)?;
+        Some(Measured {
+            coverage: chosen.coverage,
+            compared,
+            change,
+        })
+    };
     Ok(Shrunk {
         tokens: [old.vocab, small.config.vocab],
         positions: [old.max_positions, small.config.max_positions],
-        coverage: chosen.coverage,
         bytes: [weights_bytes(&model.into())?, weights_bytes(&out.into())?],
-        compared,
-        change,
+        measured,
     })
 }
 

@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use super::judged::{Order, Set, System};
+use super::judged::{Set, System};
+use super::order::Order;
 use crate::dialogue::{Grade, Judged};
 use crate::ranker::{Graded, LinearRanker, Seen, fit};
 use crate::text::bm25::Bm25;

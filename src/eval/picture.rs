@@ -5,7 +5,8 @@ use std::path::Path;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-use super::report::{Evaluation, METRICS, Metric, SystemRow};
+use super::metrics::{METRICS, Metric};
+use super::report::{Evaluation, SystemRow};
 use crate::chart::{self, Area, BLUE, GRID, INK, LABEL, MUTED, PALE, Painted, TICK, TITLE, text};
 use crate::error::Result;
 use crate::stats::bootstrap::Estimate;

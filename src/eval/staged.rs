@@ -173,7 +173,8 @@ mod tests {
     use super::*;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
-    use crate::chat::persona::{Persona, Retrieve};
+    use crate::chat::persona::Persona;
+    use crate::chat::retrieve::Retrieve;
     use crate::chat::second_stage::SecondStage;
     use crate::dialogue::Query;
     use crate::index::Entry;

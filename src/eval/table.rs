@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use super::report::{Evaluation, Figures, METRICS, Metric};
+use super::metrics::{Figures, METRICS, Metric};
+use super::report::Evaluation;
 use crate::stats::bootstrap::Estimate;
 
 /// Characters of the longest repeated answer that is shown.

@@ -2,6 +2,7 @@
 //! and nothing in them is executed.
 
 mod machine;
+mod object;
 
 use std::fs::File;
 use std::io::{BufReader, Read};
@@ -9,7 +10,7 @@ use std::path::Path;
 
 use zip::ZipArchive;
 
-use self::machine::{Info, Kind};
+use self::object::{Info, Kind};
 use super::tensors::{Stored, convert, rounded};
 use crate::error::{Error, IoContext, Result};
 use crate::nn::weights::Values;

@@ -158,7 +158,7 @@ fn best(scores: &[f32]) -> Vec<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::chat::persona::Retrieve;
+    use crate::chat::retrieve::Retrieve;
     use crate::chat::second_stage::{Rerank, SecondStage};
     use crate::dialogue::Turn;
     use crate::index::{Entry, Origin};

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::Project;
-use crate::chat::persona::Retrieve;
+use crate::chat::retrieve::Retrieve;
 use crate::chat::stages::Indexed;
 use crate::error::{Error, IoContext, Remedy, Result};
 use crate::files::{self, disk::remove_file};

@@ -6,14 +6,14 @@ use super::Project;
 use crate::corpus::dataset::Dataset;
 use crate::distill::shrink::{self, ShrinkOptions, Shrunk};
 use crate::distill::texts;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::nn::device::Compute;
 
 /// Makes the model of a folder smaller, see [`shrink::shrink`], by the texts of `files`, or where
-/// none is named by the exchanges of the project.
+/// none is named by the exchanges of the project. Where the vocabulary stays, it can do without.
 ///
 /// # Errors
-/// A file cannot be read, or there are no exchanges; as [`shrink::shrink`].
+/// A file cannot be read, or there are no exchanges to choose a vocabulary by; as [`shrink::shrink`].
 pub fn shrink(
     project: &Project,
     model: &Path,
@@ -22,7 +22,10 @@ pub fn shrink(
     options: &ShrinkOptions,
 ) -> Result<Shrunk> {
     let scenes = if files.is_empty() {
-        texts::exchanged(&Dataset::load(&project.exchanges())?.exchanges())
+        match Dataset::load(&project.exchanges()) {
+            Err(Error::NotMade { .. }) if options.vocabulary.is_none() => Vec::new(),
+            dataset => texts::exchanged(&dataset?.exchanges()),
+        }
     } else {
         let files = files.iter().map(|path| texts::read(path));
         files.collect::<Result<Vec<_>>>()?.concat()

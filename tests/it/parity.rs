@@ -95,6 +95,32 @@ fn in_order(
     ordered.unzip()
 }
 
+/// What an encoder is trained on once, and PyTorch's gradients.
+struct Lesson {
+    weights: Weights,
+    batch: Packed,
+    /// `[sequences, hidden]`, the gradient of the loss by what is pooled.
+    mix: Tensor,
+    names: Vec<String>,
+    answer: Vec<Vec<f32>>,
+}
+
+fn lesson(family: &str, expected: &Expected) -> Lesson {
+    let weights = weights(family);
+    let batch = pack(&expected.sequences);
+    let shape = (batch.len(), weights.config.hidden);
+    let mix = Tensor::from_vec(expected.mix.clone(), shape, &Device::Cpu).unwrap();
+    let (names, answer) = in_order(&expected.gradients, "", &encoder_specs(&weights.config));
+    assert_eq!(names.len(), expected.gradients.len(), "{family}");
+    Lesson {
+        weights,
+        batch,
+        mix,
+        names,
+        answer,
+    }
+}
+
 #[test]
 fn outputs_are_pytorchs() {
     for family in FAMILIES {
@@ -118,12 +144,13 @@ fn outputs_are_pytorchs() {
 fn gradients_are_pytorchs() {
     for family in FAMILIES {
         let expected = expected(family);
-        let weights = weights(family);
-        let batch = pack(&expected.sequences);
-        let shape = (batch.len(), weights.config.hidden);
-        let mix = Tensor::from_vec(expected.mix.clone(), shape, &Device::Cpu).unwrap();
-        let (names, answer) = in_order(&expected.gradients, "", &encoder_specs(&weights.config));
-        assert_eq!(names.len(), expected.gradients.len(), "{family}");
+        let Lesson {
+            weights,
+            batch,
+            mix,
+            names,
+            answer,
+        } = lesson(family, &expected);
         for (kind, mut encoder) in encoders(&weights) {
             let pooled = encoder.forward(&batch, Pooling::Mean, None).unwrap();
             let loss = (pooled * &mix).unwrap().sum_all().unwrap();
@@ -143,11 +170,13 @@ fn gradients_in_bf16_are_as_near_as_pytorchs() {
     let norm = |values: &[f32]| values.iter().map(|v| v * v).sum::<f32>().sqrt();
     for family in FAMILIES {
         let expected = expected(family);
-        let weights = weights(family);
-        let batch = pack(&expected.sequences);
-        let shape = (batch.len(), weights.config.hidden);
-        let mix = Tensor::from_vec(expected.mix.clone(), shape, &Device::Cpu).unwrap();
-        let (names, answer) = in_order(&expected.gradients, "", &encoder_specs(&weights.config));
+        let Lesson {
+            weights,
+            batch,
+            mix,
+            names,
+            answer,
+        } = lesson(family, &expected);
         let mut encoder = make_encoder(weights, &plain(DType::BF16)).unwrap();
         encoder.forward(&batch, Pooling::Mean, None).unwrap();
         encoder.backward(&mix).unwrap();

@@ -320,8 +320,18 @@ fn a_bi_encoder_keeps_what_the_texts_use() {
         "a vocabulary of 20 is too small",
     );
     fails("nowhere --out other --texts texts.txt", "nowhere");
-    fails("large --out other", "there is no prepared dialogue");
+    fails(
+        "large --out other --vocabulary 113",
+        "there is no prepared dialogue",
+    );
     assert!(!path("other").exists());
+
+    // Texts choose tokens: where all are kept, none is needed.
+    let says = contains("114 of 114 tokens").and(contains("not compared"));
+    let mut command = shrink(home.path(), "large --out other");
+    command.assert().success().stderr(says);
+    let other = vectors(&path("other"), &Compute::Fast);
+    assert!(cosines(&full, &other).iter().all(|cosine| *cosine > 0.99));
 }
 
 #[test]
