@@ -147,6 +147,14 @@ pub enum Error {
         /// The learning rate at its peak.
         lr: f64,
     },
+    /// A model computes what is no number.
+    #[error(
+        "the {model} computes what is no number: its weights are damaged, or its training has failed"
+    )]
+    NoNumber {
+        /// "bi-encoder", "cross-encoder".
+        model: &'static str,
+    },
     /// The work was told to stop, see [`crate::watch::Watch::stop`].
     #[error("interrupted")]
     Interrupted {
@@ -176,6 +184,9 @@ impl Error {
             | Self::Store { remedy, .. } => remedy.clone(),
             Self::NoRun { .. } => Remedy::Begin,
             Self::Busy { .. } => "wait for it, or stop it first".into(),
+            Self::NoNumber { .. } => {
+                "train it anew, or copy it again from where it came from".into()
+            }
             Self::OtherExchanges | Self::Finished { .. } => Remedy::Restart,
             Self::Diverged { .. } => Remedy::Either(vec![
                 Remedy::Change(Setting::LearningRate, "a smaller"),

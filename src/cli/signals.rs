@@ -17,10 +17,12 @@ pub(super) struct Stoppable(());
 impl Stoppable {
     /// Listens, from the first time on.
     pub(super) fn begin() -> anyhow::Result<Self> {
+        // There is work before anything is heard, so that what is heard at once stops it.
+        let work = Self(());
+        WORK.fetch_add(1, Ordering::SeqCst);
         #[cfg(unix)]
         unix::listen()?;
-        WORK.fetch_add(1, Ordering::SeqCst);
-        Ok(Self(()))
+        Ok(work)
     }
 }
 
@@ -70,10 +72,12 @@ pub(super) fn say(line: &str) {
 
 #[cfg(unix)]
 mod unix {
+    use std::mem::MaybeUninit;
     use std::sync::Once;
     use std::sync::atomic::Ordering;
 
-    use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
+    use nix::libc;
+    use nix::sys::signal::Signal;
     use signal_hook::consts::SIGINT;
     use signal_hook::iterator::Signals;
 
@@ -108,15 +112,17 @@ mod unix {
         }
     }
 
-    /// Whether a signal was ignored when homer was started; it is ignored from now on, until it is listened to.
+    /// Whether a signal is ignored, as it is where whoever started homer ignored it.
     #[allow(
         unsafe_code,
-        reason = "what is done about a signal can only be asked by setting it"
+        reason = "nix sets what is to be done about a signal where it tells what was, and what comes between is lost"
     )]
     pub(super) fn is_ignored(signal: Signal) -> bool {
-        let ignore = SigAction::new(SigHandler::SigIgn, SaFlags::empty(), SigSet::empty());
-        // SAFETY: no handler is set, so that no code of ours runs in one.
-        let before = unsafe { sigaction(signal, &ignore) };
-        before.is_ok_and(|before| matches!(before.handler(), SigHandler::SigIgn))
+        let mut now = MaybeUninit::<libc::sigaction>::zeroed();
+        // SAFETY: without a new action nothing is set; what is done now is written to `now`, which is as large.
+        let asked = unsafe { libc::sigaction(signal as i32, std::ptr::null(), now.as_mut_ptr()) };
+        // SAFETY: zeros are an action: numbers, sets of bits and no pointer that has to lead anywhere.
+        let now = unsafe { now.assume_init() };
+        asked == 0 && now.sa_sigaction == libc::SIG_IGN
     }
 }

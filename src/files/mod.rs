@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 pub(crate) mod disk;
 #[cfg(test)]
 pub(crate) mod fault;
+mod link;
 mod lock;
 mod place;
 mod rights;
@@ -21,6 +22,7 @@ mod tests;
 
 use crate::error::{Error, IoContext, Remedy, Result};
 use disk::Handle;
+pub(crate) use link::{stays, through};
 pub(crate) use lock::lock;
 pub(crate) use place::exchange_folders;
 pub(crate) use place::{NewFolder, replace_folder};
@@ -87,17 +89,6 @@ fn parent(path: &Path) -> &Path {
     match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
-    }
-}
-
-/// What a symbolic link leads to, so that it stays one; anything else is itself.
-///
-/// # Errors
-/// It leads nowhere.
-pub(crate) fn through(path: &Path) -> Result<PathBuf> {
-    match fs::symlink_metadata(path) {
-        Ok(data) if data.is_symlink() => fs::canonicalize(path).at("follow the link", path),
-        _ => Ok(path.to_path_buf()),
     }
 }
 

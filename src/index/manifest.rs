@@ -84,6 +84,7 @@ pub(crate) fn note_evaluation(folder: &Path, figures: &Value) -> Result<()> {
         Err(Error::Busy { .. }) => return Ok(()),
         lock => lock?,
     };
+    files::stays(&path)?;
     let mut manifest: serde_json::Map<String, Value> = files::read_json(&path)?;
     manifest.insert("evaluation".into(), figures.clone());
     files::write_json(&path, &manifest)
@@ -187,6 +188,19 @@ impl Manifest {
         if manifest.dtype != DTYPE {
             let what = format!("vectors of {}, where homer reads {DTYPE}", manifest.dtype);
             return Err(damaged(&path, &what));
+        }
+        // A number in JSON may be larger than any that is computed with.
+        let Provenance {
+            query_weight,
+            calibration,
+            ..
+        } = &manifest.source;
+        let least = calibration.as_ref().map_or(0.0, |known| known.min_score);
+        if !query_weight.is_finite() || !least.is_finite() {
+            return Err(damaged(
+                &path,
+                "the weight of the queries or the least score is no number",
+            ));
         }
         if manifest.has_grown() != (manifest.format == GROWN) || manifest.parts.len() > PARTS.len()
         {

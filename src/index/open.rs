@@ -118,7 +118,7 @@ impl Index {
     /// [`search::best`].
     ///
     /// # Errors
-    /// `query` is of another width.
+    /// `query` is of another width, or a score is no number.
     pub fn search(&self, query: &[f32], k: usize) -> Result<Vec<Hit>> {
         if query.len() != self.manifest.width {
             let what = format!(
@@ -129,7 +129,12 @@ impl Index {
             return Err(damaged(&self.folder.to_path_buf(), &what));
         }
         let row = |slot| self.table.row(slot);
-        Ok(search::best(query, &self.parts, k, row))
+        let hits = search::best(query, &self.parts, k, row);
+        if let Some(none) = hits.first().filter(|best| best.score.is_nan()) {
+            let what = format!("the vector of reply {} is no number", none.row + 1);
+            return Err(damaged(&self.folder.to_path_buf(), &what));
+        }
+        Ok(hits)
     }
 
     /// The reply of a row.

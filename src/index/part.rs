@@ -47,6 +47,11 @@ impl Part {
                 if steps.start % align_of::<f32>() != 0 {
                     return Err("its steps start between two values".into());
                 }
+                let each: &[f32] =
+                    bytemuck::cast_slice(file.get(steps.clone()).unwrap_or_default());
+                if !each.iter().all(|step| step.is_finite()) {
+                    return Err("a step of its levels is no number".into());
+                }
                 Some([levels, steps])
             }
             _ => None,

@@ -102,7 +102,8 @@ pub(super) fn best(
         let mut score = [0.0];
         if let (Some(vector), Some(row)) = (vector(parts, slot), row(slot)) {
             dot::dots(query, vector, &mut score);
-            let [score] = score;
+            let [mut score] = score;
+            first_if_none(&mut score);
             best.offer(Hit { row, score });
         }
     }
@@ -153,6 +154,7 @@ fn scan(
         let mut scores = [0.0; BLOCK];
         let scores = scores.get_mut(..slots.len()).unwrap_or_default();
         score(slots, scores);
+        scores.iter_mut().for_each(first_if_none);
         best.take(scores, |i| row(first + i))
     };
     let blocks = 0..slots.div_ceil(BLOCK);
@@ -163,6 +165,13 @@ fn scan(
         .into_par_iter()
         .fold(|| Best::new(k), block)
         .reduce(|| Best::new(k), Best::merge)
+}
+
+/// Lets a score that is no number come before all others, where it is seen.
+fn first_if_none(score: &mut f32) {
+    if !score.is_finite() {
+        *score = f32::NAN;
+    }
 }
 
 /// The best hits so far, the worst of them on top, and how many are kept.

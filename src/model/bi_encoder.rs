@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::numbers::numbers;
 use super::query;
 use crate::dialogue::Query;
 use crate::error::Result;
@@ -97,13 +98,15 @@ impl BiEncoder {
     /// are done, and may end it.
     ///
     /// # Errors
-    /// A tensor operation fails, or what `progress` returns.
+    /// A tensor operation fails, [`crate::Error::NoNumber`], or what `progress` returns.
     pub(crate) fn embed(
         &self,
         sequences: &[Tokens],
         progress: impl FnMut(usize) -> Result<()>,
     ) -> Result<Embeddings> {
-        embed(self.encoder.as_ref(), sequences, progress)
+        let embedded = embed(self.encoder.as_ref(), sequences, progress)?;
+        numbers(&embedded.values, "bi-encoder")?;
+        Ok(embedded)
     }
 
     /// Writes a folder that sentence-transformers loads.
@@ -158,6 +161,11 @@ pub(super) fn within(sequences: &[Tokens], tokens: usize) -> usize {
 
 /// Divides a vector by its length, as sentence-transformers' Normalize does.
 pub(super) fn normalize(row: &mut [f32]) {
-    let length = row.iter().map(|x| x * x).sum::<f32>().sqrt().max(1e-12);
+    let length = row.iter().map(|x| x * x).sum::<f32>().sqrt();
+    // What is too long to have a length must not become nothing.
+    let length = match length.is_finite() {
+        true => length.max(1e-12),
+        false => f32::NAN,
+    };
     row.iter_mut().for_each(|x| *x /= length);
 }

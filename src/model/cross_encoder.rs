@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::bi_encoder::within;
+use super::numbers::numbers;
 use crate::dialogue::Query;
 use crate::error::{Error, Remedy, Result};
 use crate::folder::Folder;
@@ -59,11 +60,13 @@ impl CrossEncoder {
     /// Scores of replies to one query (logits; higher is better) `[replies]`.
     ///
     /// # Errors
-    /// The tokenizer or a tensor operation fails.
+    /// The tokenizer or a tensor operation fails; [`Error::NoNumber`].
     pub fn score(&self, query: Query<'_>, replies: &[&str]) -> Result<Vec<f32>> {
         let pairs: Vec<_> = replies.iter().map(|&reply| (query, reply)).collect();
         let tokens = self.tokenizer.pairs(&pairs, self.max_length)?;
-        score(self.encoder.as_ref(), &self.head, &tokens)
+        let scores = score(self.encoder.as_ref(), &self.head, &tokens)?;
+        numbers(&scores, "cross-encoder")?;
+        Ok(scores)
     }
 
     /// Writes a folder that sentence-transformers' `CrossEncoder` loads.

@@ -3,4 +3,5 @@
 
 pub(crate) mod bi_encoder;
 pub(crate) mod cross_encoder;
+mod numbers;
 pub(crate) mod query;

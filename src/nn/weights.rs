@@ -80,6 +80,32 @@ impl Values {
         }
     }
 
+    /// Whether all of them are numbers: neither NaN nor infinite. Those in eight bits always are.
+    pub(crate) fn are_numbers(&self) -> bool {
+        fn all<T: Copy>(values: &[T], is_number: impl Fn(T) -> bool) -> bool {
+            // Without a way out in the middle, many are looked at in one instruction.
+            let block = |values: &[T]| values.iter().fold(true, |all, &one| all & is_number(one));
+            values.chunks(4096).all(block)
+        }
+        match self {
+            Self::Owned(values) => all(values, f32::is_finite),
+            Self::Int8(_) => true,
+            Self::Mapped {
+                map,
+                start,
+                len,
+                dtype,
+            } => {
+                let bytes = &map[*start..][..*len * dtype.size_in_bytes()];
+                match dtype {
+                    DType::F32 => all(bytemuck::cast_slice(bytes), f32::is_finite),
+                    DType::BF16 => all(bytemuck::cast_slice(bytes), half::bf16::is_finite),
+                    _ => all(bytemuck::cast_slice(bytes), half::f16::is_finite),
+                }
+            }
+        }
+    }
+
     /// All values as f32: borrowed where they are stored so, else converted.
     pub fn to_f32(&self) -> Cow<'_, [f32]> {
         match self.as_f32() {

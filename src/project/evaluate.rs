@@ -93,13 +93,14 @@ impl Tested {
     pub fn write(&self, project: &Project, png: Option<&Path>) -> Result<[PathBuf; 2]> {
         let name = self.name();
         let figures = project.figures(&name);
-        files::write_json(&figures, &self.report)?;
         let each = figures.with_file_name(format!("{name}-answers.jsonl"));
+        let picture = figures.with_file_name(format!("{name}.png"));
+        for own in [&figures, &each, &picture] {
+            files::stays(own)?;
+        }
+        files::write_json(&figures, &self.report)?;
         files::write_jsonl(&each, self.rights(project), &self.answers)?;
-        let png = png.map_or_else(
-            || figures.with_file_name(format!("{name}.png")),
-            Path::to_path_buf,
-        );
+        let png = png.map_or(picture, Path::to_path_buf);
         #[cfg(feature = "plots")]
         crate::eval::picture::draw(&self.report, &png)?;
         if self.own {

@@ -75,6 +75,7 @@ impl Report {
     /// The file cannot be written.
     pub fn write(&self, project: &Project) -> Result<PathBuf> {
         let path = project.figures("judged");
+        files::stays(&path)?;
         files::write_json(&path, self)?;
         Ok(path)
     }

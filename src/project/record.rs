@@ -22,6 +22,7 @@ pub(crate) fn record(project: &Project, report: &Evaluation) -> Result<()> {
     for run in [project.bi_encoder(), project.cross_encoder()] {
         let path = Run::card_of(&run);
         if path.is_file() {
+            files::stays(&path)?;
             let card = fs::read_to_string(&path).at("read", &path)?;
             let card = with_section(&card, &section(report));
             files::write_atomic(&path, |out| {

@@ -143,6 +143,7 @@ impl Kept {
                 false => Ok(()),
             },
             Self::There(loader, setting) => {
+                files::stays(&path)?;
                 loader.load(&Index::open(project.index())?, watch)?;
                 files::write_json(&path, &setting)
             }

@@ -106,6 +106,7 @@ pub(crate) fn judge(
             "gain": [found.gain.low, found.gain.mean, found.gain.high],
         })),
     };
+    files::stays(&project.verdict())?;
     files::write_json(&project.verdict(), &verdict)?;
     Ok(found)
 }

@@ -15,6 +15,7 @@ use super::openai::messages::{check_length, is_blank};
 use super::{App, chain};
 use crate::dialogue::{Feedback, Verdict};
 use crate::error::{Error, IoContext, Result};
+use crate::files;
 
 /// Turns of context.
 const TURNS: usize = 64;
@@ -80,6 +81,7 @@ fn append(path: &Path, line: &Feedback) -> Result<()> {
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder).at("create", folder)?;
     }
+    files::stays(path)?;
     let mut options = OpenOptions::new();
     options.append(true).create(true);
     #[cfg(unix)]

@@ -82,6 +82,9 @@ pub fn write(folder: &Path, state: &State, model: &dyn Trainee) -> Result<()> {
         tensors: format!("step-{}.safetensors", state.step),
         optimizer_steps,
     };
+    for name in [STATE, &stored.tensors] {
+        files::stays(&folder.join(name))?;
+    }
     write_safetensors(&folder.join(&stored.tensors), &tensors, Precision::F32)?;
     files::write_json(&folder.join(STATE), &stored)?;
     for entry in fs::read_dir(folder).at("read", folder)? {
@@ -132,6 +135,7 @@ pub(super) fn or_restart<T>(read: Result<T>) -> Result<T> {
 /// # Errors
 /// The checkpoint is damaged, or is another model's.
 pub fn restore(folder: &Path, model: &mut dyn Trainee) -> Result<State> {
+    files::stays(&folder.join(STATE))?;
     let stored: Stored = or_restart(files::read_json(&folder.join(STATE)))?;
     if !is_file_name(&stored.tensors) {
         let what = format!("{:?} is not the name of a file beside it", stored.tensors);

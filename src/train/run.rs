@@ -193,7 +193,10 @@ impl Run {
         let folder = Self::check(place, Start::Resume)?;
         let path = folder.join(METRICS);
         let bytes = match files::is_there(&path)? {
-            true => fs::read(&path).at("read", &path)?,
+            true => {
+                files::is_plain(&path)?;
+                fs::read(&path).at("read", &path)?
+            }
             false => Vec::new(),
         };
         // The last line may be half a line: only those that the checkpoint counts are kept.
@@ -209,6 +212,9 @@ impl Run {
         rows: Vec<Option<MetricsRow>>,
         lock: File,
     ) -> Result<Self> {
+        for name in OWN {
+            files::stays(&folder.join(name))?;
+        }
         Ok(Self {
             metrics: metrics(folder, rows.iter().flatten())?,
             _lock: lock,

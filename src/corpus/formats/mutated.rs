@@ -14,7 +14,7 @@ use crate::corpus::scenes::Builder;
 use crate::corpus::script::{Script, Whose};
 use crate::corpus::take::{take_lines, take_rows};
 
-/// Mutated inputs a sample.
+/// Mutated inputs a sample, unless `HOMER_FUZZ` says how many.
 const INPUTS: usize = 3000;
 
 const SAMPLES: [(Format, &str); 15] = [
@@ -181,11 +181,13 @@ fn read(format: Option<Format>, text: String) -> usize {
 
 #[test]
 fn mutated_inputs_are_read_or_refused() {
+    let wanted = std::env::var("HOMER_FUZZ").ok();
+    let inputs = wanted.map_or(INPUTS, |wanted| wanted.parse().unwrap());
     for (place, (format, sample)) in SAMPLES.into_iter().enumerate() {
         let turns = read(Some(format), sample.to_owned());
         assert!(turns > 0 || format == Format::Table, "{format}: {sample}");
         let mut rng = ChaCha8Rng::seed_from_u64(place as u64);
-        for n in 0..INPUTS {
+        for n in 0..inputs {
             let text = mutate(sample, &mut rng);
             let length = text.len();
             // Half of them without saying what they were.

@@ -4,6 +4,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use super::announced::Announced;
 use super::request::{Client, unanswered};
@@ -11,6 +12,8 @@ use crate::error::{Error, IoContext, Result};
 
 /// Bytes that are read at a time.
 const BUFFER: usize = 1 << 16;
+/// Fewer bytes than these in the time of the longest silence are no better than silence.
+const SLOWEST: u64 = 1024;
 
 /// Why a file could not be had.
 pub(super) enum Failed {
@@ -127,13 +130,17 @@ impl Part {
         let path = &self.path;
         self.file.seek(SeekFrom::End(0)).at("write", path)?;
         let mut body = body.into_reader();
+        let mut pace = Pace::of(client.patience, self.length);
         let mut buffer = vec![0; BUFFER];
         while self.length < announced.size {
             let room = usize::try_from(announced.size - self.length).unwrap_or(BUFFER);
             let room = buffer.get_mut(..room.min(BUFFER)).unwrap_or_default();
             let came = match body.read(room) {
-                Err(error) => return Err(Failed::Why(self.broke_off(announced, error.into()))),
-                Ok(0) => return Err(Failed::Why(self.broke_off(announced, None))),
+                Err(error) => {
+                    let why = unanswered(&ureq::Error::from(error));
+                    return Err(Failed::Why(self.broke_off(announced, &format!(" ({why})"))));
+                }
+                Ok(0) => return Err(Failed::Why(self.broke_off(announced, ""))),
                 Ok(came) => came,
             };
             self.file
@@ -141,6 +148,10 @@ impl Part {
                 .at("write", &self.path)?;
             self.length += came as u64;
             tell(self.length)?;
+            if self.length < announced.size && pace.is_lost(self.length) {
+                let why = " (next to no answer for too long)";
+                return Err(Failed::Why(self.broke_off(announced, why)));
+            }
         }
         if matches!(body.read(&mut [0]), Ok(1..)) {
             self.cut()?;
@@ -151,11 +162,7 @@ impl Part {
         Ok(())
     }
 
-    fn broke_off(&self, announced: &Announced, error: Option<std::io::Error>) -> String {
-        let why = error.map_or(String::new(), |error| {
-            let error = ureq::Error::from(error);
-            format!(" ({})", unanswered(&error))
-        });
+    fn broke_off(&self, announced: &Announced, why: &str) -> String {
         format!(
             "{} bytes came instead of {}{why}; the next try goes on from there",
             self.length, announced.size
@@ -180,5 +187,33 @@ impl Part {
                 read => digest.update(buffer.get(..read).unwrap_or_default()),
             }
         }
+    }
+}
+
+/// How much came in the time of the longest silence.
+struct Pace {
+    patience: Duration,
+    since: Instant,
+    /// How much was there when that began.
+    length: u64,
+}
+
+impl Pace {
+    fn of(patience: Duration, length: u64) -> Self {
+        Self {
+            patience,
+            since: Instant::now(),
+            length,
+        }
+    }
+
+    /// Whether next to nothing came in that time, now that `length` bytes are there.
+    fn is_lost(&mut self, length: u64) -> bool {
+        if self.since.elapsed() < self.patience {
+            return false;
+        }
+        let came = length.saturating_sub(self.length);
+        *self = Self::of(self.patience, length);
+        came < SLOWEST
     }
 }

@@ -1,5 +1,7 @@
 //! Requests to a hub: bounded in time and in redirects, and the token for no other host.
 
+use std::time::Duration;
+
 use ureq::http::{HeaderMap, Method, Response, StatusCode, Uri, header};
 use ureq::{Agent, Body};
 
@@ -14,6 +16,8 @@ pub(super) struct Client {
     agent: Agent,
     endpoint: Uri,
     token: Option<String>,
+    /// The longest silence.
+    pub(super) patience: Duration,
 }
 
 impl Client {
@@ -40,6 +44,7 @@ impl Client {
             agent: config.into(),
             endpoint: address(&env.endpoint)?,
             token: env.token(),
+            patience: env.timeout,
         })
     }
 

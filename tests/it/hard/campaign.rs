@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
+use homer::internals::of_bytes;
+
 use super::*;
 use crate::hostile::makers::copy;
 
@@ -68,6 +70,17 @@ pub(super) fn bytes(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     found
 }
 
+/// One checksum of all the files and their names.
+fn digest(files: &BTreeMap<PathBuf, Vec<u8>>) -> String {
+    let mut all = Vec::new();
+    for (path, bytes) in files {
+        all.extend(path.to_string_lossy().bytes());
+        all.extend((bytes.len() as u64).to_le_bytes());
+        all.extend(bytes);
+    }
+    of_bytes(&all)
+}
+
 /// A command that is killed again and again.
 struct Victim<'a> {
     name: &'a str,
@@ -95,6 +108,7 @@ impl Victim<'_> {
         let whole = clock.elapsed();
         let new = bytes(&folder);
         let mut in_time = 0;
+        eprintln!("{name}: never killed, {}", digest(&new));
         for kill in 1..=kills {
             (self.reset)(home);
             let after = whole.mul_f64(dice.roll() * 1.1);
@@ -106,8 +120,11 @@ impl Victim<'_> {
                 assert!(found == old || found == new, "{what}: {:?}", found.keys());
             }
             self.finish(&what, &new);
-            assert!(bytes(&folder) == new, "{what}: other bytes");
+            let made = bytes(&folder);
+            assert!(made == new, "{what}: other bytes");
             assert_eq!(litter(home.root()), [] as [PathBuf; 0], "{what}");
+            let when = if dead { "before" } else { "after" };
+            eprintln!("{what}, {when} it had ended: {}", digest(&made));
         }
         eprintln!("{name}: {kills} kills, {in_time} before it had ended ({whole:.1?}), 0 faults");
         in_time
@@ -207,7 +224,7 @@ fn campaign(kills: u32, seed: u64) {
         reset: &|_| {},
         keeps: true,
     }
-    .kill(kills.div_ceil(4), &mut dice);
+    .kill(kills, &mut dice);
 
     let train = |seed| {
         let mut args = vec![
@@ -275,7 +292,7 @@ fn campaign(kills: u32, seed: u64) {
         reset: &|home| remove(home, "cross-encoder"),
         keeps: false,
     }
-    .kill(kills.div_ceil(4), &mut dice);
+    .kill(kills, &mut dice);
     let mut small = vec![
         "distill",
         "one.csv",

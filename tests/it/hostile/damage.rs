@@ -6,10 +6,13 @@ use std::path::{Path, PathBuf};
 
 use homer::internals::{
     BiEncoder, Checkpoint, Config, CrossEncoder, CrossVerdict, Data, Dataset, Family, Index,
-    LinearRanker, Seen, Training, grown_index, read_judged, train_bi,
+    LinearRanker, Seen, Tokenizer, Training, grown_index, read_judged, train_bi,
 };
-use homer::project::status;
-use homer::{BiSettings, Choice, Compute, Persona, Project, Query, Result, Start, Watch};
+use homer::project::{sheet, status};
+use homer::{
+    BiSettings, Choice, Compute, CrossSettings, Judged, Opinion, Persona, Project, Query, Result,
+    Start, Watch,
+};
 
 use super::makers::{bi_encoder, changed, copy, cut, files, fixture, mistyped, room};
 use crate::persona::{persona, train_cross};
@@ -91,6 +94,19 @@ fn weights_that_are_damaged_are_refused_or_read() {
     )
     .unwrap();
     damage(&[index], &open);
+}
+
+#[test]
+fn a_list_of_words_that_is_damaged_is_refused_or_read() {
+    let home = room();
+    let model = home.path().join("model");
+    bi_encoder(&model);
+    fs::remove_file(model.join("tokenizer.json")).unwrap();
+    damage(&[model.join("vocab.txt")], &|_, _| {
+        if let Some(tokenizer) = said(Tokenizer::load(&model)) {
+            said(tokenizer.text("Where is my boat?", 16));
+        }
+    });
 }
 
 /// Damages every file of an index: what a checksum knows is refused.
@@ -200,6 +216,69 @@ fn prepared_dialogue_that_is_damaged_is_refused_or_read() {
     });
 }
 
+#[test]
+fn what_says_how_a_training_ended_or_where_replies_are_is_refused_or_read() {
+    let (home, room) = (persona(), room());
+    copy(home.root(), room.path());
+    let path = |name: &str| room.path().join(name);
+    let project = Project::new(room.path());
+    let done = path("runs/bi-encoder/done.json");
+    fs::write(
+        &done,
+        r#"{"steps": 4, "planned": 4, "baseline": {"loss": 1.5, "score": 0.25},
+            "best": {"loss": 0.5, "score": 0.75}, "best_step": 2, "seconds": 3.5}"#,
+    )
+    .unwrap();
+    let told = status(&project).unwrap().bi_encoder.unwrap();
+    assert_eq!(told.mrr, Some([0.25, 0.75]));
+    damage(&[done], &|_, _| {
+        // What was trained is there and done, whatever it says of how.
+        let told = status(&project).unwrap().bi_encoder.unwrap();
+        assert!(told.finished);
+        let outcome = Training::begin(&project.bi_encoder(), Start::Resume, &BiSettings::default());
+        assert!(said(outcome).is_none());
+    });
+    let store = path("runs/store.json");
+    fs::write(
+        &store,
+        r#"{"store": "postgres://ada@localhost/replies", "persona": "rufus"}"#,
+    )
+    .unwrap();
+    damage(&[store], &|_, _| {
+        said(status(&project));
+    });
+}
+
+#[test]
+fn grades_that_are_damaged_are_refused_or_read() {
+    let home = room();
+    let path = home.path().join("grades.txt");
+    fs::write(&path, "# Ada's\n1: 2 0\n3: - 1\n\n2: 0 0\n").unwrap();
+    let line = r#"{"message":"Well?","candidates":[{"reply":"No.","grade":1},{"reply":"Yes."}]}"#;
+    let judged: Vec<Judged> = vec![serde_json::from_str(line).unwrap(); 3];
+    assert_eq!(sheet::read(&path, &mut judged.clone()).unwrap(), 3);
+    damage(std::slice::from_ref(&path), &|_, _| {
+        let mut graded = judged.clone();
+        if said(sheet::read(&path, &mut graded)).is_none() {
+            assert!(graded == judged);
+        }
+    });
+}
+
+#[test]
+fn settings_of_a_cross_encoder_that_are_damaged_are_refused_or_read() {
+    let home = room();
+    let run = home.path().join("run");
+    let settings = CrossSettings::default();
+    drop(Training::begin(&run, Start::Fresh, &settings).unwrap());
+    let path = run.join("settings.json");
+    fs::create_dir_all(&run).unwrap();
+    fs::write(&path, serde_json::to_vec_pretty(&settings).unwrap()).unwrap();
+    damage(&[path], &|_, _| {
+        said(Training::begin(&run, Start::Resume, &settings));
+    });
+}
+
 /// Stops at the first chance.
 struct Stop;
 
@@ -211,7 +290,13 @@ impl Watch for Stop {
 
 #[test]
 fn a_run_that_is_damaged_is_refused_or_gone_on_with() {
-    let bench = crate::train::Bench::new(Family::Bert);
+    let mut bench = crate::train::Bench::new(Family::Bert);
+    bench.feedback = vec![Opinion {
+        query: "listen moon".into(),
+        context: Vec::new(),
+        liked: vec!["river it is".into()],
+        disliked: vec!["bread it is".into()],
+    }];
     let mut settings = crate::train::bi_settings();
     settings.common.steps = Some(4);
     settings.common.evaluate_every = Some(2);
@@ -226,7 +311,7 @@ fn a_run_that_is_damaged_is_refused_or_gone_on_with() {
         .filter(|path| !path.starts_with(run.join("model")))
         .filter(|path| path.extension().is_some_and(|kind| kind != "png"))
         .collect();
-    assert!(state.len() >= 4, "{state:?}");
+    assert!(state.len() >= 5, "{state:?}");
     let sound: Vec<(PathBuf, Vec<u8>)> = state
         .iter()
         .map(|path| (path.clone(), fs::read(path).unwrap()))

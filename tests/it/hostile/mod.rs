@@ -3,4 +3,5 @@
 mod damage;
 mod fuzz;
 pub(crate) mod makers;
+mod numbers;
 mod persona;

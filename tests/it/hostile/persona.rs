@@ -186,6 +186,50 @@ fn names_and_links_do_not_leave_their_folder() {
     asked(&home, "index is a link: what is read lies in");
 }
 
+/// What homer writes unasked goes into the folder, wherever links there lead.
+#[test]
+fn what_is_written_stays_in_the_folder() {
+    let home = persona();
+    home.write(
+        "data/exchanges/test.jsonl",
+        home.read("data/exchanges/valid.jsonl"),
+    );
+    let secret = tempfile::tempdir().unwrap();
+    let outside = secret.path().join("notes");
+    for file in [
+        "runs/eval.json",
+        "runs/eval-answers.jsonl",
+        "runs/eval.png",
+        "runs/bi-encoder/README.md",
+    ] {
+        fs::write(&outside, "the secret").unwrap();
+        let place = home.path(file);
+        let _ = fs::remove_file(&place);
+        for target in [outside.clone(), secret.path().join("new")] {
+            std::os::unix::fs::symlink(&target, &place).unwrap();
+            let eval = home.homer(&["eval", "--queries", "4"]);
+            assert!(!secret.path().join("new").exists(), "{file}");
+            assert_eq!(fs::read(&outside).unwrap(), b"the secret", "{file}");
+            // A card that leads nowhere is none.
+            if target.exists() {
+                let said = stderr(&eval.code(1));
+                assert!(said.contains("a link out of its folder, to"), "{said}");
+                assert!(
+                    said.contains(file) && said.contains("remove the link"),
+                    "{said}"
+                );
+            }
+            fs::remove_file(&place).unwrap();
+        }
+    }
+    // A link that stays in it may be meant.
+    fs::remove_file(home.path("runs/eval.json")).unwrap();
+    std::os::unix::fs::symlink("figures.json", home.path("runs/eval.json")).unwrap();
+    home.write("runs/figures.json", "{}");
+    home.homer(&["eval", "--queries", "4"]).success();
+    assert!(home.read("runs/figures.json").len() > 100);
+}
+
 #[test]
 fn what_a_terminal_would_obey_does_not_reach_it() {
     let home = persona();

@@ -51,6 +51,8 @@ fn whatever_a_hub_does_the_cache_is_as_it_was_and_the_next_try_ends_well() {
         (Manner::Endless, patient, "more came than the"),
         (Manner::Changed, patient, "the digests differ"),
         (Manner::Stalls, quick, "no answer for too long"),
+        (Manner::Drips, quick, "no answer for too long"),
+        (Manner::DripsAll, quick, "no answer for too long"),
         (Manner::Broken, patient, "http status: 500; try again later"),
         (Manner::Silent, quick, "no answer for too long"),
         (Manner::Loop, patient, "redirected more than 10 times"),
@@ -144,6 +146,15 @@ fn what_is_there_in_part_is_gone_on_with_or_begun_anew() {
         let begun: Vec<usize> = sent.map(|one| one.from).collect();
         assert_eq!(begun, asked, "{} bytes, {manner:?}", there.len());
     }
+}
+
+#[test]
+fn what_comes_a_byte_at_a_time_comes() {
+    let (model, cache) = (model(), tempfile::tempdir().unwrap());
+    let hub = Hub::of(model.path());
+    hub.set(Manner::Bytewise);
+    let folder = resolve(&env(cache.path(), &hub.endpoint), "org/tiny").unwrap();
+    assert_usable(&folder);
 }
 
 #[test]

@@ -8,6 +8,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use ring::digest::{Context, SHA1_FOR_LEGACY_USE_ONLY, SHA256};
 
@@ -34,6 +35,12 @@ pub(crate) enum Manner {
     Changed,
     /// Sends half and then nothing, and does not hang up.
     Stalls,
+    /// Sends everything, a byte at a time.
+    Bytewise,
+    /// Sends a byte at a time, and lets time pass after each.
+    Drips,
+    /// The same, from the first byte of the answer to anything on.
+    DripsAll,
     /// Says 500 to everything.
     Broken,
     /// Takes every request and answers none.
@@ -199,6 +206,10 @@ impl Shared {
                 self.held.lock().unwrap().push(stream);
                 return Ok(());
             }
+            Manner::DripsAll => {
+                let answer = format!("HTTP/1.1 200 OK\r\nX-More: {}", "x".repeat(100_000));
+                return self.drip(&mut stream, answer.as_bytes());
+            }
             Manner::Nowhere => return status(&mut stream, "302 Found", ""),
             Manner::Page => {
                 let page =
@@ -277,11 +288,29 @@ impl Shared {
                 self.held.lock().unwrap().push(stream);
                 Ok(())
             }
+            Manner::Bytewise if large => {
+                part.iter().try_for_each(|&byte| stream.write_all(&[byte]))
+            }
+            Manner::Drips if large => self.drip(&mut stream, part),
             Manner::Endless if large => loop {
                 stream.write_all(part)?;
             },
             _ => stream.write_all(part),
         }
+    }
+}
+
+impl Shared {
+    /// Sends a byte at a time, until nobody listens any more.
+    fn drip(&self, stream: &mut TcpStream, bytes: &[u8]) -> std::io::Result<()> {
+        for &byte in bytes {
+            if self.stop.load(Ordering::SeqCst) {
+                break;
+            }
+            stream.write_all(&[byte])?;
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        Ok(())
     }
 }
 

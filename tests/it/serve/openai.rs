@@ -323,6 +323,26 @@ fn what_cannot_be_meant_is_refused_and_the_field_named() {
     }
 }
 
+#[cfg(unix)]
+#[test]
+fn feedback_does_not_leave_the_folder() {
+    let home = persona();
+    let elsewhere = tempfile::tempdir().unwrap();
+    let outside = elsewhere.path().join("notes");
+    let link = home.path("runs/feedback.jsonl");
+    let server = Server::of(&home);
+    let client = server.client();
+    let verdict = json!({"query": "A hat?", "reply": "No.", "verdict": "up"});
+    std::os::unix::fs::symlink(&outside, &link).unwrap();
+    assert_eq!(client.post("/v1/feedback", &verdict).status, 500);
+    assert!(!outside.exists());
+    std::fs::write(&outside, "mine").unwrap();
+    assert_eq!(client.post("/v1/feedback", &verdict).status, 500);
+    assert_eq!(std::fs::read(&outside).unwrap(), b"mine");
+    std::fs::remove_file(&link).unwrap();
+    assert_eq!(client.post("/v1/feedback", &verdict).status, 204);
+}
+
 #[test]
 fn feedback_is_kept_a_line_each_for_its_owners_eyes() {
     let home = persona();

@@ -73,7 +73,7 @@ pub(crate) struct Bench {
     home: Home,
     pub(crate) encoder: Folder,
     pub(crate) dataset: Dataset,
-    feedback: Vec<Opinion>,
+    pub(crate) feedback: Vec<Opinion>,
     compute: Compute,
 }
 

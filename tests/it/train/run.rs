@@ -282,6 +282,55 @@ fn half_a_run_is_gone_on_with_or_said_what_to_do_about() {
     assert_eq!(bench.metrics("c"), bench.metrics("whole")[1..]);
 }
 
+#[cfg(unix)]
+#[test]
+fn a_run_of_a_stranger_is_not_written_through_its_links() {
+    let bench = Bench::new(Family::Bert);
+    let settings = bi_settings();
+    bench
+        .bi("run", Start::Fresh, &settings, &mut Ear::at(2))
+        .unwrap_err();
+    let run = bench.path("run");
+    let outside = bench.path("notes");
+    for name in [
+        "metrics.jsonl",
+        "loss.png",
+        "README.md",
+        "checkpoint/state.json",
+    ] {
+        let place = run.join(name);
+        let sound = fs::read(&place).ok();
+        fs::write(&outside, sound.as_deref().unwrap_or(b"mine")).unwrap();
+        let _ = fs::remove_file(&place);
+        std::os::unix::fs::symlink(&outside, &place).unwrap();
+        let error = bench.bi("run", Start::Resume, &settings, &mut never());
+        let error = error.unwrap_err().to_string();
+        assert!(
+            error.contains("a link out of its folder"),
+            "{name}: {error}"
+        );
+        assert_eq!(
+            fs::read(&outside).unwrap(),
+            sound.clone().unwrap_or(b"mine".into())
+        );
+        fs::remove_file(&place).unwrap();
+        if let Some(sound) = sound {
+            fs::write(&place, sound).unwrap();
+        }
+    }
+    // Nor is anything waited for that has no end.
+    let metrics = run.join("metrics.jsonl");
+    fs::remove_file(&metrics).unwrap();
+    std::os::unix::fs::symlink("/dev/zero", &metrics).unwrap();
+    bench
+        .bi("run", Start::Resume, &settings, &mut never())
+        .unwrap_err();
+    fs::remove_file(&metrics).unwrap();
+    bench
+        .bi("run", Start::Resume, &settings, &mut never())
+        .unwrap();
+}
+
 #[test]
 fn two_trainings_do_not_write_to_one_folder() {
     let bench = Bench::new(Family::Bert);
