@@ -35,21 +35,20 @@ impl Persona {
         if project.has_persona()? || !project.root().is_dir() {
             Self::load(project, compute, rerank)
         } else {
-            Self::built_in(compute, rerank)
+            Self::built_in(compute)
         }
     }
 
-    /// The persona that comes with homer; without `rerank` its first find is its answer.
+    /// The persona that comes with homer. Its lines were written as answers to what strangers say first ("How are
+    /// you?"), and are found by it: there the bi-encoder alone is right where the general reranker, which has
+    /// never read such talk, is taken in by a line that fits anything.
     ///
     /// # Errors
     /// The device refuses it.
-    pub fn built_in(compute: &Compute, rerank: bool) -> Result<Self> {
+    pub fn built_in(compute: &Compute) -> Result<Self> {
         let (encoder, index) = (builtin::encoder(), builtin::persona_index());
         let index = || Replies::here(&index);
-        let (persona, _) = open(&encoder, index, compute, |_| match rerank {
-            true => second_stage::general(compute).map(Found::from),
-            false => Ok(Found::default()),
-        })?;
+        let (persona, _) = open(&encoder, index, compute, |_| Ok(Found::default()))?;
         Ok(Self {
             built_in: true,
             ..persona

@@ -22,17 +22,6 @@ pub(crate) struct Found {
     pub unjudged: bool,
 }
 
-impl From<SecondStage> for Found {
-    /// The general one.
-    fn from(stage: SecondStage) -> Self {
-        Self {
-            stage: Some(stage),
-            own: false,
-            unjudged: false,
-        }
-    }
-}
-
 /// The second stage that answers in `project` beside the bi-encoder of this fingerprint.
 ///
 /// # Errors
@@ -48,8 +37,9 @@ pub(crate) fn find(project: &Project, bi_encoder: &str, compute: &Compute) -> Re
         });
     }
     Ok(Found {
+        stage: Some(general(compute)?),
+        own: false,
         unjudged: own && !verdict.is_judged(bi_encoder),
-        ..general(compute)?.into()
     })
 }
 
