@@ -168,7 +168,7 @@ fn a_model_in_eight_bits_answers_as_it_did_in_a_quarter_of_the_room() {
         let range = most - full.iter().fold(f32::MAX, |a, &b| a.min(b));
         assert!(off > 0.0 && off < range * 0.1, "{off} of {range}");
         let off = common::distance(&small, &scores(&folder("cross-i8"), &plain));
-        assert!(off < range * 0.02, "{off} of {range}");
+        assert!(off < range * 0.03, "{off} of {range}");
     }
 }
 
