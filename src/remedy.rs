@@ -53,6 +53,8 @@ pub enum Setting {
     Encoder,
     /// Exchanges a step.
     BatchSize,
+    /// How many go through the encoder at once.
+    ChunkSize,
     /// Longest sequence, in tokens.
     MaxLength,
     /// The learning rate at its peak.
@@ -192,6 +194,7 @@ impl fmt::Display for Setting {
             Self::Split => "split",
             Self::Encoder => "encoder",
             Self::BatchSize => "batch",
+            Self::ChunkSize => "chunk",
             Self::MaxLength => "longest sequence",
             Self::LearningRate => "learning rate",
             Self::Warmup => "warm-up",

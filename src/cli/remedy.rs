@@ -107,6 +107,7 @@ fn flag(setting: Setting) -> &'static str {
         Setting::Split => "--split",
         Setting::Encoder => "--encoder",
         Setting::BatchSize => "--batch-size",
+        Setting::ChunkSize => "--chunk-size",
         Setting::MaxLength => "--max-length",
         Setting::LearningRate => "--lr",
         Setting::Warmup => "--warmup",

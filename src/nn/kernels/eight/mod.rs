@@ -4,7 +4,8 @@
 //! Every row of `x` gets 256 steps of its own from its least value to its largest, so that what comes out
 //! for a token does not depend on its neighbours, and nothing has to be calibrated beforehand. With
 //! `x = least + step · n` a product is `step · Σ n·w + least · Σ w`: the first sum is one of whole
-//! numbers and exact; the second is known from the weights. Where there is no such instruction there is no gain over f32, and [`available`] says so.
+//! numbers and exact; the second is known from the weights. Where there is no such instruction there is no
+//! gain over f32, and [`available`] says so.
 //!
 //! `states` makes whole numbers of the states, `tile` multiplies them.
 
