@@ -54,6 +54,7 @@ pub fn reranker() -> Folder {
             "config.json",
             "model.safetensors",
             "ranker.json",
+            "sieve.json",
             "tokenizer.json",
             "tokenizer_config.json",
         ]

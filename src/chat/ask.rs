@@ -50,16 +50,17 @@ impl Persona {
         let wanted: Vec<(Query<'_>, usize)> = asks
             .iter()
             .zip(&said)
-            .map(|(ask, said)| (ask.query(), first_look(ask.choice.top_k, said)))
+            .map(|(ask, said)| (ask.query(), first_look(self.reach(ask.choice.top_k), said)))
             .collect();
         let found = self.retriever.retrieve_all(&wanted)?;
         (asks, said, found)
             .into_par_iter()
             .map(|(ask, said, found)| {
                 let (query, count) = (ask.query(), ask.choice.top_k);
-                let all = found.len() < first_look(count, &said);
-                let candidates = match all || enough(&found, &said, count) {
-                    true => fresh(&found, &said, count),
+                let reach = self.reach(count);
+                let all = found.len() < first_look(reach, &said);
+                let candidates = match all || enough(&found, &said, reach) {
+                    true => self.sifted(query, fresh(&found, &said, reach), count),
                     false => self.retrieve(query, &said, count)?,
                 };
                 self.decide(query, candidates, ask.choice)

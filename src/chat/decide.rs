@@ -9,10 +9,14 @@ use crate::error::Result;
 /// Sampling looks at no more than this many of the best.
 pub(crate) const SAMPLED: usize = 10;
 
+/// Replies that are considered by default: less than a tenth of a second of reading.
+pub const TOP_K: usize = 100;
+
 /// How an answer is chosen.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Choice {
-    /// How many replies are retrieved, and reranked.
+    /// How many replies are considered: the best that were retrieved or, where they are reranked, the likeliest of
+    /// twelve times as many.
     pub top_k: usize,
     /// 0 takes the best; the higher, the more evenly the ten best are drawn from.
     pub temperature: f32,
@@ -25,7 +29,7 @@ pub struct Choice {
 impl Default for Choice {
     fn default() -> Self {
         Self {
-            top_k: 30,
+            top_k: TOP_K,
             temperature: 0.0,
             seed: 0,
             min_score: MinScore::None,

@@ -62,18 +62,39 @@ impl Persona {
     }
 
     /// The first half of an answer: the `count` replies that fit `query` best, best first, with their
-    /// origins. What was `said` is left out, however it is written. Where nothing else is left, what was
+    /// origins; where they are reranked, those of many more that are worth it. What was `said` is left out, however it is written. Where nothing else is left, what was
     /// said longest ago is forgotten: the older half can be said again.
     ///
     /// # Errors
     /// A model or the index fails.
     pub fn retrieve(&self, query: Query<'_>, said: &Said, count: usize) -> Result<Vec<Candidate>> {
-        let enough = |found: &[(Entry, f32)]| enough(found, said, count);
-        let first = first_look(count, said);
+        let reach = self.reach(count);
+        let enough = |found: &[(Entry, f32)]| enough(found, said, reach);
+        let first = first_look(reach, said);
         let found = self
             .retriever
             .retrieve_until(query.bounded(), first, &enough)?;
-        Ok(fresh(&found, said, count))
+        Ok(self.sifted(query, fresh(&found, said, reach), count))
+    }
+
+    /// How many replies are retrieved for `count` candidates.
+    pub(crate) fn reach(&self, count: usize) -> usize {
+        let second = self.second.as_ref();
+        second.map_or(count, |second| second.reach(count))
+    }
+
+    /// The `count` candidates among those that were `retrieved`, in their order.
+    pub(crate) fn sifted(
+        &self,
+        query: Query<'_>,
+        mut retrieved: Vec<Candidate>,
+        count: usize,
+    ) -> Vec<Candidate> {
+        match &self.second {
+            Some(second) => second.sift(query.bounded(), &mut retrieved, count),
+            None => retrieved.truncate(count),
+        }
+        retrieved
     }
 
     /// The second half of an answer: puts the candidates in order, by the cross-encoder where there
@@ -175,6 +196,7 @@ mod tests {
     fn persona(ranker: Option<LinearRanker>) -> Persona {
         let lines = Lines(vec!["Hm.", "Mm, pie!", "Never.", "I own a very long boat."]);
         let second = ranker.map(|ranker| SecondStage {
+            sieve: None,
             cross: Box::new(Longest),
             ranker,
         });

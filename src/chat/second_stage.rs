@@ -3,7 +3,7 @@
 use super::candidate::Candidate;
 use crate::dialogue::Query;
 use crate::error::Result;
-use crate::ranker::{LinearRanker, Seen};
+use crate::ranker::{LinearRanker, Seen, Sieve};
 
 /// The second stage: reads query and reply together.
 pub(crate) trait Rerank: Send + Sync {
@@ -14,8 +14,11 @@ pub(crate) trait Rerank: Send + Sync {
     fn rerank(&self, query: Query<'_>, replies: &[&str]) -> Result<Vec<f32>>;
 }
 
-/// The second stage: a cross-encoder, and what weighs its logits beside what else a reader minds.
+/// The second stage: a sieve, a cross-encoder that reads what it leaves, and what weighs its logits beside what
+/// else a reader minds.
 pub(crate) struct SecondStage {
+    /// What is read of all that was retrieved; `None` keeps the best by retrieval.
+    pub sieve: Option<Sieve>,
     /// The cross-encoder.
     pub cross: Box<dyn Rerank>,
     /// The weights.
@@ -23,6 +26,27 @@ pub(crate) struct SecondStage {
 }
 
 impl SecondStage {
+    /// How many replies are to be retrieved where `count` are to be read.
+    pub(crate) fn reach(&self, count: usize) -> usize {
+        match self.sieve {
+            Some(_) => Sieve::reach(count),
+            None => count,
+        }
+    }
+
+    /// Leaves the `count` candidates that are worth reading, in their order.
+    pub(crate) fn sift(&self, query: Query<'_>, candidates: &mut Vec<Candidate>, count: usize) {
+        candidates.truncate(self.reach(count));
+        if let Some(sieve) = &self.sieve {
+            let lines = candidates
+                .iter()
+                .map(|one| (one.reply.as_str(), one.retrieval));
+            let lines: Vec<(&str, f32)> = lines.collect();
+            let mut kept = sieve.kept(query.text, &lines, count).into_iter();
+            candidates.retain(|_| kept.next().unwrap_or_default());
+        }
+    }
+
     /// Scores the candidates, which stand as the first stage ranked them, and puts the best first; equals
     /// keep their order.
     ///
@@ -35,11 +59,8 @@ impl SecondStage {
             candidate.rerank = Some(logit);
         }
         let seen: Vec<Seen<'_>> = candidates.iter().map(Candidate::seen).collect();
-        let scores = self.ranker.scores(query.text, &seen);
-        let reasons: Vec<_> = (0..seen.len())
-            .map(|place| self.ranker.reasons(query.text, &seen, place))
-            .collect();
-        for ((candidate, score), reasons) in candidates.iter_mut().zip(scores).zip(reasons) {
+        let explained = self.ranker.explained(query.text, &seen);
+        for (candidate, (score, reasons)) in candidates.iter_mut().zip(explained) {
             candidate.score = score;
             candidate.reasons = reasons;
         }

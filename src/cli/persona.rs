@@ -1,6 +1,6 @@
 //! What `ask` and `repl` have in common: the persona, and how it chooses.
 
-use homer::{Choice, Compute, MinScore, Persona, Project};
+use homer::{Choice, Compute, MinScore, Persona, Project, TOP_K};
 
 use super::Global;
 use super::store::StoreArgs;
@@ -14,8 +14,8 @@ pub(super) fn make_your_own(global: &Global) -> String {
 
 #[derive(clap::Args)]
 pub(super) struct PersonaArgs {
-    /// Retrieve, and rerank, this many replies
-    #[arg(long, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..))]
+    /// Read this many replies with the cross-encoder: the likeliest of twelve times as many that are found
+    #[arg(long, value_name = "N", default_value_t = TOP_K as u32, value_parser = clap::value_parser!(u32).range(1..))]
     top_k: u32,
     /// Draw among the ten best: 0 takes the best, 0.5 likes the better ones, from 1 on any may come
     #[arg(long, value_name = "T", default_value_t = 0.0, value_parser = temperature, allow_negative_numbers = true)]

@@ -8,28 +8,32 @@ use super::rankers::Ranker;
 use crate::chat::Choice;
 use crate::chat::second_stage::Rerank;
 use crate::error::Result;
-use crate::ranker::{LinearRanker, Seen};
+use crate::ranker::{LinearRanker, Seen, Sieve};
 
 /// Both stages over a pool, with what the second has scored so far: it is slow, and several systems
 /// ask it about the same pairs.
 pub(crate) struct Stages {
     retriever: Arc<dyn Ranker>,
     reranker: Option<Box<dyn Rerank>>,
+    sieve: Option<Sieve>,
     cases: Arc<Cases>,
     /// Scores by case and place in the pool.
     reranked: Mutex<HashMap<(usize, usize), f32>>,
 }
 
 impl Stages {
-    /// Stages over the pool of `cases`; `retriever` scores the candidates of the first.
+    /// Stages over the pool of `cases`; `retriever` scores the candidates of the first, and `sieve` says which of
+    /// them the second reads.
     pub(crate) fn new(
         cases: Arc<Cases>,
         retriever: Arc<dyn Ranker>,
         reranker: Option<Box<dyn Rerank>>,
+        sieve: Option<Sieve>,
     ) -> Arc<Self> {
         Arc::new(Self {
             retriever,
             reranker,
+            sieve,
             cases,
             reranked: Mutex::default(),
         })
@@ -105,9 +109,11 @@ impl Staged {
         if found.iter().any(fresh) {
             found.retain(fresh);
         }
-        let missed = found.split_off(found.len().min(Choice::default().top_k));
+        let truth = found.iter().copied().find(|one| one.0 == case.truth);
+        self.sift(case, &mut found);
         if self.with_truth {
-            found.extend(missed.into_iter().find(|one| one.0 == case.truth));
+            let missed = |truth: &(usize, f32)| !found.iter().any(|one| one.0 == truth.0);
+            found.extend(truth.filter(missed));
         }
         if let Some(ranker) = &self.ranker {
             let places: Vec<usize> = found.iter().map(|one| one.0).collect();
@@ -125,6 +131,25 @@ impl Staged {
             }
         }
         Ok(found)
+    }
+}
+
+impl Staged {
+    /// Leaves those that the second stage reads, else as many of the first.
+    fn sift(&self, case: &Case, found: &mut Vec<(usize, f32)>) {
+        let count = Choice::default().top_k;
+        let sieve = self.stages.sieve.as_ref().filter(|_| self.ranker.is_some());
+        let Some(sieve) = sieve else {
+            return found.truncate(count);
+        };
+        found.truncate(Sieve::reach(count));
+        let pool = &self.stages.cases.pool;
+        let lines = found
+            .iter()
+            .map(|&(place, score)| (pool[place].as_str(), score));
+        let lines: Vec<(&str, f32)> = lines.collect();
+        let mut kept = sieve.kept(&case.text, &lines, count).into_iter();
+        found.retain(|_| kept.next().unwrap_or_default());
     }
 }
 
@@ -173,6 +198,7 @@ mod tests {
     use super::*;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
+    use crate::chat::TOP_K;
     use crate::chat::persona::Persona;
     use crate::chat::retrieve::Retrieve;
     use crate::chat::second_stage::SecondStage;
@@ -202,11 +228,19 @@ mod tests {
     }
 
     fn stages(knows: &'static str) -> (Arc<Cases>, Arc<Stages>, Arc<AtomicUsize>) {
-        let replies: Vec<String> = (0..120).map(|i| format!("reply {i}")).collect();
+        sifted(knows, None)
+    }
+
+    /// Stages over four times as many replies as are read.
+    fn sifted(
+        knows: &'static str,
+        sieve: Option<Sieve>,
+    ) -> (Arc<Cases>, Arc<Stages>, Arc<AtomicUsize>) {
+        let replies: Vec<String> = (0..4 * TOP_K).map(|i| format!("reply {i}")).collect();
         let cases = Arc::new(Cases::new(&exchanges(&replies), 1000, 1));
         let asked = Arc::new(AtomicUsize::new(0));
         let reranker = Box::new(Knows(knows, asked.clone()));
-        let stages = Stages::new(cases.clone(), Arc::new(ByPlace), Some(reranker));
+        let stages = Stages::new(cases.clone(), Arc::new(ByPlace), Some(reranker), sieve);
         (cases, stages, asked)
     }
 
@@ -235,21 +269,21 @@ mod tests {
         let (cases, stages, _) = stages("reply 20");
         let ranker = Staged::new(&stages, Some(LinearRanker::default()));
         assert_eq!(standing(&ranker, &cases, 20).rank(), 1.0);
-        // The other 29 candidates are tied behind it.
-        assert_eq!(standing(&ranker, &cases, 3).rank(), 16.0);
-        assert_eq!(standing(&ranker, &cases, 80).rank(), 81.0);
+        // The other candidates are tied behind it.
+        assert_eq!(standing(&ranker, &cases, 3).tied, TOP_K - 2);
+        assert_eq!(standing(&ranker, &cases, TOP_K).ahead, TOP_K);
     }
 
     #[test]
     fn a_reply_that_was_not_retrieved_is_found_when_it_is_added() {
-        let (cases, stages, _) = stages("reply 80");
+        let (cases, stages, _) = stages("reply 280");
         let found = Staged::new(&stages, Some(LinearRanker::default()));
-        assert_eq!(standing(&found, &cases, 80).rank(), 81.0);
+        assert_eq!(standing(&found, &cases, 280).rank(), 281.0);
         let added = Staged::with_truth(&stages, Some(LinearRanker::default()));
-        assert_eq!(standing(&added, &cases, 80).rank(), 1.0);
+        assert_eq!(standing(&added, &cases, 280).rank(), 1.0);
         // One that was retrieved is not there twice, and pushes nobody in.
         assert_eq!(standing(&added, &cases, 3).ahead, 0);
-        assert_eq!(standing(&added, &cases, 3).tied, 29);
+        assert_eq!(standing(&added, &cases, 3).tied, TOP_K - 1);
     }
 
     /// The first stage of a persona over the same pool.
@@ -275,16 +309,19 @@ mod tests {
         }
     }
 
-    #[test]
-    fn it_says_what_the_persona_says() {
-        let (cases, stages, asked) = stages("reply 20");
-        let ranker = LinearRanker::fused(1.0, 2.3);
+    /// Asserts that the stages say what a persona with the same parts says, and returns the places that it
+    /// considered, best first.
+    fn said(sieve: Option<Sieve>) -> Vec<usize> {
+        let (cases, stages, asked) = sifted("reply 20", sieve.clone());
+        let ranker = LinearRanker::fused(1.0, 1.2);
         let staged = Staged::new(&stages, Some(ranker.clone()));
-        let all: Vec<usize> = (0..cases.pool.len()).collect();
-        let scores = staged.scores(&cases.cases[5], &all).unwrap();
-        let mut order = all.clone();
+        let case = &cases.cases[5];
+        let mut order: Vec<usize> = (0..cases.pool.len()).collect();
+        let scores = staged.scores(case, &order).unwrap();
         order.sort_by(|&a, &b| scores[b].total_cmp(&scores[a]));
+        order.truncate(TOP_K);
         let second = SecondStage {
+            sieve,
             cross: Box::new(Knows("reply 20", asked)),
             ranker,
         };
@@ -292,27 +329,53 @@ mod tests {
             second: Some(second),
             ..Persona::new("", Pool(cases.clone()))
         };
-        let case = &cases.cases[5];
         let answer = persona
             .answer(&case.context, &case.text, &[], &Choice::default())
             .unwrap();
-        assert_eq!(answer.text(), Some("reply 0"));
-        assert_eq!(answer.candidates.len(), 30);
-        for (candidate, place) in answer.candidates.iter().zip(&order) {
-            assert_eq!(candidate.reply, cases.pool[*place]);
-        }
-        assert_eq!(order[8], 20);
+        let replies = answer.candidates.iter().map(|one| one.reply.as_str());
+        let expected = order.iter().map(|&place| cases.pool[place].as_str());
+        assert_eq!(replies.collect::<Vec<_>>(), expected.collect::<Vec<_>>());
+        order
+    }
+
+    #[test]
+    fn it_says_what_the_persona_says() {
+        let order = said(None);
+        assert_eq!((order[0], order[8], order[9]), (0, 20, 8));
+    }
+
+    #[test]
+    fn it_reads_what_the_personas_sieve_leaves() {
+        // The worst by retrieval are the likeliest here.
+        let sieve = serde_json::json!({"weights": {"retrieval": -1.0}, "messages": 1});
+        let order = said(Some(serde_json::from_value(sieve).unwrap()));
+        assert_eq!(order, (3 * TOP_K..4 * TOP_K).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_reply_that_the_sieve_took_is_found_when_it_is_added() {
+        let sieve = serde_json::json!({"weights": {"retrieval": -1.0}, "messages": 1});
+        let (cases, stages, _) = sifted("reply 2", Some(serde_json::from_value(sieve).unwrap()));
+        let added = Staged::with_truth(&stages, Some(LinearRanker::default()));
+        assert_eq!(standing(&added, &cases, 2).rank(), 1.0);
+        let found = Staged::new(&stages, Some(LinearRanker::default()));
+        assert_eq!(standing(&found, &cases, 2).ahead, TOP_K + 2);
     }
 
     #[test]
     fn what_was_just_said_makes_room_for_the_next() {
-        let mut replies: Vec<String> = (0..60).map(|i| format!("reply {i}")).collect();
+        let mut replies: Vec<String> = (0..2 * TOP_K).map(|i| format!("reply {i}")).collect();
         replies[1] = "Before!".into();
         let cases = Arc::new(Cases::new(&exchanges(&replies), 1000, 1));
-        let knows = Knows("reply 30", Arc::default());
-        let stages = Stages::new(cases.clone(), Arc::new(ByPlace), Some(Box::new(knows)));
+        let knows = Knows("reply 100", Arc::default());
+        let stages = Stages::new(
+            cases.clone(),
+            Arc::new(ByPlace),
+            Some(Box::new(knows)),
+            None,
+        );
         let ranker = Staged::new(&stages, Some(LinearRanker::default()));
-        assert_eq!(standing(&ranker, &cases, 30).rank(), 1.0);
+        assert_eq!(standing(&ranker, &cases, TOP_K).rank(), 1.0);
     }
 
     #[test]
@@ -321,12 +384,12 @@ mod tests {
         let all: Vec<usize> = (0..cases.pool.len()).collect();
         let one = Staged::new(&stages, Some(LinearRanker::default()));
         let other = Staged::with_truth(&stages, Some(LinearRanker::fused(1.0, 1.0)));
-        one.scores(&cases.cases[80], &all).unwrap();
-        assert_eq!(asked.load(Ordering::Relaxed), 30);
-        other.scores(&cases.cases[80], &all).unwrap();
-        assert_eq!(asked.load(Ordering::Relaxed), 31);
-        one.scores(&cases.cases[81], &all).unwrap();
-        assert_eq!(asked.load(Ordering::Relaxed), 61);
+        one.scores(&cases.cases[280], &all).unwrap();
+        assert_eq!(asked.load(Ordering::Relaxed), TOP_K);
+        other.scores(&cases.cases[280], &all).unwrap();
+        assert_eq!(asked.load(Ordering::Relaxed), TOP_K + 1);
+        one.scores(&cases.cases[281], &all).unwrap();
+        assert_eq!(asked.load(Ordering::Relaxed), 2 * TOP_K + 1);
     }
 
     #[test]

@@ -89,16 +89,26 @@ impl Lineup {
         left_out: Option<SecondStage>,
     ) {
         let bi: Arc<dyn Ranker> = Arc::new(bi);
-        let alone = Stages::new(cases.clone(), bi.clone(), None);
+        let alone = Stages::new(cases.clone(), bi.clone(), None, None);
         self.add("bi", "bi-encoder", Box::new(Staged::new(&alone, None)));
-        if let Some(SecondStage { cross, ranker }) = left_out {
-            let stages = Stages::new(cases.clone(), bi.clone(), Some(cross));
+        if let Some(SecondStage {
+            sieve,
+            cross,
+            ranker,
+        }) = left_out
+        {
+            let stages = Stages::new(cases.clone(), bi.clone(), Some(cross), sieve);
             let staged = Staged::new(&stages, Some(ranker));
             self.add("own_cross", "own cross-encoder", Box::new(staged));
         }
         let (stages, ranker) = match used {
-            Some(SecondStage { cross, ranker }) => {
-                (Stages::new(cases.clone(), bi, Some(cross)), Some(ranker))
+            Some(SecondStage {
+                sieve,
+                cross,
+                ranker,
+            }) => {
+                let stages = Stages::new(cases.clone(), bi, Some(cross), sieve);
+                (stages, Some(ranker))
             }
             None => (alone, None),
         };

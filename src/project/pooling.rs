@@ -68,7 +68,7 @@ fn mixed(
         let score = scores.entry(normalized(&candidate.reply));
         score.or_insert(candidate.retrieval);
     }
-    let best = retrieved.iter().take(choice.top_k).cloned().collect();
+    let best = persona.sifted(query, retrieved.clone(), choice.top_k);
     let decided = persona.decide(query, best, &choice)?.candidates;
     let (by_reply, by_query) = words.rank(message);
     let mut systems: [Box<dyn Iterator<Item = &str>>; 4] = [
@@ -211,6 +211,7 @@ mod tests {
 
     fn judged(message: &str, candidates: usize, seed: u64) -> Judged {
         let second = SecondStage {
+            sieve: None,
             cross: Box::new(Moose),
             ranker: LinearRanker::default(),
         };

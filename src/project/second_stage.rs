@@ -9,7 +9,7 @@ use crate::error::Result;
 use crate::folder::Folder;
 use crate::model::cross_encoder::CrossEncoder;
 use crate::nn::device::Compute;
-use crate::ranker::{LinearRanker, RANKER};
+use crate::ranker::{LinearRanker, RANKER, Sieve};
 
 /// A second stage, and where it comes from.
 #[derive(Default)]
@@ -50,6 +50,7 @@ pub(crate) fn find(project: &Project, bi_encoder: &str, compute: &Compute) -> Re
 pub(crate) fn general(compute: &Compute) -> Result<SecondStage> {
     let folder = builtin::reranker();
     Ok(SecondStage {
+        sieve: Some(Sieve::general()?),
         cross: Box::new(CrossEncoder::load(&folder, compute)?),
         ranker: LinearRanker::read(&folder)?,
     })
@@ -68,6 +69,7 @@ pub(crate) fn trained(project: &Project, compute: &Compute) -> Result<SecondStag
         false => builtin::reranker(),
     };
     Ok(SecondStage {
+        sieve: Some(Sieve::general()?),
         cross: Box::new(CrossEncoder::load(&own, compute)?),
         ranker: LinearRanker::read(&weighed)?,
     })

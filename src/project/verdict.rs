@@ -86,8 +86,12 @@ pub(crate) fn judge(
     let retriever = project.retriever()?;
     let bi_encoder = BiEncoder::load(&retriever.folder, compute)?;
     let first: Arc<dyn Ranker> = Arc::new(BiRanker::embed(&bi_encoder, &cases, Input::Context)?);
-    let staged = |SecondStage { cross, ranker }| {
-        let stages = Stages::new(cases.clone(), first.clone(), Some(cross));
+    let staged = |SecondStage {
+                      sieve,
+                      cross,
+                      ranker,
+                  }| {
+        let stages = Stages::new(cases.clone(), first.clone(), Some(cross), sieve);
         Staged::new(&stages, Some(ranker))
     };
     let before = staged(second_stage::general(compute)?);

@@ -1,6 +1,7 @@
 //! The features of a candidate.
 
 use std::collections::HashSet;
+use std::sync::LazyLock;
 
 /// Names of the features, in the order of [`features`]. Lengths, pronouns, question marks and the like were tried:
 /// what they say of one kind of script is wrong of another.
@@ -73,17 +74,19 @@ struct Written<'a> {
 }
 
 /// Words that carry a sentence and not its sense.
-const LITTLE: &str = " a an the i you he she it we they me him her us them my your his its our their is am \
-    are was were be been do does did have has had to of in on at for with and or but not no so that this \
-    what who how why when where which if as by from up out about just can could will would should don't \
-    i'm it's you're that's i'll i've ";
+static LITTLE: LazyLock<HashSet<&str>> = LazyLock::new(|| {
+    let words = "a an the i you he she it we they me him her us them my your his its our their is am are was \
+        were be been do does did have has had to of in on at for with and or but not no so that this what who how \
+        why when where which if as by from up out about just can could will would should don't i'm it's you're \
+        that's i'll i've";
+    words.split_ascii_whitespace().collect()
+});
 /// Words that begin a line and are set off by a comma, but are nobody's name.
-const OPENERS: &str = " hey hi hello oh well no yes okay ok yeah ah uh um hm now so look listen right sure \
-    sorry please thanks wow see then and but ";
-/// Whether `word` stands in a list of words between spaces.
-fn among(list: &str, word: &str) -> bool {
-    !word.is_empty() && list.split_ascii_whitespace().any(|one| one == word)
-}
+static OPENERS: LazyLock<HashSet<&str>> = LazyLock::new(|| {
+    let words = "hey hi hello oh well no yes okay ok yeah ah uh um hm now so look listen right sure sorry please \
+        thanks wow see then and but";
+    words.split_ascii_whitespace().collect()
+});
 
 impl<'a> Line<'a> {
     fn of(text: &'a str) -> Self {
@@ -117,7 +120,7 @@ impl<'a> Line<'a> {
 
     fn sense(&self) -> HashSet<&str> {
         let words = self.words.iter().map(String::as_str);
-        words.filter(|word| !among(LITTLE, word)).collect()
+        words.filter(|word| !LITTLE.contains(word)).collect()
     }
 
     /// Share of its words with a sense that `other` has too, in 0..=1.
@@ -131,8 +134,8 @@ impl<'a> Line<'a> {
         self.written.iter().zip(&self.words).any(|(word, lower)| {
             let named = word.text.starts_with(char::is_uppercase)
                 && word.text.chars().any(char::is_lowercase)
-                && !among(OPENERS, lower)
-                && !among(LITTLE, lower)
+                && !OPENERS.contains(lower.as_str())
+                && !LITTLE.contains(lower.as_str())
                 && !asked.words.contains(lower);
             named && word.before_pause && (word.after_comma || word.begins)
         })
@@ -145,7 +148,7 @@ impl<'a> Line<'a> {
             .filter(|(word, lower)| {
                 !word.begins
                     && word.text.starts_with(char::is_uppercase)
-                    && !among(LITTLE, lower)
+                    && !LITTLE.contains(lower.as_str())
                     && !lower.starts_with("i'")
                     && !asked.words.contains(lower)
             })

@@ -10,6 +10,9 @@ use crate::error::{Error, Remedy, Result};
 use crate::files;
 use crate::folder::Folder;
 
+/// A number for each of [`FEATURES`].
+type Row = [f32; FEATURES.len()];
+
 /// How much a feature counts.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Weight {
@@ -93,37 +96,29 @@ impl LinearRanker {
     pub fn scores(&self, query: &str, candidates: &[Seen<'_>]) -> Vec<f32> {
         let weights = self.dense();
         let rows = features(query, candidates);
-        let score =
-            |row: &[f32; FEATURES.len()]| row.iter().zip(&weights).map(|(x, w)| x * w).sum();
-        rows.iter().map(score).collect()
+        rows.iter().map(|row| weighed(row, &weights)).collect()
     }
 
-    /// What each feature adds to the score of candidate `place`, beside the mean over all candidates, the
-    /// weightiest first; those that add nothing are left out.
-    pub fn reasons(
+    /// [`LinearRanker::scores`] with their reasons: what each feature adds to a score, beside the mean over all
+    /// candidates, the weightiest first; those that add nothing are left out.
+    pub fn explained(
         &self,
         query: &str,
         candidates: &[Seen<'_>],
-        place: usize,
-    ) -> Vec<(&'static str, f32)> {
+    ) -> Vec<(f32, Vec<(&'static str, f32)>)> {
         let weights = self.dense();
         let rows = features(query, candidates);
-        let Some(own) = rows.get(place) else {
-            return Vec::new();
-        };
-        let mut parts: Vec<(&'static str, f32)> = Vec::new();
-        for (column, name) in FEATURES.iter().enumerate() {
-            let mean = rows.iter().map(|row| row[column]).sum::<f32>() / rows.len() as f32;
-            let part = weights[column] * (own[column] - mean);
-            if part.abs() > 5e-3 {
-                parts.push((name, part));
+        let mut means = [0.0; FEATURES.len()];
+        for row in &rows {
+            for (mean, value) in means.iter_mut().zip(row) {
+                *mean += value / rows.len() as f32;
             }
         }
-        parts.sort_by(|a, b| b.1.abs().total_cmp(&a.1.abs()));
-        parts
+        let explained = |row: &Row| (weighed(row, &weights), reasons(row, &means, &weights));
+        rows.iter().map(explained).collect()
     }
 
-    fn dense(&self) -> [f32; FEATURES.len()] {
+    fn dense(&self) -> Row {
         let mut dense = [0.0; FEATURES.len()];
         for one in &self.weights {
             if let Some(place) = FEATURES.iter().position(|name| *name == one.feature) {
@@ -132,6 +127,17 @@ impl LinearRanker {
         }
         dense
     }
+}
+
+fn weighed(row: &Row, weights: &Row) -> f32 {
+    row.iter().zip(weights).map(|(x, w)| x * w).sum()
+}
+
+fn reasons(row: &Row, means: &Row, weights: &Row) -> Vec<(&'static str, f32)> {
+    let parts = (0..FEATURES.len()).map(|i| (FEATURES[i], weights[i] * (row[i] - means[i])));
+    let mut parts: Vec<_> = parts.filter(|(_, part)| part.abs() > 5e-3).collect();
+    parts.sort_by(|a, b| b.1.abs().total_cmp(&a.1.abs()));
+    parts
 }
 
 #[cfg(test)]
@@ -163,9 +169,14 @@ mod tests {
         };
         let candidates = [seen("Hi, Ada.", 1.0), seen("Hello there.", 0.0)];
         assert_eq!(ranker.scores("Hello!", &candidates), [-1.0, -2.0]);
-        let reasons = ranker.reasons("Hello!", &candidates, 0);
-        assert_eq!(reasons, [("cross", 2.0), ("addressed", -1.5)]);
-        assert!(ranker.reasons("Hello!", &candidates, 9).is_empty());
+        let explained = ranker.explained("Hello!", &candidates);
+        assert_eq!(
+            explained,
+            [
+                (-1.0, vec![("cross", 2.0), ("addressed", -1.5)]),
+                (-2.0, vec![("cross", -2.0), ("addressed", 1.5)]),
+            ]
+        );
     }
 
     #[test]

@@ -11,7 +11,9 @@ pub(crate) const RANKER: &str = "ranker.json";
 mod features;
 mod fit;
 mod linear;
+mod sieve;
 
 pub use features::Seen;
 pub(crate) use fit::{Graded, fit};
 pub use linear::LinearRanker;
+pub(crate) use sieve::Sieve;

@@ -156,7 +156,7 @@ fn a_persona_that_is_damaged_is_refused_or_answers() {
                 cross: 1.0,
             };
             ranker.scores("Well?", &[seen, seen]);
-            ranker.reasons("Well?", &[seen, seen], 1);
+            ranker.explained("Well?", &[seen, seen]);
         }
     });
     damage(&[path("runs/cross-encoder/reranking.json")], &|_, _| {
