@@ -7,7 +7,7 @@ DIALOGUE holds SOURCE.csv.xz with the columns scene, speaker, text. JUDGMENTS (j
 holds messages with the graded replies, each named by the first ten hexadecimal digits of the
 SHA-256 of its text (the lines themselves are not ours to give, but for those of the scripts beside
 it and of the sample script, which were written for homer), with its grade, the score by which it
-was found, and what a larger reader makes of it (a logit; see teacher.py). taught.tsv.xz beside it
+was found, and what a larger reader makes of it (a logit; see teacher.py), where it has seen it. taught.tsv.xz beside it
 has more lists, which that reader alone has seen; a message that is a line of the dialogue is named
 by its digits too, after an equals sign. Writes OUT/data/exchanges, as `homer prepare` would,
 OUT/judged.jsonl, and OUT/weighed.jsonl, the lists that no reranker had a part in.
@@ -139,8 +139,9 @@ def write_judged(judgments, dialogue, out):
             message, grades = row.rstrip("\n").split("\t")
             fields = [one.split(":") for one in grades.split()]
             candidates = [
-                {"reply": texts[text], "score": float(score), "grade": int(grade), "logit": float(logit)}
-                for text, grade, score, logit in fields
+                {"reply": texts[text], "score": float(score), "grade": int(grade)}
+                | {"logit": float(one) for one in logit}
+                for text, grade, score, *logit in fields
                 # A few of the sample script's lines stand around a stage direction.
                 if text in texts
             ]
