@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Makes the built-in encoder and the built-in persona again, from all-MiniLM-L6-v2, the sample
-# script and the talk with strangers beside this file, and the sentences of WordNet 3.0 (its data.* files: in Debian, the package
-# wordnet-base).
+# Makes the built-in encoder and the built-in persona again, from all-MiniLM-L6-v2, the sample script and
+# the talk with strangers beside this file, and the sentences of WordNet 3.0 (its data.* files: in Debian,
+# the package wordnet-base).
 #
 #   data/make_builtin.sh path/to/all-MiniLM-L6-v2 path/to/wordnet    both
 #   data/make_builtin.sh                  the persona's index alone, with the encoder that is here

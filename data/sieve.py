@@ -3,9 +3,9 @@
 
     sieve.py ANSWERS.jsonl... > data/reranker/sieve.json
 
-ANSWERS are what `homer -C PERSONA ask --file MESSAGES --json --explain --top-k 1200` writes with the general reranker. Weighted
-least squares of the candidates' scores on what one sees of a line at once, within each message; the better a candidate,
-the more it counts, since the sieve is to keep the best. Needs numpy.
+ANSWERS are what `homer -C PERSONA ask --file MESSAGES --json --explain --top-k 1200` writes with the general
+reranker. Weighted least squares of the candidates' scores on what one sees of a line at once, within each message;
+the better a candidate, the more it counts, since the sieve is to keep the best. Needs numpy.
 """
 
 import json
@@ -14,9 +14,9 @@ import sys
 
 import numpy as np
 
-SEEN = ["retrieval", "retrieval_squared", "echo", "addressed", "names", "length", "length_squared", "asks"]
+SEEN = ["retrieval", "retrieval_squared", "addressed", "names", "length", "length_squared", "asks"]
 # The features that the ranker weighs already are known by what they added to a score.
-WEIGHED = ["echo", "addressed", "names"]
+WEIGHED = ["addressed", "names"]
 
 
 def rows(candidates, weights):

@@ -16,7 +16,7 @@ use rand_chacha::ChaCha8Rng;
 
 const WIDTH: usize = 384;
 /// What `ask` looks for.
-const WANTED: usize = 30;
+const WANTED: usize = 600;
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 

@@ -17,7 +17,7 @@ pub struct Candidate {
     pub retrieval: f32,
     /// The cross-encoder's logit, if it was asked.
     pub rerank: Option<f32>,
-    /// Position before reranking, from 0.
+    /// Position among all that were retrieved, before reranking, from 0.
     pub rank_before: usize,
     /// The first exchange that the reply comes from; none for a line that answers nobody.
     pub origin: Option<Origin>,

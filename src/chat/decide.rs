@@ -9,14 +9,14 @@ use crate::error::Result;
 /// Sampling looks at no more than this many of the best.
 pub(crate) const SAMPLED: usize = 10;
 
-/// Replies that are considered by default: less than a tenth of a second of reading.
+/// Replies that are considered by default.
 pub const TOP_K: usize = 100;
 
 /// How an answer is chosen.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Choice {
     /// How many replies are considered: the best that were retrieved or, where they are reranked, the likeliest of
-    /// twelve times as many.
+    /// six times as many, but of no more than 600 where it is less itself.
     pub top_k: usize,
     /// 0 takes the best; the higher, the more evenly the ten best are drawn from.
     pub temperature: f32,

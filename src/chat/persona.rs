@@ -10,6 +10,7 @@ use super::second_stage::SecondStage;
 use crate::dialogue::{Query, Said};
 use crate::error::{Error, Remedy, Result, Setting};
 use crate::index::Entry;
+use crate::ranker::Sieve;
 
 /// A character that answers. It can be shared between threads.
 pub struct Persona {
@@ -62,8 +63,9 @@ impl Persona {
     }
 
     /// The first half of an answer: the `count` replies that fit `query` best, best first, with their
-    /// origins; where they are reranked, those of many more that are worth it. What was `said` is left out, however it is written. Where nothing else is left, what was
-    /// said longest ago is forgotten: the older half can be said again.
+    /// origins; where they are reranked, the likeliest to be liked of several times as many. What was `said`
+    /// is left out, however it is written. Where nothing else is left, what was said longest ago is forgotten: the
+    /// older half can be said again.
     ///
     /// # Errors
     /// A model or the index fails.
@@ -79,8 +81,10 @@ impl Persona {
 
     /// How many replies are retrieved for `count` candidates.
     pub(crate) fn reach(&self, count: usize) -> usize {
-        let second = self.second.as_ref();
-        second.map_or(count, |second| second.reach(count))
+        match self.second {
+            Some(_) => Sieve::reach(count),
+            None => count,
+        }
     }
 
     /// The `count` candidates among those that were `retrieved`, in their order.
@@ -196,7 +200,7 @@ mod tests {
     fn persona(ranker: Option<LinearRanker>) -> Persona {
         let lines = Lines(vec!["Hm.", "Mm, pie!", "Never.", "I own a very long boat."]);
         let second = ranker.map(|ranker| SecondStage {
-            sieve: None,
+            sieve: Sieve::default(),
             cross: Box::new(Longest),
             ranker,
         });

@@ -17,8 +17,8 @@ pub(crate) trait Rerank: Send + Sync {
 /// The second stage: a sieve, a cross-encoder that reads what it leaves, and what weighs its logits beside what
 /// else a reader minds.
 pub(crate) struct SecondStage {
-    /// What is read of all that was retrieved; `None` keeps the best by retrieval.
-    pub sieve: Option<Sieve>,
+    /// What is read of all that was retrieved.
+    pub sieve: Sieve,
     /// The cross-encoder.
     pub cross: Box<dyn Rerank>,
     /// The weights.
@@ -26,25 +26,15 @@ pub(crate) struct SecondStage {
 }
 
 impl SecondStage {
-    /// How many replies are to be retrieved where `count` are to be read.
-    pub(crate) fn reach(&self, count: usize) -> usize {
-        match self.sieve {
-            Some(_) => Sieve::reach(count),
-            None => count,
-        }
-    }
-
     /// Leaves the `count` candidates that are worth reading, in their order.
     pub(crate) fn sift(&self, query: Query<'_>, candidates: &mut Vec<Candidate>, count: usize) {
-        candidates.truncate(self.reach(count));
-        if let Some(sieve) = &self.sieve {
-            let lines = candidates
-                .iter()
-                .map(|one| (one.reply.as_str(), one.retrieval));
-            let lines: Vec<(&str, f32)> = lines.collect();
-            let mut kept = sieve.kept(query.text, &lines, count).into_iter();
-            candidates.retain(|_| kept.next().unwrap_or_default());
-        }
+        candidates.truncate(Sieve::reach(count));
+        let lines = candidates
+            .iter()
+            .map(|one| (one.reply.as_str(), one.retrieval));
+        let lines: Vec<(&str, f32)> = lines.collect();
+        let mut kept = self.sieve.kept(query.text, &lines, count).into_iter();
+        candidates.retain(|_| kept.next().unwrap_or_default());
     }
 
     /// Scores the candidates, which stand as the first stage ranked them, and puts the best first; equals

@@ -122,7 +122,7 @@ impl<'a> Session<'a> {
             }
             Command::Top(n) => {
                 self.choice.top_k = n;
-                format!("{n} replies are retrieved")
+                format!("{n} replies are considered")
             }
             Command::Temperature(t) => {
                 self.choice.temperature = t;

@@ -22,7 +22,7 @@ pub(super) const COMMANDS: [(&str, &str, &str); 8] = [
     (":help", "", "show this"),
     (":why", "", "show how the last answer was chosen"),
     (":clear", "", "forget the conversation"),
-    (":top", "N", "retrieve and rerank N replies"),
+    (":top", "N", "consider N replies"),
     (
         ":temperature",
         "T",

@@ -15,7 +15,7 @@ use crate::ranker::{LinearRanker, Seen, Sieve};
 pub(crate) struct Stages {
     retriever: Arc<dyn Ranker>,
     reranker: Option<Box<dyn Rerank>>,
-    sieve: Option<Sieve>,
+    sieve: Sieve,
     cases: Arc<Cases>,
     /// Scores by case and place in the pool.
     reranked: Mutex<HashMap<(usize, usize), f32>>,
@@ -28,7 +28,7 @@ impl Stages {
         cases: Arc<Cases>,
         retriever: Arc<dyn Ranker>,
         reranker: Option<Box<dyn Rerank>>,
-        sieve: Option<Sieve>,
+        sieve: Sieve,
     ) -> Arc<Self> {
         Arc::new(Self {
             retriever,
@@ -81,7 +81,7 @@ impl Staged {
         }
     }
 
-    /// The same, with the true reply added to the candidates where the first stage missed it: how
+    /// The same, with the true reply added to the candidates where the first stage or the sieve missed it: how
     /// good the second stage is by itself.
     pub(crate) fn with_truth(stages: &Arc<Stages>, ranker: Option<LinearRanker>) -> Self {
         Self {
@@ -132,23 +132,20 @@ impl Staged {
         }
         Ok(found)
     }
-}
 
-impl Staged {
-    /// Leaves those that the second stage reads, else as many of the first.
+    /// Leaves those that the second stage reads, as a persona's second stage leaves them.
     fn sift(&self, case: &Case, found: &mut Vec<(usize, f32)>) {
-        let count = Choice::default().top_k;
-        let sieve = self.stages.sieve.as_ref().filter(|_| self.ranker.is_some());
-        let Some(sieve) = sieve else {
-            return found.truncate(count);
-        };
+        let (count, pool) = (Choice::default().top_k, &self.stages.cases.pool);
         found.truncate(Sieve::reach(count));
-        let pool = &self.stages.cases.pool;
         let lines = found
             .iter()
             .map(|&(place, score)| (pool[place].as_str(), score));
         let lines: Vec<(&str, f32)> = lines.collect();
-        let mut kept = sieve.kept(&case.text, &lines, count).into_iter();
+        let mut kept = self
+            .stages
+            .sieve
+            .kept(&case.text, &lines, count)
+            .into_iter();
         found.retain(|_| kept.next().unwrap_or_default());
     }
 }
@@ -228,14 +225,11 @@ mod tests {
     }
 
     fn stages(knows: &'static str) -> (Arc<Cases>, Arc<Stages>, Arc<AtomicUsize>) {
-        sifted(knows, None)
+        sifted(knows, Sieve::default())
     }
 
     /// Stages over four times as many replies as are read.
-    fn sifted(
-        knows: &'static str,
-        sieve: Option<Sieve>,
-    ) -> (Arc<Cases>, Arc<Stages>, Arc<AtomicUsize>) {
+    fn sifted(knows: &'static str, sieve: Sieve) -> (Arc<Cases>, Arc<Stages>, Arc<AtomicUsize>) {
         let replies: Vec<String> = (0..4 * TOP_K).map(|i| format!("reply {i}")).collect();
         let cases = Arc::new(Cases::new(&exchanges(&replies), 1000, 1));
         let asked = Arc::new(AtomicUsize::new(0));
@@ -309,9 +303,14 @@ mod tests {
         }
     }
 
+    /// A sieve by which the worst by retrieval are the likeliest.
+    fn likes_the_worst() -> Sieve {
+        serde_json::from_value(serde_json::json!({"weights": {"retrieval": -1.0}})).unwrap()
+    }
+
     /// Asserts that the stages say what a persona with the same parts says, and returns the places that it
     /// considered, best first.
-    fn said(sieve: Option<Sieve>) -> Vec<usize> {
+    fn said(sieve: Sieve) -> Vec<usize> {
         let (cases, stages, asked) = sifted("reply 20", sieve.clone());
         let ranker = LinearRanker::fused(1.0, 1.2);
         let staged = Staged::new(&stages, Some(ranker.clone()));
@@ -340,26 +339,24 @@ mod tests {
 
     #[test]
     fn it_says_what_the_persona_says() {
-        let order = said(None);
+        let order = said(Sieve::default());
         assert_eq!((order[0], order[8], order[9]), (0, 20, 8));
     }
 
     #[test]
     fn it_reads_what_the_personas_sieve_leaves() {
-        // The worst by retrieval are the likeliest here.
-        let sieve = serde_json::json!({"weights": {"retrieval": -1.0}, "messages": 1});
-        let order = said(Some(serde_json::from_value(sieve).unwrap()));
-        assert_eq!(order, (3 * TOP_K..4 * TOP_K).collect::<Vec<_>>());
+        let order = said(likes_the_worst());
+        let worst = 3 * TOP_K + 10..4 * TOP_K;
+        assert_eq!(order, (0..10).chain(worst).collect::<Vec<_>>());
     }
 
     #[test]
     fn a_reply_that_the_sieve_took_is_found_when_it_is_added() {
-        let sieve = serde_json::json!({"weights": {"retrieval": -1.0}, "messages": 1});
-        let (cases, stages, _) = sifted("reply 2", Some(serde_json::from_value(sieve).unwrap()));
+        let (cases, stages, _) = sifted("reply 20", likes_the_worst());
         let added = Staged::with_truth(&stages, Some(LinearRanker::default()));
-        assert_eq!(standing(&added, &cases, 2).rank(), 1.0);
+        assert_eq!(standing(&added, &cases, 20).rank(), 1.0);
         let found = Staged::new(&stages, Some(LinearRanker::default()));
-        assert_eq!(standing(&found, &cases, 2).ahead, TOP_K + 2);
+        assert_eq!(standing(&found, &cases, 20).ahead, TOP_K + 10);
     }
 
     #[test]
@@ -372,7 +369,7 @@ mod tests {
             cases.clone(),
             Arc::new(ByPlace),
             Some(Box::new(knows)),
-            None,
+            Sieve::default(),
         );
         let ranker = Staged::new(&stages, Some(LinearRanker::default()));
         assert_eq!(standing(&ranker, &cases, TOP_K).rank(), 1.0);

@@ -17,7 +17,7 @@ use crate::hf::checkpoint::weights_file;
 use crate::hf::hub;
 use crate::model::bi_encoder::BiEncoder;
 use crate::nn::device::Compute;
-use crate::ranker::LinearRanker;
+use crate::ranker::{LinearRanker, Sieve};
 use crate::train::run::Run;
 use crate::watch::Watch;
 
@@ -89,7 +89,7 @@ impl Lineup {
         left_out: Option<SecondStage>,
     ) {
         let bi: Arc<dyn Ranker> = Arc::new(bi);
-        let alone = Stages::new(cases.clone(), bi.clone(), None, None);
+        let alone = Stages::new(cases.clone(), bi.clone(), None, Sieve::default());
         self.add("bi", "bi-encoder", Box::new(Staged::new(&alone, None)));
         if let Some(SecondStage {
             sieve,

@@ -68,7 +68,8 @@ fn mixed(
         let score = scores.entry(normalized(&candidate.reply));
         score.or_insert(candidate.retrieval);
     }
-    let best = persona.sifted(query, retrieved.clone(), choice.top_k);
+    let best = retrieved.iter().take(persona.reach(choice.top_k)).cloned();
+    let best = persona.sifted(query, best.collect(), choice.top_k);
     let decided = persona.decide(query, best, &choice)?.candidates;
     let (by_reply, by_query) = words.rank(message);
     let mut systems: [Box<dyn Iterator<Item = &str>>; 4] = [
@@ -162,7 +163,7 @@ mod tests {
     use crate::chat::second_stage::{Rerank, SecondStage};
     use crate::dialogue::Turn;
     use crate::index::{Entry, Origin};
-    use crate::ranker::LinearRanker;
+    use crate::ranker::{LinearRanker, Sieve};
 
     const LINES: [(&str, &str); 7] = [
         ("I never saw it.", "Have you seen my boat?"),
@@ -211,7 +212,7 @@ mod tests {
 
     fn judged(message: &str, candidates: usize, seed: u64) -> Judged {
         let second = SecondStage {
-            sieve: None,
+            sieve: Sieve::default(),
             cross: Box::new(Moose),
             ranker: LinearRanker::default(),
         };

@@ -50,7 +50,7 @@ pub(crate) fn find(project: &Project, bi_encoder: &str, compute: &Compute) -> Re
 pub(crate) fn general(compute: &Compute) -> Result<SecondStage> {
     let folder = builtin::reranker();
     Ok(SecondStage {
-        sieve: Some(Sieve::general()?),
+        sieve: Sieve::general()?,
         cross: Box::new(CrossEncoder::load(&folder, compute)?),
         ranker: LinearRanker::read(&folder)?,
     })
@@ -69,7 +69,7 @@ pub(crate) fn trained(project: &Project, compute: &Compute) -> Result<SecondStag
         false => builtin::reranker(),
     };
     Ok(SecondStage {
-        sieve: Some(Sieve::general()?),
+        sieve: Sieve::general()?,
         cross: Box::new(CrossEncoder::load(&own, compute)?),
         ranker: LinearRanker::read(&weighed)?,
     })

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::LazyLock;
 
 /// Names of the features, in the order of [`features`]. Lengths, pronouns, question marks and the like were tried:
-/// what they say of one kind of script is wrong of another.
+/// what they say of one kind of script is wrong of another, where it decides (the sieve, which does not, goes by some).
 pub(crate) const FEATURES: [&str; 6] = [
     "cross",
     "retrieval",
@@ -29,7 +29,7 @@ pub struct Seen<'a> {
 /// taken in deviations from their mean over the candidates, so that cross-encoders of any scale are
 /// weighed alike.
 pub(crate) fn features(query: &str, candidates: &[Seen<'_>]) -> Vec<[f32; FEATURES.len()]> {
-    let asked = Line::of(query);
+    let asked = Asked::of(query);
     let (mean, deviation) = spread(candidates);
     let row = |one: &Seen<'_>| {
         let said = Line::of(one.reply);
@@ -37,13 +37,43 @@ pub(crate) fn features(query: &str, candidates: &[Seen<'_>]) -> Vec<[f32; FEATUR
         [
             (one.cross - mean) / deviation,
             one.retrieval,
-            said.shared_with(&asked),
-            flag(said.words == asked.words),
-            flag(said.is_addressed(&asked)),
-            (1.0 + said.names(&asked) as f32).ln(),
+            said.shared_with(&asked.sense),
+            flag(said.words == asked.line.words),
+            flag(said.is_addressed(&asked.line)),
+            said.names(&asked.line),
         ]
     };
     candidates.iter().map(row).collect()
+}
+
+/// What is asked, taken apart once for all candidates.
+pub(super) struct Asked<'a> {
+    line: Line<'a>,
+    /// Its words with a sense.
+    sense: HashSet<String>,
+}
+
+/// The features of these names.
+pub(super) struct Named {
+    pub addressed: f32,
+    pub names: f32,
+}
+
+impl<'a> Asked<'a> {
+    pub(super) fn of(query: &'a str) -> Self {
+        let line = Line::of(query);
+        let sense = line.sense().into_iter().map(str::to_owned).collect();
+        Self { line, sense }
+    }
+
+    /// Whom `reply` calls, and whom it names.
+    pub(super) fn names_in(&self, reply: &str) -> Named {
+        let said = Line::of(reply);
+        Named {
+            addressed: f32::from(u8::from(said.is_addressed(&self.line))),
+            names: said.names(&self.line),
+        }
+    }
 }
 
 /// Mean and deviation of the candidates' logits; 1 where they are all alike.
@@ -123,10 +153,11 @@ impl<'a> Line<'a> {
         words.filter(|word| !LITTLE.contains(word)).collect()
     }
 
-    /// Share of its words with a sense that `other` has too, in 0..=1.
-    fn shared_with(&self, other: &Line<'_>) -> f32 {
-        let (own, others) = (self.sense(), other.sense());
-        own.intersection(&others).count() as f32 / own.len().max(1) as f32
+    /// Share of its words with a sense that are among `others` too, in 0..=1.
+    fn shared_with(&self, others: &HashSet<String>) -> f32 {
+        let own = self.sense();
+        let shared = own.iter().filter(|&&word| others.contains(word));
+        shared.count() as f32 / own.len().max(1) as f32
     }
 
     /// Whether it calls somebody by a name that `asked` does not hold: "Hi, Ada.", "Ada, come here."
@@ -141,18 +172,17 @@ impl<'a> Line<'a> {
         })
     }
 
-    /// Words written with a capital inside a sentence that `asked` does not hold.
-    fn names(&self, asked: &Line<'_>) -> usize {
+    /// ln(1 + words written with a capital inside a sentence that `asked` does not hold).
+    fn names(&self, asked: &Line<'_>) -> f32 {
         let words = self.written.iter().zip(&self.words);
-        words
-            .filter(|(word, lower)| {
-                !word.begins
-                    && word.text.starts_with(char::is_uppercase)
-                    && !LITTLE.contains(lower.as_str())
-                    && !lower.starts_with("i'")
-                    && !asked.words.contains(lower)
-            })
-            .count()
+        let named = words.filter(|(word, lower)| {
+            !word.begins
+                && word.text.starts_with(char::is_uppercase)
+                && !LITTLE.contains(lower.as_str())
+                && !lower.starts_with("i'")
+                && !asked.words.contains(lower)
+        });
+        (1.0 + named.count() as f32).ln()
     }
 }
 

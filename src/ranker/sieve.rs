@@ -2,62 +2,52 @@
 //!
 //! A good answer often stands below the hundredth place: the bi-encoder puts first what sounds like the message.
 //! The cross-encoder finds it there, but reads slowly. What one sees of a line at once (is it short, does
-//! it ask, does it call somebody by name) says much of what the cross-encoder will make of it, and costs nothing.
+//! it ask, does it call somebody by name) says much of what the cross-encoder will make of it, and costs little. It
+//! decides nothing but what is read, so that what holds for most scripts is good enough.
 
-use std::collections::BTreeMap;
+use serde::Deserialize;
 
-use serde::{Deserialize, Serialize};
-
-use super::features::{FEATURES, Seen, features};
+use super::features::Asked;
 use crate::builtin;
-use crate::error::{Error, Remedy, Result};
+use crate::error::Result;
 
 /// The weights' file beside the general reranker.
 const SIEVE: &str = "sieve.json";
 /// Replies that are retrieved for each that is kept, and all of them at the most.
-const TIMES: usize = 12;
-const MOST: usize = 1200;
+const TIMES: usize = 6;
+const MOST: usize = 600;
+/// The nearest are always kept: who asks what somebody asked in the script is to hear what was answered there.
+const NEAREST: usize = 10;
 
-/// What the sieve weighs, in the order of its rows: of [`FEATURES`] those that need no cross-encoder, and what it
-/// sees besides.
-const SIFTED: [&str; 8] = [
-    "retrieval",
-    "retrieval_squared",
-    "echo",
-    "addressed",
-    "names",
-    "length",
-    "length_squared",
-    "asks",
-];
-
-/// How much each thing counts that one sees of a line at once.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+/// How much each thing counts that one sees of a line at once; without any, the nearest are kept.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 pub(crate) struct Sieve {
-    /// The weights by what they weigh; what is not among them counts nothing.
-    weights: BTreeMap<String, f32>,
-    /// Messages that they were fitted on, each with the general reranker's scores of a thousand replies.
-    messages: usize,
+    weights: Weights,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Weights {
+    /// The score by which it was retrieved.
+    retrieval: f32,
+    retrieval_squared: f32,
+    /// The ranker's features of these names.
+    addressed: f32,
+    names: f32,
+    /// The logarithm of its words.
+    length: f32,
+    length_squared: f32,
+    /// Whether it is a question.
+    asks: f32,
 }
 
 impl Sieve {
     /// The one that was fitted on what the general reranker likes.
     ///
     /// # Errors
-    /// Its weights are no weights.
+    /// Its file is damaged.
     pub(crate) fn general() -> Result<Self> {
-        let folder = builtin::reranker();
-        let sieve: Self = folder.json(SIEVE)?;
-        let weighs =
-            |(name, weight): (&String, &f32)| SIFTED.contains(&name.as_str()) && weight.is_finite();
-        match sieve.weights.iter().all(weighs) {
-            true => Ok(sieve),
-            false => Err(Error::model(
-                folder.path(SIEVE),
-                "weighs what homer does not see, or by no number",
-                Remedy::None,
-            )),
-        }
+        builtin::reranker().json(SIEVE)
     }
 
     /// How many replies are retrieved where `count` are to be kept.
@@ -65,63 +55,57 @@ impl Sieve {
         count.max(count.saturating_mul(TIMES).min(MOST))
     }
 
-    /// Which of `lines` (replies with their retrieval scores) are the `count` likeliest to be liked as answers to
+    /// Which `count` of `lines` (replies with their retrieval scores, best first) are the likeliest to be liked as answers to
     /// `query`.
     pub(crate) fn kept(&self, query: &str, lines: &[(&str, f32)], count: usize) -> Vec<bool> {
-        let scores = self.scores(query, lines);
-        let mut places: Vec<usize> = (0..scores.len()).collect();
-        places.sort_by(|&a, &b| scores[b].total_cmp(&scores[a]));
-        let mut kept = vec![false; scores.len()];
-        for &place in places.iter().take(count) {
+        let sifted = NEAREST.min(count)..lines.len();
+        if count >= lines.len() {
+            return vec![true; lines.len()];
+        }
+        let asked = Asked::of(query);
+        let mut scored: Vec<(usize, f32)> = sifted
+            .clone()
+            .zip(&lines[sifted.start..])
+            .map(|(place, &(reply, retrieval))| (place, self.score(&asked, reply, retrieval)))
+            .collect();
+        scored.sort_by(|a, b| b.1.total_cmp(&a.1));
+        let mut kept = vec![false; lines.len()];
+        kept[..sifted.start].fill(true);
+        for (place, _) in scored.into_iter().take(count - sifted.start) {
             kept[place] = true;
         }
         kept
     }
 
-    fn scores(&self, query: &str, lines: &[(&str, f32)]) -> Vec<f32> {
-        let weight = |name: &str| self.weights.get(name).copied().unwrap_or_default();
-        let weights = SIFTED.map(weight);
-        let lines = lines.iter().map(|&(reply, retrieval)| Seen {
-            reply,
-            retrieval,
-            cross: 0.0,
-        });
-        let seen: Vec<Seen<'_>> = lines.collect();
-        let rows = features(query, &seen);
-        let sifted = seen.iter().zip(&rows).map(|(one, row)| sifted(one, row));
-        sifted
-            .map(|row| row.iter().zip(weights).map(|(x, w)| x * w).sum())
-            .collect()
+    fn score(&self, asked: &Asked<'_>, reply: &str, retrieval: f32) -> f32 {
+        let weights = &self.weights;
+        let named = asked.names_in(reply);
+        let length = (1.0 + reply.split_whitespace().count() as f32).ln();
+        let asks = f32::from(u8::from(reply.trim_end().ends_with('?')));
+        weights.retrieval * retrieval
+            + weights.retrieval_squared * retrieval * retrieval
+            + weights.addressed * named.addressed
+            + weights.names * named.names
+            + weights.length * length
+            + weights.length_squared * length * length
+            + weights.asks * asks
     }
-}
-
-/// What is weighed of a line, in the order of [`SIFTED`].
-fn sifted(line: &Seen<'_>, row: &[f32; FEATURES.len()]) -> [f32; SIFTED.len()] {
-    let [_, retrieval, echo, _, addressed, names] = *row;
-    let length = (1.0 + line.reply.split_whitespace().count() as f32).ln();
-    let asks = line.reply.trim_end().ends_with('?');
-    [
-        retrieval,
-        retrieval * retrieval,
-        echo,
-        addressed,
-        names,
-        length,
-        length * length,
-        f32::from(u8::from(asks)),
-    ]
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn sieve(weights: &[(&str, f32)]) -> Sieve {
-        let weights = weights.iter().map(|&(name, weight)| (name.into(), weight));
-        Sieve {
-            weights: weights.collect(),
-            messages: 1,
-        }
+    fn sieve(weights: serde_json::Value) -> Sieve {
+        serde_json::from_value(serde_json::json!({"weights": weights})).unwrap()
+    }
+
+    /// Ten nearest, and these after them.
+    fn after_the_nearest<'a>(lines: &[&'a str]) -> Vec<(&'a str, f32)> {
+        let nearest = std::iter::repeat_n(("Wilma, is it you?", 0.9), NEAREST);
+        let others = lines.iter().enumerate();
+        let others = others.map(|(i, &line)| (line, 0.8 - i as f32 / 10.0));
+        nearest.chain(others).collect()
     }
 
     /// The places of `lines` that are kept.
@@ -131,39 +115,55 @@ mod tests {
     }
 
     #[test]
-    fn it_keeps_the_likeliest_in_their_order() {
-        let lines = [
-            ("Where have you been all this long time?", 0.9),
-            ("Yes.", 0.5),
-            ("Wilma, come here.", 0.4),
-            ("Never again.", 0.3),
-        ];
-        let of = |weights: &[(&str, f32)], count| kept(&sieve(weights), &lines, count);
-        assert_eq!(of(&[("retrieval", 1.0)], 2), [0, 1]);
-        assert_eq!(of(&[("asks", -1.0), ("addressed", -1.0)], 2), [1, 3]);
-        assert_eq!(of(&[("length", -1.0)], 1), [1]);
-        assert_eq!(of(&[("retrieval_squared", -1.0)], 2), [2, 3]);
-        assert_eq!(of(&[("asks", 1.0)], 9), [0, 1, 2, 3]);
+    fn it_keeps_the_nearest_and_the_likeliest_of_the_others() {
+        let lines = after_the_nearest(&[
+            "Where have you been all this long time?",
+            "Yes.",
+            "Wilma, come here.",
+            "I saw Fred and Barney fishing.",
+            "Never again.",
+        ]);
+        // The places, counted from the first that is not one of the nearest.
+        let others = |weights: serde_json::Value, count: usize| -> Vec<usize> {
+            let kept = kept(&sieve(weights), &lines, NEAREST + count);
+            assert!(kept.iter().copied().take(NEAREST).eq(0..NEAREST));
+            kept[NEAREST..]
+                .iter()
+                .map(|place| place - NEAREST)
+                .collect()
+        };
+        use serde_json::json;
+        assert_eq!(others(json!({"retrieval": 1}), 2), [0, 1]);
+        assert_eq!(others(json!({"retrieval_squared": -1}), 2), [3, 4]);
+        assert_eq!(others(json!({"asks": -9, "addressed": -1}), 3), [1, 3, 4]);
+        assert_eq!(others(json!({"names": 1}), 1), [3]);
+        assert_eq!(others(json!({"length": -1}), 2), [1, 4]);
+        assert_eq!(others(json!({"length_squared": 1}), 1), [0]);
+        assert_eq!(others(json!({"asks": 1}), 9), [0, 1, 2, 3, 4]);
     }
 
     #[test]
     fn what_weighs_nothing_leaves_the_order_of_retrieval() {
         let lines = [("Well.", 0.5); 40];
-        let kept = kept(&Sieve::default(), &lines, 7);
-        assert_eq!(kept, (0..7).collect::<Vec<_>>());
+        for count in [0, 7, 17] {
+            let kept = kept(&Sieve::default(), &lines, count);
+            assert_eq!(kept, (0..count).collect::<Vec<_>>());
+        }
+        assert!(Sieve::default().kept("Hm.", &[], 3).is_empty());
     }
 
     #[test]
     fn more_is_retrieved_than_is_kept_but_not_without_end() {
-        assert_eq!(Sieve::reach(1), 12);
-        assert_eq!(Sieve::reach(100), 1200);
+        assert_eq!(Sieve::reach(1), 6);
+        assert_eq!(Sieve::reach(100), 600);
         assert_eq!(Sieve::reach(5000), 5000);
         assert_eq!(Sieve::reach(usize::MAX), usize::MAX);
     }
 
     #[test]
-    fn the_general_one_can_be_read_and_likes_no_name_called() {
-        let lines = [("Wilma, come here.", 0.4), ("I should like that.", 0.4)];
-        assert_eq!(kept(&Sieve::general().unwrap(), &lines, 1), [1]);
+    fn the_general_one_likes_no_name_called() {
+        let lines = after_the_nearest(&["Wilma, come here.", "I should like that."]);
+        let general = Sieve::general().unwrap();
+        assert!(!kept(&general, &lines, NEAREST + 1).contains(&NEAREST));
     }
 }

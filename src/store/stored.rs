@@ -19,7 +19,7 @@ use crate::index::{Entry, Nearest, dot};
 use crate::text::printable::printable;
 
 /// A graph is asked for this many at most; who wants more wants nearly all, and has them scanned.
-const GRAPH_MOST: usize = 400;
+const GRAPH_MOST: usize = 800;
 /// How many more than are wanted are looked at: the database compares with the question in half precision.
 const MORE: usize = 8;
 /// Names that are told where one must be said.

@@ -121,7 +121,7 @@ fn a_graph_finds_what_a_scan_finds_and_never_too_few() {
         assert!(count < 1000 || there == here);
     }
     let plan = "EXPLAIN SELECT row FROM homer.replies_1 ORDER BY vector <#> (SELECT vector FROM \
-                homer.replies_1 WHERE row = 0) LIMIT 38";
+                homer.replies_1 WHERE row = 0) LIMIT 609";
     let server = Server::of(&own.database).unwrap();
     let plan = wait(server.with(async |session| {
         let rows = session.query(plan, &[]).await?;
