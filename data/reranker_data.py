@@ -10,7 +10,8 @@ it and of the sample script, which were written for homer), with its grade, the 
 was found, and what a larger reader makes of it (a logit; see teacher.py), where it has seen it. taught.tsv.xz beside it
 has more lists, which that reader alone has seen; a message that is a line of the dialogue is named
 by its digits too, after an equals sign. Writes OUT/data/exchanges, as `homer prepare` would,
-OUT/judged.jsonl, and OUT/weighed.jsonl, the lists that no reranker had a part in.
+OUT/judged.jsonl, OUT/late.jsonl, where the lists of what the reranker itself liked best (which the larger reader has
+not seen) are more of the whole, and OUT/weighed.jsonl, the lists that no reranker had a part in.
 """
 
 import csv
@@ -29,6 +30,8 @@ QUERY, REPLY, CONTEXT = range(2, 21), range(2, 23), range(0, 15)
 FOUND = 25
 # Every fifth graded list is held out by `homer train-cross`.
 FIFTH = 5
+# What is learned last: how often its own lists, and how many of the other graded ones and of those that are taught.
+OWN, GRADED, SHOWN = 2, 5000, 7000
 # Digits of a reply in taught.tsv.xz.
 TAUGHT = 8
 # Turns after which a long session is divided, so that "the same scene" means what stands near.
@@ -133,6 +136,7 @@ def write_judged(judgments, dialogue, out):
                 speaker = who
                 texts.update((name(line), line) for line in (text, spoken))
     found, held = [], []
+    own, graded, shown = [], [], []
     with open(judgments) as rows, open(out / "judged.jsonl", "w") as file:
         next(rows)
         for number, row in enumerate(rows):
@@ -147,7 +151,8 @@ def write_judged(judgments, dialogue, out):
             ]
             judged = {"message": message, "candidates": candidates}
             line = json.dumps(judged, ensure_ascii=False) + "\n"
-            file.write(line)
+            (graded if "logit" in candidates[0] else own).append(line)
+            file.write(line if "logit" in candidates[0] else "")
             if len(fields) == FOUND:
                 (held if number % FIFTH == FIFTH - 1 else found).append(line)
         short = {digits[:TAUGHT]: text for digits, text in texts.items()}
@@ -162,7 +167,13 @@ def write_judged(judgments, dialogue, out):
                     {"reply": short[text], "logit": float(logit)} for text, logit in fields if text in short
                 ]
                 judged = {"message": message, "candidates": candidates}
-                file.write(json.dumps(judged, ensure_ascii=False) + "\n")
+                shown.append(json.dumps(judged, ensure_ascii=False) + "\n")
+                file.write(shown[-1])
+    with open(out / "late.jsonl", "w") as file:
+        draw = random.Random(17)
+        late = own * OWN + draw.sample(graded, GRADED) + draw.sample(shown, SHOWN)
+        draw.shuffle(late)
+        file.writelines(late)
     with open(out / "weighed.jsonl", "w") as file:
         for number, line in enumerate(held):
             file.writelines(found[number * (FIFTH - 1) : (number + 1) * (FIFTH - 1)] + [line])

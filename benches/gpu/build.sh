@@ -45,8 +45,13 @@ done
 # Kernels for compute capability 8.0, as PTX: the driver compiles them for this card and all later ones.
 export CUDA_HOME=$tools NVCC=$here/nvcc PATH=$here:$PATH CUDA_COMPUTE_CAP=80
 # candle keeps a copy of its kernels wherever it uses them; the linker that comes with Rust 1.90 and later leaves
-# one of each. That, and one of every function that is there twice, is nine megabytes.
-cargo rustc --release --features cuda --bin homer -- \
+# one of each. That, and one of every function that is there twice, is nine megabytes. What Cargo.toml leaves
+# unoptimised, for the sake of a quick build, is optimised for size here.
+small=()
+for package in $(sed -n 's/^\([a-z0-9_-]*\) = { opt-level = 0 }$/\1/p' Cargo.toml); do
+    small+=(--config "profile.release.package.$package.opt-level=\"s\"")
+done
+cargo rustc "${small[@]}" --release --features cuda --bin homer -- \
     -C link-arg=-Wl,--icf=all,--ignore-data-address-equality
 
 homer=$CARGO_TARGET_DIR/release/homer
