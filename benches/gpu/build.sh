@@ -48,8 +48,8 @@ export CUDA_HOME=$tools NVCC=$here/nvcc PATH=$here:$PATH CUDA_COMPUTE_CAP=80
 # one of each. That, and one of every function that is there twice, is nine megabytes. What Cargo.toml leaves
 # unoptimised, for the sake of a quick build, is optimised for size here.
 small=()
-for package in $(sed -n 's/^\([a-z0-9_-]*\) = { opt-level = 0 }$/\1/p' Cargo.toml); do
-    small+=(--config "profile.release.package.$package.opt-level=\"s\"")
+for package in serde-saphyr granit-parser $(sed -n 's/^\([a-z0-9_-]*\) = { opt-level = 0 }$/\1/p' Cargo.toml); do
+    small+=(--config "profile.release.package.$package.opt-level=\"z\"")
 done
 cargo rustc "${small[@]}" --release --features cuda --bin homer -- \
     -C link-arg=-Wl,--icf=all,--ignore-data-address-equality

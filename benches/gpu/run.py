@@ -341,7 +341,7 @@ def encoding(bench):
 
 
 def asking(bench):
-    """A warm answer: the query embedded, 100 of 600 candidates read by the general reranker."""
+    """A warm answer: the query embedded, 50 of 600 candidates read by the general reranker."""
     project = bench.project("ask")
     projects.place_model(project, "bi-encoder", bench.encoder)
     run(bench.homer, "build-index", "-C", project)

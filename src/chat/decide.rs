@@ -10,13 +10,13 @@ use crate::error::Result;
 pub(crate) const SAMPLED: usize = 10;
 
 /// Replies that are considered by default.
-pub const TOP_K: usize = 100;
+pub const TOP_K: usize = 50;
 
 /// How an answer is chosen.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Choice {
     /// How many replies are considered: the best that were retrieved or, where they are reranked, the likeliest of
-    /// six times as many, but of no more than 600 where it is less itself.
+    /// twelve times as many, but of no more than 600 where it is less itself.
     pub top_k: usize,
     /// 0 takes the best; the higher, the more evenly the ten best are drawn from.
     pub temperature: f32,

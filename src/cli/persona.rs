@@ -14,7 +14,7 @@ pub(super) fn make_your_own(global: &Global) -> String {
 
 #[derive(clap::Args)]
 pub(super) struct PersonaArgs {
-    /// Consider this many replies; where they are reranked, the likeliest of six times as many
+    /// Consider this many replies; where they are reranked, the likeliest of twelve times as many
     #[arg(long, value_name = "N", default_value_t = TOP_K as u32, value_parser = clap::value_parser!(u32).range(1..))]
     top_k: u32,
     /// Draw among the ten best: 0 takes the best, 0.5 likes the better ones, from 1 on any may come

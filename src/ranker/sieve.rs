@@ -14,7 +14,7 @@ use crate::error::Result;
 /// The weights' file beside the general reranker.
 const SIEVE: &str = "sieve.json";
 /// Replies that are retrieved for each that is kept, and all of them at the most.
-const TIMES: usize = 6;
+const TIMES: usize = 12;
 const MOST: usize = 600;
 /// The nearest are always kept: who asks what somebody asked in the script is to hear what was answered there.
 const NEAREST: usize = 10;
@@ -154,8 +154,8 @@ mod tests {
 
     #[test]
     fn more_is_retrieved_than_is_kept_but_not_without_end() {
-        assert_eq!(Sieve::reach(1), 6);
-        assert_eq!(Sieve::reach(100), 600);
+        assert_eq!(Sieve::reach(1), 12);
+        assert_eq!(Sieve::reach(50), 600);
         assert_eq!(Sieve::reach(5000), 5000);
         assert_eq!(Sieve::reach(usize::MAX), usize::MAX);
     }

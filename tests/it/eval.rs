@@ -261,7 +261,7 @@ fn ask_is_measured_as_it_answers_by_default() {
 
     // Every reply of this pool is a candidate, so that adding the true one changes nothing.
     let reranking = &report["reranking"];
-    assert_eq!(reranking["candidates"], 100);
+    assert_eq!(reranking["candidates"], 50);
     assert_eq!(reranking["with_truth"], reranking["after"]);
     assert_eq!(report["comparisons"][2]["after"], "ask");
 
