@@ -67,7 +67,7 @@ train "$work/more" train-cross --encoder "$work/steady" --judged "$work/judged.j
     --batch-size 32 --chunk-size 32 --lr 1e-4 --steps 1400 --evaluate-every 700 --patience 20 \
     --warmup 0.03 ${HOMER_GPU:-}
 
-# 4. And what readers make of its own first choices out of 1,200.
+# 4. And what readers make of its own first choices out of 800.
 train "$work/last" train-cross --encoder "$work/more/runs/cross-encoder/model" --judged "$work/late.jsonl" \
     --negatives 2 --batch-size 32 --chunk-size 32 --lr 6e-5 --steps 700 --evaluate-every 350 --patience 20 \
     --warmup 0.03 ${HOMER_GPU:-}
