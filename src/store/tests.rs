@@ -113,6 +113,13 @@ fn a_graph_finds_what_a_scan_finds_and_never_too_few() {
         found += here.iter().filter(|hit| there.contains(hit)).count();
     }
     assert!(found >= 490, "{found} of 500");
+    // As many as are looked at where they are reranked.
+    let (here, there) = (
+        index.nearest(&centres[7], 600).unwrap(),
+        stored.nearest(&centres[7], 600).unwrap(),
+    );
+    let found = here.iter().filter(|hit| there.contains(hit)).count();
+    assert!(found >= 570, "{found} of 600");
     for count in [1, 300, 1000, usize::MAX] {
         let here = index.nearest(&centres[0], count).unwrap();
         let there = stored.nearest(&centres[0], count).unwrap();
@@ -121,7 +128,7 @@ fn a_graph_finds_what_a_scan_finds_and_never_too_few() {
         assert!(count < 1000 || there == here);
     }
     let plan = "EXPLAIN SELECT row FROM homer.replies_1 ORDER BY vector <#> (SELECT vector FROM \
-                homer.replies_1 WHERE row = 0) LIMIT 609";
+                homer.replies_1 WHERE row = 0) LIMIT 38";
     let server = Server::of(&own.database).unwrap();
     let plan = wait(server.with(async |session| {
         let rows = session.query(plan, &[]).await?;
