@@ -72,8 +72,11 @@ impl Persona {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::chat::decide::MinScore;
     use crate::chat::retrieve::Retrieve;
+    use crate::chat::second_stage::{Rerank, SecondStage};
     use crate::index::Entry;
+    use crate::ranker::LinearRanker;
 
     /// Gives the query back in ever more words.
     struct Echo;
@@ -122,5 +125,60 @@ mod tests {
         }
         assert_eq!(answers[2].text(), Some("Who?1 again"));
         assert!(persona.answer_all(&[]).unwrap().is_empty());
+    }
+
+    /// The longer the better.
+    struct Longest;
+
+    impl Rerank for Longest {
+        fn rerank(&self, _: Query<'_>, replies: &[&str]) -> Result<Vec<f32>> {
+            Ok(replies.iter().map(|reply| reply.len() as f32).collect())
+        }
+    }
+
+    #[test]
+    fn what_the_sieve_leaves_is_read_and_what_was_said_or_is_too_far_is_not_the_answer() {
+        let sieve = serde_json::json!({"weights": {"length": 1.0}});
+        let second = SecondStage {
+            sieve: serde_json::from_value(sieve).unwrap(),
+            cross: Box::new(Longest),
+            ranker: LinearRanker::default(),
+        };
+        let persona = Persona {
+            second: Some(second),
+            ..Persona::new("Rufus", Echo)
+        };
+        let choice = Choice {
+            top_k: 12,
+            ..Choice::default()
+        };
+        let near = Choice {
+            min_score: MinScore::Cosine(-5.0),
+            ..choice.clone()
+        };
+        let longest = format!("Who?0{}", " again".repeat(39));
+        let said = [longest.as_str()];
+        let asks = [(&[][..], &choice), (&said, &choice), (&[], &near)];
+        let all = asks.map(|(said, choice)| Ask {
+            context: &[],
+            question: "Who?",
+            said,
+            choice,
+        });
+        let answers = persona.answer_all(&all).unwrap();
+        for (ask, answer) in all.iter().zip(&answers) {
+            let alone = persona.answer(ask.context, ask.question, ask.said, ask.choice);
+            assert_eq!(*answer, alone.unwrap());
+            assert_eq!(answer.candidates.len(), 12);
+        }
+        let again = |answer: &Answer| answer.text().unwrap().matches("again").count();
+        assert_eq!(answers.iter().map(again).collect::<Vec<_>>(), [39, 38, 5]);
+        let before = |answer: &Answer| -> Vec<usize> {
+            let mut ranks: Vec<usize> = answer.candidates.iter().map(|c| c.rank_before).collect();
+            ranks.sort_unstable();
+            ranks
+        };
+        let nearest_and_longest: Vec<usize> = (0..10).chain([38, 39]).collect();
+        assert_eq!(before(&answers[0]), nearest_and_longest);
     }
 }
