@@ -11,6 +11,7 @@ the better a candidate, the more it counts, since the sieve is to keep the best.
 import json
 import math
 import sys
+from pathlib import Path
 
 import numpy as np
 
@@ -36,8 +37,9 @@ def rows(candidates, weights):
 def main():
     if len(sys.argv) < 2:
         sys.exit(__doc__)
-    ranker = json.load(open("data/reranker/ranker.json", encoding="utf-8"))
-    weights = {one["feature"]: one["weight"] for one in ranker["weights"]}
+    ranker = json.loads((Path(__file__).parent / "reranker/ranker.json").read_text(encoding="utf-8"))
+    # What weighs nothing added nothing.
+    weights = {one["feature"]: one["weight"] or 1 for one in ranker["weights"]}
     seen, scores = [], []
     for path in sys.argv[1:]:
         for line in open(path, encoding="utf-8"):

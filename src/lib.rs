@@ -87,7 +87,7 @@ mod text;
 mod train;
 mod watch;
 
-pub use chat::{Answer, Ask, Candidate, Choice, Conversation, MinScore, Persona, Retrieve, TOP_K};
+pub use chat::{Answer, Ask, Candidate, Choice, Conversation, MinScore, Persona, Retrieve};
 pub use dialogue::{Exchange, Feedback, Grade, Judged, JudgedReply, Opinion, Query, Turn, Verdict};
 pub use error::{Error, Remedy, Result, Setting, Step};
 pub use eval::contest::Contest;

@@ -98,6 +98,16 @@ mod tests {
         }
     }
 
+    /// What is answered to all at once, which is what is answered to each alone.
+    fn answered(persona: &Persona, asks: &[Ask<'_>]) -> Vec<Answer> {
+        let answers = persona.answer_all(asks).unwrap();
+        for (ask, answer) in asks.iter().zip(&answers) {
+            let alone = persona.answer(ask.context, ask.question, ask.said, ask.choice);
+            assert_eq!(*answer, alone.unwrap());
+        }
+        answers
+    }
+
     #[test]
     fn many_are_answered_as_each_alone() {
         let persona = Persona::new("Rufus", Echo);
@@ -118,11 +128,7 @@ mod tests {
             said,
             choice,
         });
-        let answers = persona.answer_all(&all).unwrap();
-        for (ask, answer) in all.iter().zip(&answers) {
-            let alone = persona.answer(ask.context, ask.question, ask.said, ask.choice);
-            assert_eq!(*answer, alone.unwrap());
-        }
+        let answers = answered(&persona, &all);
         assert_eq!(answers[2].text(), Some("Who?1 again"));
         assert!(persona.answer_all(&[]).unwrap().is_empty());
     }
@@ -165,12 +171,8 @@ mod tests {
             said,
             choice,
         });
-        let answers = persona.answer_all(&all).unwrap();
-        for (ask, answer) in all.iter().zip(&answers) {
-            let alone = persona.answer(ask.context, ask.question, ask.said, ask.choice);
-            assert_eq!(*answer, alone.unwrap());
-            assert_eq!(answer.candidates.len(), 12);
-        }
+        let answers = answered(&persona, &all);
+        assert!(answers.iter().all(|one| one.candidates.len() == 12));
         let again = |answer: &Answer| answer.text().unwrap().matches("again").count();
         assert_eq!(answers.iter().map(again).collect::<Vec<_>>(), [39, 38, 5]);
         let before = |answer: &Answer| -> Vec<usize> {

@@ -10,7 +10,7 @@ use crate::error::Result;
 pub(crate) const SAMPLED: usize = 10;
 
 /// Replies that are considered by default.
-pub const TOP_K: usize = 50;
+pub(crate) const TOP_K: usize = 50;
 
 /// How an answer is chosen.
 #[derive(Debug, Clone, PartialEq)]

@@ -17,6 +17,6 @@ pub(crate) mod stages;
 pub use ask::Ask;
 pub use candidate::{Answer, Candidate};
 pub use conversation::Conversation;
-pub use decide::{Choice, MinScore, TOP_K};
+pub use decide::{Choice, MinScore};
 pub use persona::Persona;
 pub use retrieve::Retrieve;

@@ -1,6 +1,6 @@
 //! What `ask` and `repl` have in common: the persona, and how it chooses.
 
-use homer::{Choice, Compute, MinScore, Persona, Project, TOP_K};
+use homer::{Choice, Compute, MinScore, Persona, Project};
 
 use super::Global;
 use super::store::StoreArgs;
@@ -14,8 +14,8 @@ pub(super) fn make_your_own(global: &Global) -> String {
 
 #[derive(clap::Args)]
 pub(super) struct PersonaArgs {
-    /// Consider this many replies; where they are reranked, the likeliest of twelve times as many
-    #[arg(long, value_name = "N", default_value_t = TOP_K as u32, value_parser = clap::value_parser!(u32).range(1..))]
+    /// Consider this many replies; where they are reranked, the likeliest of twelve times as many, up to 600
+    #[arg(long, value_name = "N", default_value_t = Choice::default().top_k as u32, value_parser = clap::value_parser!(u32).range(1..))]
     top_k: u32,
     /// Draw among the ten best: 0 takes the best, 0.5 likes the better ones, from 1 on any may come
     #[arg(long, value_name = "T", default_value_t = 0.0, value_parser = temperature, allow_negative_numbers = true)]

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::cases::{Case, Cases};
 use super::rankers::Ranker;
 use crate::chat::Choice;
-use crate::chat::second_stage::Rerank;
+use crate::chat::second_stage::{Rerank, SecondStage};
 use crate::error::Result;
 use crate::ranker::{LinearRanker, Seen, Sieve};
 
@@ -22,9 +22,22 @@ pub(crate) struct Stages {
 }
 
 impl Stages {
-    /// Stages over the pool of `cases`; `retriever` scores the candidates of the first, and `sieve` says which of
-    /// them the second reads.
-    pub(crate) fn new(
+    /// The first stage alone over the pool of `cases`, whose candidates `retriever` scores.
+    pub(crate) fn first(cases: Arc<Cases>, retriever: Arc<dyn Ranker>) -> Arc<Self> {
+        Self::new(cases, retriever, None, Sieve::default())
+    }
+
+    /// Both stages, and the weights by which the second decides.
+    pub(crate) fn both(
+        cases: Arc<Cases>,
+        retriever: Arc<dyn Ranker>,
+        second: SecondStage,
+    ) -> (Arc<Self>, LinearRanker) {
+        let stages = Self::new(cases, retriever, Some(second.cross), second.sieve);
+        (stages, second.ranker)
+    }
+
+    fn new(
         cases: Arc<Cases>,
         retriever: Arc<dyn Ranker>,
         reranker: Option<Box<dyn Rerank>>,
@@ -195,10 +208,9 @@ mod tests {
     use super::*;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
-    use crate::chat::TOP_K;
+    use crate::chat::decide::TOP_K;
     use crate::chat::persona::Persona;
     use crate::chat::retrieve::Retrieve;
-    use crate::chat::second_stage::SecondStage;
     use crate::dialogue::Query;
     use crate::index::Entry;
     use crate::stats::rank::Standing;

@@ -17,7 +17,7 @@ use crate::hf::checkpoint::weights_file;
 use crate::hf::hub;
 use crate::model::bi_encoder::BiEncoder;
 use crate::nn::device::Compute;
-use crate::ranker::{LinearRanker, Sieve};
+use crate::ranker::LinearRanker;
 use crate::train::run::Run;
 use crate::watch::Watch;
 
@@ -89,25 +89,16 @@ impl Lineup {
         left_out: Option<SecondStage>,
     ) {
         let bi: Arc<dyn Ranker> = Arc::new(bi);
-        let alone = Stages::new(cases.clone(), bi.clone(), None, Sieve::default());
+        let alone = Stages::first(cases.clone(), bi.clone());
         self.add("bi", "bi-encoder", Box::new(Staged::new(&alone, None)));
-        if let Some(SecondStage {
-            sieve,
-            cross,
-            ranker,
-        }) = left_out
-        {
-            let stages = Stages::new(cases.clone(), bi.clone(), Some(cross), sieve);
+        if let Some(second) = left_out {
+            let (stages, ranker) = Stages::both(cases.clone(), bi.clone(), second);
             let staged = Staged::new(&stages, Some(ranker));
             self.add("own_cross", "own cross-encoder", Box::new(staged));
         }
         let (stages, ranker) = match used {
-            Some(SecondStage {
-                sieve,
-                cross,
-                ranker,
-            }) => {
-                let stages = Stages::new(cases.clone(), bi, Some(cross), sieve);
+            Some(second) => {
+                let (stages, ranker) = Stages::both(cases.clone(), bi, second);
                 (stages, Some(ranker))
             }
             None => (alone, None),

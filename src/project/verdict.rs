@@ -86,12 +86,8 @@ pub(crate) fn judge(
     let retriever = project.retriever()?;
     let bi_encoder = BiEncoder::load(&retriever.folder, compute)?;
     let first: Arc<dyn Ranker> = Arc::new(BiRanker::embed(&bi_encoder, &cases, Input::Context)?);
-    let staged = |SecondStage {
-                      sieve,
-                      cross,
-                      ranker,
-                  }| {
-        let stages = Stages::new(cases.clone(), first.clone(), Some(cross), sieve);
+    let staged = |second: SecondStage| {
+        let (stages, ranker) = Stages::both(cases.clone(), first.clone(), second);
         Staged::new(&stages, Some(ranker))
     };
     let before = staged(second_stage::general(compute)?);

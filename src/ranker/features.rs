@@ -53,7 +53,7 @@ pub(super) struct Asked<'a> {
     sense: HashSet<String>,
 }
 
-/// The features of these names.
+/// The features `addressed` and `names` of a reply.
 pub(super) struct Named {
     pub addressed: f32,
     pub names: f32,
@@ -67,7 +67,7 @@ impl<'a> Asked<'a> {
     }
 
     /// Whom `reply` calls, and whom it names.
-    pub(super) fn names_in(&self, reply: &str) -> Named {
+    pub(super) fn named_in(&self, reply: &str) -> Named {
         let said = Line::of(reply);
         Named {
             addressed: f32::from(u8::from(said.is_addressed(&self.line))),

@@ -42,7 +42,8 @@ struct Weights {
 }
 
 impl Sieve {
-    /// The one that was fitted on what the general reranker likes.
+    /// The one that was fitted on what the general reranker likes; what one that was trained from it likes is not far
+    /// from that.
     ///
     /// # Errors
     /// Its file is damaged.
@@ -55,23 +56,22 @@ impl Sieve {
         count.max(count.saturating_mul(TIMES).min(MOST))
     }
 
-    /// Which `count` of `lines` (replies with their retrieval scores, best first) are the likeliest to be liked as answers to
-    /// `query`.
+    /// Which `count` of `lines` (replies with their retrieval scores, best first) are the likeliest to be liked as
+    /// answers to `query`.
     pub(crate) fn kept(&self, query: &str, lines: &[(&str, f32)], count: usize) -> Vec<bool> {
-        let sifted = NEAREST.min(count)..lines.len();
         if count >= lines.len() {
             return vec![true; lines.len()];
         }
+        let nearest = NEAREST.min(count);
         let asked = Asked::of(query);
-        let mut scored: Vec<(usize, f32)> = sifted
-            .clone()
-            .zip(&lines[sifted.start..])
+        let others = lines.iter().enumerate().skip(nearest);
+        let mut scored: Vec<(usize, f32)> = others
             .map(|(place, &(reply, retrieval))| (place, self.score(&asked, reply, retrieval)))
             .collect();
         scored.sort_by(|a, b| b.1.total_cmp(&a.1));
+        let likeliest = scored.into_iter().map(|(place, _)| place);
         let mut kept = vec![false; lines.len()];
-        kept[..sifted.start].fill(true);
-        for (place, _) in scored.into_iter().take(count - sifted.start) {
+        for place in (0..nearest).chain(likeliest.take(count - nearest)) {
             kept[place] = true;
         }
         kept
@@ -79,7 +79,7 @@ impl Sieve {
 
     fn score(&self, asked: &Asked<'_>, reply: &str, retrieval: f32) -> f32 {
         let weights = &self.weights;
-        let named = asked.names_in(reply);
+        let named = asked.named_in(reply);
         let length = (1.0 + reply.split_whitespace().count() as f32).ln();
         let asks = f32::from(u8::from(reply.trim_end().ends_with('?')));
         weights.retrieval * retrieval
