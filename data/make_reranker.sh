@@ -5,10 +5,8 @@
 #
 #   data/make_reranker.sh path/to/all-MiniLM-L6-v2 path/to/dialogue
 #
-# The second step goes through 192,000 lists and exchanges: 0.8 minutes on an H200, hours without a card; the next two
-# took 57 and 17 minutes on two cores that had other work. What comes with homer went through these steps, but that the
-# third was to be 3,000 steps and was stopped at 1,374, and that the lists of the fourth were drawn by another seed. For
-# a card build homer as benches/gpu/build.sh does, name that program in HOMER, and say HOMER_GPU=--gpu. What a larger
+# The second step goes through 1,118,720 lists and exchanges: 3.2 minutes on an H100, half a day without a card. For a card build
+# homer as benches/gpu/build.sh does, name that program in HOMER, and say HOMER_GPU=--gpu. What a larger
 # reader makes of the candidates is in data/judged (teacher.py made it). A step that was stopped goes on where it was.
 # Without a bi-encoder or an index of its own, each training is judged by the encoder that comes with homer.
 set -euo pipefail
@@ -46,51 +44,35 @@ done
 train "$work/turns" train-cross --encoder "$encoder" --negatives 2 --batch-size 24 --max-length 48 \
     --lr 1e-4 --steps 4200 --evaluate-every 600 --patience 20 --warmup 0.05
 
-# 2. Fewer tokens, then: to tell good answers from others, as readers graded them and a larger reader would.
-[ -d "$work/small" ] ||
+# 2. Fewer tokens, then: to tell good answers from others, as readers graded them and a larger reader would. Without
+# dropout: it is small, and agrees with its teacher as well on lists that it has not seen.
+[ -d "$work/small" ] || {
     "$homer" -C "$work/turns" shrink "$work/turns/runs/cross-encoder/model" --vocabulary 20000 \
         --precision f16 --out "$work/small"
-train "$work/answers" train-cross --encoder "$work/small" --judged "$work/judged.jsonl" --negatives 2 \
-    --batch-size 64 --chunk-size 64 --lr 1.2e-4 --steps 3000 --evaluate-every 1500 --patience 20 \
-    --warmup 0.05 ${HOMER_GPU:-}
-
-# 3. The same without dropout: it agrees with its teacher as well on lists that it has not seen.
-[ -d "$work/steady" ] || {
-    cp -r "$work/answers/runs/cross-encoder/model" "$work/steady"
-    sed -i 's/dropout_prob": 0.1/dropout_prob": 0.0/' "$work/steady/config.json"
+    sed -i 's/dropout_prob": 0.1/dropout_prob": 0.0/' "$work/small/config.json"
 }
-for stage in more last; do
-    mkdir -p "$work/$stage/data"
-    ln -sfn "$work/data/exchanges" "$work/$stage/data/exchanges"
-done
-train "$work/more" train-cross --encoder "$work/steady" --judged "$work/judged.jsonl" --negatives 2 \
-    --batch-size 32 --chunk-size 32 --lr 1e-4 --steps 1400 --evaluate-every 700 --patience 20 \
-    --warmup 0.03 ${HOMER_GPU:-}
-
-# 4. And what readers make of its own first choices out of 800.
-train "$work/last" train-cross --encoder "$work/more/runs/cross-encoder/model" --judged "$work/late.jsonl" \
-    --negatives 2 --batch-size 32 --chunk-size 32 --lr 6e-5 --steps 700 --evaluate-every 350 --patience 20 \
-    --warmup 0.03 ${HOMER_GPU:-}
+train "$work/answers" train-cross --encoder "$work/small" --judged "$work/judged.jsonl" --negatives 2 \
+    --batch-size 128 --chunk-size 128 --lr 2e-4 --steps 8740 --evaluate-every 4371 --patience 20 \
+    --warmup 0.03 --precision f16 ${HOMER_GPU:-}
 model=$work/model
 rm -rf "$model"
-cp -r "$work/last/runs/cross-encoder/model" "$model"
+cp -r "$work/answers/runs/cross-encoder/model" "$model"
 sed -i 's/dropout_prob": 0.0/dropout_prob": 0.1/' "$model/config.json"
 
-# 5. The weights of what else a reader minds, fitted on 814 of the lists that were held out: those whose candidates no
-# reranker had chosen. In the others six lines are what one put first, which is right to learn from and wrong to weigh by.
-# Nothing is learned here but the weights.
+# 3. The weights of what else a reader minds, fitted on 814 of the lists that were held out: those whose candidates no
+# reranker had chosen. Nothing is learned here but the weights.
 mkdir -p "$work/weights/data"
 ln -sfn "$work/data/exchanges" "$work/weights/data/exchanges"
 train "$work/weights" train-cross --encoder "$model" \
     --judged "$work/weighed.jsonl" --negatives 2 --batch-size 4 --lr 1e-9 --steps 1 --evaluate-every 1
 
-# 6. Eight bits.
+# 4. Eight bits.
 rm -rf "$work/reranker"
 "$homer" -C "$work/answers" shrink "$model" --precision i8 --out "$work/reranker"
 cp "$work/weights/runs/cross-encoder/model/ranker.json" "$work/reranker/"
 cp -r "$work/reranker/." data/reranker/
 
-# 7. The sieve, by what the reranker, which is in the program now, makes of the scripts that were written for homer.
+# 5. The sieve, by what the reranker, which is in the program now, makes of the scripts that were written for homer.
 cargo build --release
 homer="${CARGO_TARGET_DIR:-$PWD/target}/release/homer"
 mkdir -p "$work/scripts"

@@ -4,14 +4,15 @@
     reranker_data.py DIALOGUE JUDGMENTS OUT
 
 DIALOGUE holds SOURCE.csv.xz with the columns scene, speaker, text. JUDGMENTS (judged/general.tsv)
-holds messages with the graded replies, each named by the first ten hexadecimal digits of the
+holds messages, how their candidates were found, and these, each named by the first ten hexadecimal digits of the
 SHA-256 of its text (the lines themselves are not ours to give, but for those of the scripts beside
-it and of the sample script, which were written for homer), with its grade, the score by which it
-was found, and what a larger reader makes of it (a logit; see teacher.py), where it has seen it. taught.tsv.xz beside it
-has more lists, which that reader alone has seen; a message that is a line of the dialogue is named
+it, of the sample script and of the talk, which were written for homer), with its grade, the score by which it
+was found, and what a larger reader makes of it (a logit; see teacher.py). An exclamation mark behind a grade is on
+the one that its reader would most like to get. taught.tsv.xz beside it
+has more lists, which that larger reader alone has seen; a message that is a line of the dialogue is named
 by its digits too, after an equals sign. Writes OUT/data/exchanges, as `homer prepare` would,
-OUT/judged.jsonl, OUT/late.jsonl, where the lists of what the reranker itself liked best (which the larger reader has
-not seen) are more of the whole, and OUT/weighed.jsonl, the lists that no reranker had a part in.
+OUT/judged.jsonl, to learn from, and OUT/weighed.jsonl, to weigh by: what is held out there of the lists that no
+reranker had a part in.
 """
 
 import csv
@@ -26,12 +27,11 @@ from pathlib import Path
 SOURCES = {"critical_role": 110, "chitchat_byu": None, "topical_chat": None, "plays_modern": None}
 # Words of a query and of a reply; what people type is short.
 QUERY, REPLY, CONTEXT = range(2, 21), range(2, 23), range(0, 15)
-# Candidates of a list that the first stage alone has chosen; the others hold ten, six of them by a reranker.
-FOUND = 25
 # Every fifth graded list is held out by `homer train-cross`.
 FIFTH = 5
-# What is learned last: how often its own lists, and how many of the other graded ones and of those that are taught.
-OWN, GRADED, SHOWN = 2, 5000, 7000
+# Of the ways in which candidates were found, what takes the nearest alone; in the others a reranker had a part ("mixed"), or
+# chose them ("liked"; among these longer lines, "rather"; for the built-in persona, "poet").
+NEAREST = "nearest"
 # Digits of a reply in taught.tsv.xz.
 TAUGHT = 8
 # Turns after which a long session is divided, so that "the same scene" means what stands near.
@@ -127,56 +127,48 @@ def write_judged(judgments, dialogue, out):
     texts = {}
     for source in SOURCES:
         texts.update((name(text), text) for _, _, text in turns(dialogue / f"{source}.csv.xz"))
-    ours = [*judgments.parent.glob("scripts/*.csv"), judgments.parent.parent / "sample_script.csv"]
-    for script in ours:
+    here = judgments.parent
+    for script in [*here.glob("scripts/*.csv"), here.parent / "sample_script.csv", here.parent / "talk.csv"]:
         with open(script, encoding="utf-8", newline="") as file:
             speaker, spoken = None, ""
             for *who, text in filter(None, csv.reader(file)):
                 spoken = f"{spoken} {text}" if who == speaker else text
                 speaker = who
                 texts.update((name(line), line) for line in (text, spoken))
-    found, held = [], []
-    own, graded, shown = [], [], []
+    shown, held = [], []
     with open(judgments) as rows, open(out / "judged.jsonl", "w") as file:
         next(rows)
         for number, row in enumerate(rows):
-            message, grades = row.rstrip("\n").split("\t")
-            fields = [one.split(":") for one in grades.split()]
-            candidates = [
-                {"reply": texts[text], "score": float(score), "grade": int(grade)}
-                | {"logit": float(one) for one in logit}
-                for text, grade, score, *logit in fields
-                # A few of the sample script's lines stand around a stage direction.
-                if text in texts
-            ]
-            judged = {"message": message, "candidates": candidates}
-            line = json.dumps(judged, ensure_ascii=False) + "\n"
-            (graded if "logit" in candidates[0] else own).append(line)
-            file.write(line if "logit" in candidates[0] else "")
-            if len(fields) == FOUND:
-                (held if number % FIFTH == FIFTH - 1 else found).append(line)
+            message, how, cells = row.rstrip("\n").split("\t")
+            # A few lines stand around a stage direction.
+            found = [cell for cell in map(candidate, cells.split()) if cell["reply"] in texts]
+            for one in found:
+                one["reply"] = texts[one["reply"]]
+            line = json.dumps({"message": message, "candidates": found}, ensure_ascii=False) + "\n"
+            file.write(line)
+            if how == NEAREST:
+                (held if number % FIFTH == FIFTH - 1 else shown).append(line)
         short = {digits[:TAUGHT]: text for digits, text in texts.items()}
-        with lzma.open(judgments.parent / "taught.tsv.xz", "rt", encoding="utf-8") as rows:
+        with lzma.open(here / "taught.tsv.xz", "rt", encoding="utf-8") as rows:
             next(rows)
             for row in rows:
                 message, logits = row.rstrip("\n").split("\t")
                 if message.startswith("="):
                     message = texts[message[1:]]
                 fields = [one.split(":") for one in logits.split()]
-                candidates = [
-                    {"reply": short[text], "logit": float(logit)} for text, logit in fields if text in short
-                ]
-                judged = {"message": message, "candidates": candidates}
-                shown.append(json.dumps(judged, ensure_ascii=False) + "\n")
-                file.write(shown[-1])
-    with open(out / "late.jsonl", "w") as file:
-        draw = random.Random(17)
-        late = own * OWN + draw.sample(graded, GRADED) + draw.sample(shown, SHOWN)
-        draw.shuffle(late)
-        file.writelines(late)
+                found = [{"reply": short[text], "logit": float(logit)} for text, logit in fields if text in short]
+                file.write(json.dumps({"message": message, "candidates": found}, ensure_ascii=False) + "\n")
     with open(out / "weighed.jsonl", "w") as file:
         for number, line in enumerate(held):
-            file.writelines(found[number * (FIFTH - 1) : (number + 1) * (FIFTH - 1)] + [line])
+            file.writelines(shown[number * (FIFTH - 1) : (number + 1) * (FIFTH - 1)] + [line])
+
+
+def candidate(cell):
+    """What stands of a candidate in JUDGMENTS."""
+    reply, grade, score, *logit = cell.split(":")
+    found = {"reply": reply, "score": float(score), "grade": int(grade.rstrip("!"))}
+    found |= {"pick": True} if grade.endswith("!") else {}
+    return found | {"logit": float(one) for one in logit}
 
 
 def main():

@@ -25,8 +25,9 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 MOST = 40
 # Lists a step, and candidates of a list that are looked at in it.
 LISTS, CANDIDATES = 16, 16
-# What a grade deserves.
-WORTH = np.array([0, 0.2, 1])
+# What a grade deserves, and the line that its reader would most like to get.
+WORTH = np.array([0, 0.2, 1, 2.5])
+PICK = len(WORTH) - 1
 
 
 class Block(nn.Module):
@@ -110,7 +111,7 @@ class Lists:
             asked = tokens(f"A: {row['message']}\nB:")[-MOST:]
             for candidate in row["candidates"]:
                 self.ids.append(asked + tokens(f" {candidate['reply']}\n")[:MOST])
-                grades.append(candidate.get("grade", -1))
+                grades.append(PICK if candidate.get("pick") else candidate.get("grade", -1))
             self.first.append(len(self.ids))
         self.grades = np.array(grades)
 
@@ -140,6 +141,8 @@ def learn(reader, lists, seconds, rate, device):
     draw = np.random.default_rng(7)
     grades = [lists.grades[lists.places(i)] for i in range(len(lists.rows))]
     chosen = [i for i, own in enumerate(grades) if i % 5 != 4 and own.min() != own.max()]
+    # Where its reader named one, a list is like what the answer is chosen from: it counts twice.
+    chosen += [i for i in chosen if grades[i].max() == PICK]
     head = list(reader.head.parameters())
     rest = [weight for name, weight in reader.named_parameters() if not name.startswith("head")]
     groups = [{"params": rest, "rate": rate}, {"params": head, "rate": 30 * rate}]

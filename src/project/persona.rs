@@ -39,9 +39,9 @@ impl Persona {
         }
     }
 
-    /// The persona that comes with homer. Its lines were written as answers to what strangers say first ("How are
-    /// you?"), and are found by it: there the bi-encoder alone is right where the general reranker, which has
-    /// never read such talk, is taken in by a line that fits anything.
+    /// The persona that comes with homer. Its lines were written as answers to what strangers say ("How are
+    /// you?"), and are found by it: there the bi-encoder alone is right where the general reranker, which does not
+    /// know what a line was written for, is taken in by another.
     ///
     /// # Errors
     /// The device refuses it.
