@@ -16,6 +16,7 @@ if [ $# -ne 2 ]; then
     echo "give all-MiniLM-L6-v2 and the folder with the dialogue" >&2
     exit 2
 fi
+python3 -c 'import numpy' || { echo "this takes Python's numpy" >&2; exit 2; }
 [ -n "${HOMER:-}" ] || cargo build --release
 encoder=$(realpath "$1")
 homer="${HOMER:-${CARGO_TARGET_DIR:-$PWD/target}/release/homer}"
@@ -70,7 +71,7 @@ train "$work/weights" train-cross --encoder "$model" \
 rm -rf "$work/reranker"
 "$homer" -C "$work/answers" shrink "$model" --precision i8 --out "$work/reranker"
 cp "$work/weights/runs/cross-encoder/model/ranker.json" "$work/reranker/"
-cp -r "$work/reranker/." data/reranker/
+cp "$work"/reranker/{config.json,model.safetensors,ranker.json,tokenizer.json,tokenizer_config.json} data/reranker/
 
 # 5. The sieve, by what the reranker, which is in the program now, makes of the scripts that were written for homer.
 cargo build --release
@@ -80,4 +81,5 @@ mkdir -p "$work/scripts"
 "$homer" -C "$work/scripts" build-index
 cut -f 1 data/judged/general.tsv | awk 'NR % 137 == 2' >"$work/messages.txt"
 "$homer" -C "$work/scripts" ask --file "$work/messages.txt" --json --explain --top-k 1200 >"$work/read.jsonl"
-python3 data/sieve.py "$work/read.jsonl" >data/reranker/sieve.json
+python3 data/sieve.py "$work/read.jsonl" >"$work/sieve.json"
+cp "$work/sieve.json" data/reranker/
