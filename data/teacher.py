@@ -4,11 +4,13 @@
     teacher.py READER GRADED.jsonl FREE.jsonl OUT.jsonl [--gguf FILE] [--layers 18] [--seconds 100]
 
 READER is a folder with a decoder of the Llama or Qwen2 kind, as transformers reads it. Its first layers and a new head
-learn to order the candidates of GRADED (as `homer judge` writes them; every fifth message is kept to measure by), for
+learn to order the candidates of GRADED (judged.jsonl of reranker_data.py, or as `homer judge` writes them, which names no
+pick; every fifth list is kept to measure by), for
 so many seconds. Then it scores them and those of FREE, which nobody has graded, and writes all lists to OUT with a
 `logit` beside each candidate, as `homer train-cross --judged` takes them. It takes PyTorch, transformers and a card.
 
-The labels in judged/taught.tsv.xz are by Qwen2.5-Coder-1.5B-Instruct (Apache-2.0), its matrices in four bits.
+The labels in judged/general.tsv and judged/taught.tsv.xz are by Qwen2.5-Coder-1.5B-Instruct (Apache-2.0), its matrices in four bits, in
+130 seconds.
 """
 
 import argparse
@@ -27,7 +29,7 @@ MOST = 40
 LISTS, CANDIDATES = 16, 16
 # What a grade deserves, and the line that its reader would most like to get.
 WORTH = np.array([0, 0.2, 1, 2.5])
-PICK = len(WORTH) - 1
+PICK, NONE = 3, 0
 
 
 class Block(nn.Module):
@@ -99,7 +101,7 @@ class Lists:
     def __init__(self, path, tokenizer):
         with open(path, encoding="utf-8") as file:
             self.rows = [json.loads(line) for line in file]
-        self.first, self.ids, grades = [0], [], []
+        self.first, self.ids, grades, worth = [0], [], [], []
         known = {}
 
         def tokens(text):
@@ -111,9 +113,10 @@ class Lists:
             asked = tokens(f"A: {row['message']}\nB:")[-MOST:]
             for candidate in row["candidates"]:
                 self.ids.append(asked + tokens(f" {candidate['reply']}\n")[:MOST])
-                grades.append(PICK if candidate.get("pick") else candidate.get("grade", -1))
+                grades.append(candidate.get("grade", -1))
+                worth.append(PICK if candidate.get("pick") else candidate.get("grade", NONE))
             self.first.append(len(self.ids))
-        self.grades = np.array(grades)
+        self.grades, self.worth = np.array(grades), np.array(worth)
 
     def places(self, i):
         return np.arange(self.first[i], self.first[i + 1])
@@ -139,7 +142,7 @@ def loss_of(scores, shares, owner):
 
 def learn(reader, lists, seconds, rate, device):
     draw = np.random.default_rng(7)
-    grades = [lists.grades[lists.places(i)] for i in range(len(lists.rows))]
+    grades = [lists.worth[lists.places(i)] for i in range(len(lists.rows))]
     chosen = [i for i, own in enumerate(grades) if i % 5 != 4 and own.min() != own.max()]
     # Where its reader named one, a list is like what the answer is chosen from: it counts twice.
     chosen += [i for i in chosen if grades[i].max() == PICK]
@@ -154,7 +157,7 @@ def learn(reader, lists, seconds, rate, device):
         places, shares, owner = [], [], []
         for number in range(LISTS):
             own = draw.permutation(lists.places(order.pop()))[:CANDIDATES]
-            worth = WORTH[lists.grades[own]] + 1e-9
+            worth = WORTH[lists.worth[own]] + 1e-9
             places.append(own)
             shares.append(worth / worth.sum())
             owner.append(np.full(len(own), number))

@@ -41,7 +41,7 @@ impl Persona {
 
     /// The persona that comes with homer. Its lines were written as answers to what strangers say ("How are
     /// you?"), and are found by it: there the bi-encoder alone is right where the general reranker, which does not
-    /// know what a line was written for, is taken in by another.
+    /// know what a line was written for, is taken in by another line.
     ///
     /// # Errors
     /// The device refuses it.
