@@ -5,9 +5,10 @@
 #
 #   data/make_reranker.sh path/to/all-MiniLM-L6-v2 path/to/dialogue
 #
-# The first step takes an hour of one core. The second goes through 1,118,720 lists and exchanges: 3.2 minutes on an H100, half a day without a card. For a card build
-# homer as benches/gpu/build.sh does, name that program in HOMER, and say HOMER_GPU=--gpu. What a larger
-# reader makes of the candidates is in data/judged (teacher.py made it). A step that was stopped goes on where it was.
+# The first step takes an hour of one core. The second goes through 1,118,720 lists and exchanges: 3.2 minutes on an H100;
+# two cores, which do 20 to 30 a second, would take half a day. For a card build homer as benches/gpu/build.sh does, name
+# that program in HOMER, and say HOMER_GPU=--gpu. What a larger reader makes of the candidates is in data/judged
+# (teacher.py made it). A step that was stopped goes on where it was.
 # Without a bi-encoder or an index of its own, each training is judged by the encoder that comes with homer.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -16,7 +17,7 @@ if [ $# -ne 2 ]; then
     echo "give all-MiniLM-L6-v2 and the folder with the dialogue" >&2
     exit 2
 fi
-python3 -c 'import numpy' || { echo "this takes Python's numpy" >&2; exit 2; }
+python3 -c 'import numpy' || { echo "this takes Python's numpy: pip install numpy" >&2; exit 2; }
 [ -n "${HOMER:-}" ] || cargo build --release
 encoder=$(realpath "$1")
 homer="${HOMER:-${CARGO_TARGET_DIR:-$PWD/target}/release/homer}"

@@ -4,13 +4,13 @@
     teacher.py READER GRADED.jsonl FREE.jsonl OUT.jsonl [--gguf FILE] [--layers 18] [--seconds 100]
 
 READER is a folder with a decoder of the Llama or Qwen2 kind, as transformers reads it. Its first layers and a new head
-learn to order the candidates of GRADED (judged.jsonl of reranker_data.py, or as `homer judge` writes them, which names no
-pick; every fifth list is kept to measure by), for
+learn to order the candidates of GRADED (those lists of reranker_data.py's judged.jsonl that are graded, or what `homer
+judge` writes, which names no pick; every fifth is kept to measure by), for
 so many seconds. Then it scores them and those of FREE, which nobody has graded, and writes all lists to OUT with a
 `logit` beside each candidate, as `homer train-cross --judged` takes them. It takes PyTorch, transformers and a card.
 
-The labels in judged/general.tsv and judged/taught.tsv.xz are by Qwen2.5-Coder-1.5B-Instruct (Apache-2.0), its matrices in four bits, in
-130 seconds.
+The labels in judged/general.tsv and judged/taught.tsv.xz are by Qwen2.5-Coder-1.5B-Instruct (its makers publish it under
+Apache-2.0), its matrices in four bits, after 130 seconds.
 """
 
 import argparse
@@ -27,7 +27,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 MOST = 40
 # Lists a step, and candidates of a list that are looked at in it.
 LISTS, CANDIDATES = 16, 16
-# What a grade deserves, and the line that its reader would most like to get.
+# What the grades 0 to 2 deserve, and the line that its reader would most like to get, whose place is PICK. What nobody has
+# graded deserves nothing.
 WORTH = np.array([0, 0.2, 1, 2.5])
 PICK, NONE = 3, 0
 
@@ -142,10 +143,10 @@ def loss_of(scores, shares, owner):
 
 def learn(reader, lists, seconds, rate, device):
     draw = np.random.default_rng(7)
-    grades = [lists.worth[lists.places(i)] for i in range(len(lists.rows))]
-    chosen = [i for i, own in enumerate(grades) if i % 5 != 4 and own.min() != own.max()]
+    worths = [lists.worth[lists.places(i)] for i in range(len(lists.rows))]
+    chosen = [i for i, own in enumerate(worths) if i % 5 != 4 and own.min() != own.max()]
     # Where its reader named one, a list is like what the answer is chosen from: it counts twice.
-    chosen += [i for i in chosen if grades[i].max() == PICK]
+    chosen += [i for i in chosen if worths[i].max() == PICK]
     head = list(reader.head.parameters())
     rest = [weight for name, weight in reader.named_parameters() if not name.startswith("head")]
     groups = [{"params": rest, "rate": rate}, {"params": head, "rate": 30 * rate}]
