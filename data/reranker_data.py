@@ -10,9 +10,9 @@ it, of the sample script and of the talk, which were written for homer), with it
 was found, and what a larger reader makes of it (a logit; see teacher.py). An exclamation mark behind a grade is on
 the one that its reader would most like to get. taught.tsv.xz beside it
 has more lists, which that larger reader alone has seen; a message that is a line of the dialogue is named
-by its digits too, after an equals sign. Writes OUT/data/exchanges, as `homer prepare` would,
+by its digits too, after an equals sign. written.tsv has lists of lines of the talk, which were written as answers. Writes OUT/data/exchanges, as `homer prepare` would,
 OUT/judged.jsonl, to learn from, and OUT/weighed.jsonl, to weigh by: what is held out there of the lists that no
-reranker had a part in.
+reranker had a part in; and OUT/told.jsonl and OUT/told_weighed.jsonl, where lines come with what they answered.
 """
 
 import csv
@@ -34,6 +34,11 @@ FIFTH = 5
 NEAREST = "nearest"
 # Digits of a reply in taught.tsv.xz.
 TAUGHT = 8
+# Of the lists of written lines, those that are held out, the first; how often the others stand there, how many others
+# than these with them (of all that half is seen: every other example is an exchange), and what an opinion each grade is,
+# as a logit: with no grade in it, a list is never held out.
+HELD, TIMES, OTHERS = 450, 3, 22000
+OPINIONS, PICKED = (-4, -1, 1), 1
 # Turns after which a long session is divided, so that "the same scene" means what stands near.
 STRETCH = 60
 # Scenes held out for validation, and for nothing else but to be a test part.
@@ -121,26 +126,23 @@ def write_exchanges(found, out, draw):
 
 
 def write_judged(judgments, dialogue, out):
-    def name(text):
-        return hashlib.sha256(text.encode()).hexdigest()[:10]
-
     texts = {}
     for source in SOURCES:
-        texts.update((name(text), text) for _, _, text in turns(dialogue / f"{source}.csv.xz"))
+        texts.update((digits(text), text) for _, _, text in turns(dialogue / f"{source}.csv.xz"))
     here = judgments.parent
-    for script in [*here.glob("scripts/*.csv"), here.parent / "sample_script.csv", here.parent / "talk.csv"]:
+    for script in [*here.glob("scripts/*.csv"), here.parent / "sample_script.csv", here.parent / "talk.csv", here / "unsaid.csv"]:
         with open(script, encoding="utf-8", newline="") as file:
             speaker, spoken = None, ""
             for *who, text in filter(None, csv.reader(file)):
                 spoken = f"{spoken} {text}" if who == speaker else text
                 speaker = who
-                texts.update((name(line), line) for line in (text, spoken))
+                texts.update((digits(line), line) for line in (text, spoken))
     shown, held = [], []
     with open(judgments) as rows, open(out / "judged.jsonl", "w") as file:
         next(rows)
         for number, row in enumerate(rows):
             message, how, cells = row.rstrip("\n").split("\t")
-            # A few lines stand around a stage direction.
+            # A few lines stand around a stage direction. What the talk no longer says is in unsaid.csv.
             found = [cell for cell in map(candidate, cells.split()) if cell["reply"] in texts]
             for one in found:
                 one["reply"] = texts[one["reply"]]
@@ -148,7 +150,7 @@ def write_judged(judgments, dialogue, out):
             file.write(line)
             if how == NEAREST:
                 (held if number % FIFTH == FIFTH - 1 else shown).append(line)
-        short = {digits[:TAUGHT]: text for digits, text in texts.items()}
+        short = {name[:TAUGHT]: text for name, text in texts.items()}
         with lzma.open(here / "taught.tsv.xz", "rt", encoding="utf-8") as rows:
             next(rows)
             for row in rows:
@@ -161,6 +163,53 @@ def write_judged(judgments, dialogue, out):
     with open(out / "weighed.jsonl", "w") as file:
         for number, line in enumerate(held):
             file.writelines(shown[number * (FIFTH - 1) : (number + 1) * (FIFTH - 1)] + [line])
+
+
+def digits(text):
+    return hashlib.sha256(text.encode()).hexdigest()[:10]
+
+
+def talk(path):
+    """By the digits of a line, what it answers and the line."""
+    with open(path, encoding="utf-8", newline="") as file:
+        said = [row for row in csv.reader(file) if any(row)]
+    both = zip(said, said[1:])
+    return {digits(reply): (query, reply) for (one, query), (other, reply) in both if (one, other) == ("Stranger", "Homer")}
+
+
+def write_told(here, out, draw):
+    exchanges, learned, held = talk(here.parent / "talk.csv"), [], []
+    with open(here / "written.tsv") as rows:
+        next(rows)
+        for number, row in enumerate(rows):
+            message, cells = row.rstrip("\n").split("\t")
+            found = []
+            for cell in cells.split():
+                line, grade, score = cell.split(":")
+                answered, reply = exchanges[line]
+                one = {"reply": reply, "answered": answered, "score": float(score)}
+                if number < HELD:
+                    one["grade"] = int(grade.rstrip("!"))
+                else:
+                    one["logit"] = OPINIONS[int(grade.rstrip("!"))] + PICKED * grade.endswith("!")
+                found.append(one)
+            grades = {cell.split(":")[1].rstrip("!") for cell in cells.split()}
+            line = json.dumps({"message": message, "candidates": found}, ensure_ascii=False) + "\n"
+            if number < HELD:
+                held.append(line)
+            elif len(grades) > 1:
+                learned.append(line)
+    graded, others = 0, []
+    for line in open(out / "judged.jsonl"):
+        read = '"grade"' in line
+        graded += read
+        if not (read and graded % FIFTH == 0):
+            others.append(line)
+    lines = draw.sample(others, OTHERS) + learned * TIMES
+    draw.shuffle(lines)
+    (out / "told.jsonl").write_text("".join(lines))
+    # Weights are fitted on every fifth: all of them are.
+    (out / "told_weighed.jsonl").write_text("".join(line * FIFTH for line in held))
 
 
 def candidate(cell):
@@ -179,6 +228,7 @@ def main():
     found = exchanges(dialogue, draw)
     write_exchanges(found, out / "data" / "exchanges", draw)
     write_judged(judgments, dialogue, out)
+    write_told(judgments.parent, out, draw)
 
 
 if __name__ == "__main__":

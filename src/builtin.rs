@@ -57,6 +57,8 @@ pub fn reranker() -> Folder {
             "sieve.json",
             "tokenizer.json",
             "tokenizer_config.json",
+            "written.json",
+            "written.safetensors",
         ]
     )
 }

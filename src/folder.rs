@@ -233,6 +233,8 @@ pub enum Bytes {
     Mapped(Arc<Mmap>),
     /// In the program.
     Embedded(&'static [u8]),
+    /// In memory.
+    Read(Arc<[u8]>),
 }
 
 impl Bytes {
@@ -260,6 +262,7 @@ impl Deref for Bytes {
         match self {
             Self::Mapped(map) => map,
             Self::Embedded(bytes) => bytes,
+            Self::Read(bytes) => bytes,
         }
     }
 }

@@ -47,10 +47,14 @@ impl Persona {
     /// As [`Persona::answer`]; one that fails fails all.
     pub fn answer_all(&self, asks: &[Ask<'_>]) -> Result<Vec<Answer>> {
         let said: Vec<Said> = asks.par_iter().map(Ask::all_said).collect();
-        let wanted: Vec<(Query<'_>, usize)> = asks
-            .iter()
-            .zip(&said)
-            .map(|(ask, said)| (ask.query(), first_look(self.reach(ask.choice.top_k), said)))
+        let texts = asks.iter().map(|ask| self.looked_up(ask.query().text));
+        let texts: Vec<_> = texts.collect();
+        let wanted: Vec<(Query<'_>, usize)> = (asks.iter().zip(&said).zip(&texts))
+            .map(|((ask, said), text)| {
+                let context = ask.context;
+                let count = first_look(self.reach(ask.choice.top_k), said);
+                (Query { context, text }, count)
+            })
             .collect();
         let found = self.retriever.retrieve_all(&wanted)?;
         (asks, said, found)
@@ -149,6 +153,7 @@ mod tests {
             sieve: serde_json::from_value(sieve).unwrap(),
             cross: Box::new(Longest),
             ranker: LinearRanker::default(),
+            told: false,
         };
         let persona = Persona {
             second: Some(second),

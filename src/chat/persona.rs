@@ -1,5 +1,6 @@
 //! A character that answers: what the two stages make of a question.
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 
 use super::ask::Ask;
@@ -10,7 +11,7 @@ use super::second_stage::SecondStage;
 use crate::dialogue::{Query, Said};
 use crate::error::{Error, Remedy, Result, Setting};
 use crate::index::Entry;
-use crate::ranker::Sieve;
+use crate::text::vocative::without_call;
 
 /// A character that answers. It can be shared between threads.
 pub struct Persona {
@@ -70,21 +71,36 @@ impl Persona {
     /// # Errors
     /// A model or the index fails.
     pub fn retrieve(&self, query: Query<'_>, said: &Said, count: usize) -> Result<Vec<Candidate>> {
+        let query = query.bounded();
+        let text = self.looked_up(query.text);
+        let asked = Query {
+            text: &text,
+            ..query
+        };
         let reach = self.reach(count);
         let enough = |found: &[(Entry, f32)]| enough(found, said, reach);
         let first = first_look(reach, said);
-        let found = self
-            .retriever
-            .retrieve_until(query.bounded(), first, &enough)?;
+        let found = self.retriever.retrieve_until(asked, first, &enough)?;
         Ok(self.sifted(query, fresh(&found, said, reach), count))
+    }
+
+    /// What is looked up where `text` is asked: that somebody calls the character by its name says nothing of what
+    /// he wants to hear.
+    pub(super) fn looked_up<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        without_call(text, &self.character)
     }
 
     /// How many replies are retrieved for `count` candidates.
     pub(crate) fn reach(&self, count: usize) -> usize {
-        match self.second {
-            Some(_) => Sieve::reach(count),
+        match &self.second {
+            Some(second) => second.reach(count),
             None => count,
         }
+    }
+
+    /// What a candidate answered, if the second stage is told that.
+    pub(crate) fn answered<'a>(&self, candidate: &'a Candidate) -> Option<&'a str> {
+        self.second.as_ref()?.answered(candidate)
     }
 
     /// The `count` candidates among those that were `retrieved`, in their order.
@@ -165,7 +181,9 @@ impl Persona {
 mod tests {
     use super::*;
     use crate::chat::second_stage::Rerank;
-    use crate::ranker::LinearRanker;
+    use crate::dialogue::Turn;
+    use crate::index::Origin;
+    use crate::ranker::{LinearRanker, Sieve};
 
     /// Gives the lines in order, scores falling by a tenth.
     struct Lines(Vec<&'static str>);
@@ -203,6 +221,7 @@ mod tests {
             sieve: Sieve::default(),
             cross: Box::new(Longest),
             ranker,
+            told: false,
         });
         Persona {
             second,
@@ -215,6 +234,107 @@ mod tests {
         persona
             .answer(&["before".into()], "What?", said, choice)
             .unwrap()
+    }
+
+    /// Likes what it is told was said to a sailor.
+    struct Sailors;
+
+    impl Rerank for Sailors {
+        fn rerank(&self, _: Query<'_>, replies: &[&str]) -> Result<Vec<f32>> {
+            let likes = |reply: &&str| f32::from(u8::from(reply.starts_with("Ahoy? | ")));
+            Ok(replies.iter().map(likes).collect())
+        }
+    }
+
+    /// Two hundred lines, the last of which was said to a sailor.
+    struct Answers;
+
+    impl Retrieve for Answers {
+        fn retrieve(&self, _: Query<'_>, count: usize) -> Result<Vec<(Entry, f32)>> {
+            let entry = |i: usize| {
+                let asked = if i == 11 { "Ahoy?" } else { "Well?" };
+                let entry = Entry {
+                    text: format!("Line {i}"),
+                    origin: Some(Origin {
+                        exchange: i,
+                        scene: i,
+                        query: Turn {
+                            speaker: "Ada".into(),
+                            text: asked.into(),
+                        },
+                        context: Vec::new(),
+                    }),
+                    exchanges: vec![i],
+                };
+                (entry, 0.9 - i as f32 / 1000.0)
+            };
+            Ok((0..count.min(200)).map(entry).collect())
+        }
+    }
+
+    #[test]
+    fn where_lines_were_written_as_answers_it_is_told_to_what_and_the_nearest_are_read() {
+        let with = |told| Persona {
+            second: Some(SecondStage {
+                // What likes no short line would leave none of the first ones.
+                sieve: serde_json::from_str(r#"{"weights": {"retrieval": -1}}"#).unwrap(),
+                cross: Box::new(Sailors),
+                ranker: LinearRanker::default(),
+                told,
+            }),
+            ..Persona::new("Rufus", Answers)
+        };
+        let choice = Choice {
+            top_k: 12,
+            ..Choice::default()
+        };
+        let answer = |told| ask(&with(told), &[], &choice);
+        assert_eq!(answer(true).text(), Some("Line 11"));
+        assert!(
+            answer(true)
+                .candidates
+                .iter()
+                .all(|one| one.rank_before < 12)
+        );
+        assert_eq!(answer(false).text(), Some("Line 0"));
+        assert!(
+            answer(false)
+                .candidates
+                .iter()
+                .any(|one| one.rank_before > 20)
+        );
+    }
+
+    #[test]
+    fn to_be_called_by_name_is_not_to_be_spoken_of() {
+        /// Says what it was asked.
+        struct Echo;
+        impl Retrieve for Echo {
+            fn retrieve(&self, query: Query<'_>, _: usize) -> Result<Vec<(Entry, f32)>> {
+                let entry = Entry {
+                    text: format!("{}?", query.text),
+                    ..Entry::default()
+                };
+                Ok(vec![(entry, 0.5)])
+            }
+        }
+        let persona = Persona::new("Rufus", Echo);
+        let choice = Choice::default();
+        let question = |question| Ask {
+            context: &[],
+            question,
+            said: &[],
+            choice: &choice,
+        };
+        let asks = ["Come here, Rufus!", "Who is Rufus"].map(question);
+        for answers in [
+            asks.map(|ask| persona.answer(&[], ask.question, &[], ask.choice).unwrap())
+                .to_vec(),
+            persona.answer_all(&asks).unwrap(),
+        ] {
+            let said: Vec<_> = answers.iter().map(|one| one.text().unwrap()).collect();
+            assert_eq!(said, ["Come here!?", "Who is Rufus?"]);
+        }
     }
 
     #[test]

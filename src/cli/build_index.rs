@@ -26,8 +26,15 @@ pub(super) struct Args {
 
     /// How much the queries that a reply answered in the script count beside what it says; 0 leaves
     /// them out
+    ///
+    /// From 10 on the lines are taken to be written as answers, like those to a list of questions: the cross-encoder is
+    /// told what each of them answers, too.
     #[arg(long, value_name = "WEIGHT", default_value_t = IndexSettings::default().query_weight)]
     query_weight: f32,
+
+    /// How to store the vectors
+    #[arg(long, value_name = "TYPE", value_enum, default_value_t = Precision::F16)]
+    precision: Precision,
 
     /// Replace the persona in the store, though another folder has put it there
     #[arg(long)]
@@ -37,10 +44,19 @@ pub(super) struct Args {
     store: StoreArgs,
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Precision {
+    /// Two bytes a number, read where they lie
+    F16,
+    /// One byte a number: half the size on disk; all of them are in memory then, in two bytes
+    I8,
+}
+
 pub(super) fn run(args: Args, global: &Global) -> anyhow::Result<()> {
     let project = args.store.project(global)?;
     let settings = IndexSettings {
         query_weight: args.query_weight,
+        eight_bits: args.precision == Precision::I8,
         gpu: args.gpu,
         take_over: args.take_over,
     };

@@ -14,7 +14,8 @@ pub(super) fn make_your_own(global: &Global) -> String {
 
 #[derive(clap::Args)]
 pub(super) struct PersonaArgs {
-    /// Consider this many replies; where they are reranked, the likeliest of twelve times as many, up to 600
+    /// Consider this many replies; where they are reranked, the likeliest of twelve times as many, up to 600, or of
+    /// lines that were written as answers the nearest, up to 16
     #[arg(long, value_name = "N", default_value_t = Choice::default().top_k as u32, value_parser = clap::value_parser!(u32).range(1..))]
     top_k: u32,
     /// Draw among the ten best: 0 takes the best, 0.5 likes the better ones, from 1 on any may come

@@ -1,11 +1,13 @@
 //! Messages with candidate replies that a reader has graded.
 
+use std::borrow::Cow;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::files;
+use crate::text::cut::at_most;
 
 /// How well a reply answers a message, to somebody who reads only these two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -43,6 +45,9 @@ impl From<Grade> for u8 {
 pub struct JudgedReply {
     /// The reply.
     pub reply: String,
+    /// What it was written to answer, where a model that reads it is to know that; a reader is not told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answered: Option<String>,
     /// The first stage's score of it, if it was found by one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub score: Option<f32>,
@@ -53,6 +58,24 @@ pub struct JudgedReply {
     /// learn from beside grades or instead of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub logit: Option<f32>,
+}
+
+impl JudgedReply {
+    /// The reply as a cross-encoder reads it, see [`with_answered`].
+    pub(crate) fn with_answered(&self) -> Cow<'_, str> {
+        with_answered(self.answered.as_deref(), &self.reply)
+    }
+}
+
+/// What a cross-encoder reads as a reply: the reply, or, where it is told what that was written to answer, both.
+/// Of what was answered the beginning: the reply has to have room.
+pub(crate) fn with_answered<'a>(answered: Option<&str>, reply: &'a str) -> Cow<'a, str> {
+    /// In characters: some twenty-five tokens of the sixty-four that are read.
+    const MOST: usize = 100;
+    match answered {
+        Some(answered) => format!("{} | {reply}", at_most(answered, MOST)).into(),
+        None => reply.into(),
+    }
 }
 
 /// A message, what was said before it, and candidate replies.
@@ -77,12 +100,14 @@ impl Judged {
     /// The candidates to learn an order of, with what share of the answer each deserves; the shares sum to 1. Where
     /// all are graded and a teacher has an opinion of each, half of the share is the one's and half the other's.
     /// `None` where there is no order to learn.
-    pub(crate) fn lesson(&self) -> Option<(Vec<&str>, Vec<f32>)> {
+    pub(crate) fn lesson(&self) -> Option<(Vec<&JudgedReply>, Vec<f32>)> {
         let logits: Option<Vec<f32>> = self.candidates.iter().map(|one| one.logit).collect();
         let taught = logits.filter(|logits| logits.len() > 1);
         let Some(taught) = taught.map(|logits| softmax(&logits)) else {
-            let (replies, grades): (Vec<&str>, Vec<Grade>) = self.graded().unzip();
-            return Some((replies, shares(&grades)?));
+            let graded = self.candidates.iter();
+            let graded = graded.filter_map(|one| Some((one, one.grade?)));
+            let (candidates, grades): (Vec<&JudgedReply>, Vec<Grade>) = graded.unzip();
+            return Some((candidates, shares(&grades)?));
         };
         let grades: Option<Vec<Grade>> = self.candidates.iter().map(|one| one.grade).collect();
         let shares = match grades.and_then(|grades| shares(&grades)) {
@@ -93,8 +118,7 @@ impl Judged {
                 .map(|(a, b)| (a + b) / 2.0)
                 .collect(),
         };
-        let replies = self.candidates.iter().map(|one| one.reply.as_str());
-        Some((replies.collect(), shares))
+        Some((self.candidates.iter().collect(), shares))
     }
 }
 
@@ -158,6 +182,7 @@ mod tests {
     fn candidate(grade: Option<Grade>, logit: Option<f32>) -> JudgedReply {
         JudgedReply {
             reply: String::new(),
+            answered: None,
             score: None,
             grade,
             logit,

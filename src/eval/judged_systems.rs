@@ -205,6 +205,7 @@ mod tests {
     fn set(name: &str, scored: bool) -> Set {
         let candidate = |reply: &str, score: f32, grade| JudgedReply {
             reply: reply.into(),
+            answered: None,
             score: scored.then_some(score),
             grade: Some(grade),
             logit: None,

@@ -98,6 +98,7 @@ pub(super) mod tests {
     pub(in crate::eval) fn message(grades: &[u8]) -> Judged {
         let candidate = |(place, grade): (usize, &u8)| JudgedReply {
             reply: format!("reply {place}"),
+            answered: None,
             score: None,
             grade: Grade::try_from(*grade).ok(),
             logit: None,

@@ -335,6 +335,7 @@ mod tests {
             sieve,
             cross: Box::new(Knows("reply 20", asked)),
             ranker,
+            told: false,
         };
         let persona = Persona {
             second: Some(second),

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use super::difference;
 use super::pickle::read_pickle;
 use super::tensors::{Stored, parse_safetensors};
 use crate::error::{Error, Remedy, Result};
@@ -144,6 +145,18 @@ impl Checkpoint {
             prefix,
             tensors,
         })
+    }
+
+    /// The same with what the file `name` of `folder` holds beside it added, see [`difference`](super::difference).
+    ///
+    /// # Errors
+    /// It is damaged, or of another model.
+    pub(crate) fn with_difference(mut self, folder: &Folder, name: &str) -> Result<Self> {
+        let path = folder.path(name);
+        let difference = parse_safetensors(&folder.map(name)?, &path)?;
+        difference::add(&mut self.tensors, difference)
+            .map_err(|what| Error::model(path, printable(&what), Remedy::None))?;
+        Ok(self)
     }
 
     /// The encoder's weights, every one of them.

@@ -8,6 +8,7 @@
 #![warn(clippy::indexing_slicing, clippy::string_slice)]
 
 pub(crate) mod checkpoint;
+mod difference;
 pub(crate) mod export;
 pub(crate) mod folder;
 pub(crate) mod hub;

@@ -21,7 +21,8 @@ use crate::watch::{Unit, Watch};
 const BATCH: usize = 512;
 
 /// Embeds with `embed` every distinct reply of the pool that the index in `folder` does not hold yet, batch by
-/// batch, with the queries that it answers at `source.query_weight` (see [`blend`]), and puts the new index in the
+/// batch, with the queries that it answers at `source.query_weight` (see [`blend`]), in half the bytes where they are
+/// to be written in `eight` bits, and puts the new index in the
 /// place of that one; `rights` are those of the dialogue. `watch` hears how many replies are new; where it stops
 /// the work, an index that was there stands. The caller sees to it that nobody else builds there.
 ///
@@ -33,10 +34,14 @@ pub(crate) fn build(
     dataset: &Dataset,
     rights: Rights,
     source: Provenance,
+    eight: bool,
     embed: impl FnMut(&[&str]) -> Result<Embeddings>,
     watch: &mut dyn Watch,
 ) -> Result<Manifest> {
-    let limits = Limits::default();
+    let limits = Limits {
+        eight,
+        ..Limits::default()
+    };
     build_within(limits, folder, dataset, rights, source, embed, watch)
 }
 
@@ -76,6 +81,7 @@ pub(super) fn build_within(
         replies: pool.len(),
         width,
         coded: plan.coded,
+        eight: limits.eight,
     };
     let growth = old.as_ref().filter(|_| plan.grows).map(|old| Growth {
         folder,

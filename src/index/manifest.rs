@@ -6,6 +6,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::write::Size;
 use super::{Calibration, MANIFEST, PARTS, REPLIES, ROWS, VECTORS};
 use crate::error::{Error, Remedy, Result, Step};
 use crate::folder::Folder;
@@ -16,8 +17,11 @@ use crate::{files, fingerprint};
 /// refused.
 const WHOLE: u64 = 2;
 const GROWN: u64 = 3;
+/// The weight of the queries from which on what a line says is of no account for finding it.
+const WRITTEN_FROM: f32 = 10.0;
 /// How values are stored, in safetensors' words.
-const DTYPE: &str = "F16";
+const SIXTEEN: &str = "F16";
+const EIGHT: &str = "I8";
 
 /// What an index was made of, and how it is to be used.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -32,7 +36,7 @@ pub struct Provenance {
     /// [Checksum](crate::fingerprint::checksum) of the same; `None` in an index of an earlier version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weights: Option<String>,
-    /// A fingerprint of all that makes a vector out of texts: weights, tokenizer, weight of the queries. Vectors
+    /// A fingerprint of all that makes a vector out of texts: weights, tokenizer, weight of the queries, precision. Vectors
     /// are used again by the same only. `None` in an index of an earlier version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub embedding: Option<String>,
@@ -40,6 +44,13 @@ pub struct Provenance {
     pub pool: String,
     /// What validation says about scores; `None` where there was too little of it.
     pub calibration: Option<Calibration>,
+}
+
+impl Provenance {
+    /// Whether its lines were written as answers, and are found by what they answer.
+    pub(crate) fn is_written(&self) -> bool {
+        self.query_weight >= WRITTEN_FROM
+    }
 }
 
 /// What an index says of itself.
@@ -98,7 +109,7 @@ impl Manifest {
     /// A file cannot be read.
     pub(super) fn of(
         folder: &Path,
-        [replies, width]: [usize; 2],
+        size: Size,
         parts: Vec<usize>,
         source: Provenance,
         kept: Option<&Self>,
@@ -107,9 +118,9 @@ impl Manifest {
         let mut manifest = Self {
             format: if parts.is_empty() { WHOLE } else { GROWN },
             source,
-            replies,
-            width,
-            dtype: DTYPE.into(),
+            replies: size.replies,
+            width: size.width,
+            dtype: if size.eight { EIGHT } else { SIXTEEN }.into(),
             parts,
             files: BTreeMap::new(),
             checksums: BTreeMap::new(),
@@ -132,6 +143,11 @@ impl Manifest {
             manifest.checksums.insert(name.into(), checksum);
         }
         Ok(manifest)
+    }
+
+    /// Whether its vectors are stored in eight bits a value.
+    pub(super) fn is_eight(&self) -> bool {
+        self.dtype == EIGHT
     }
 
     /// Whether it has grown since it was in one piece.
@@ -185,8 +201,11 @@ impl Manifest {
         let mut manifest: Self =
             serde_json::from_value(value).map_err(|error| damaged(&path, &error.to_string()))?;
         manifest.source.character = printable(&manifest.source.character).into_owned();
-        if manifest.dtype != DTYPE {
-            let what = format!("vectors of {}, where homer reads {DTYPE}", manifest.dtype);
+        if ![SIXTEEN, EIGHT].contains(&manifest.dtype.as_str()) {
+            let what = format!(
+                "vectors of {}, where homer reads {SIXTEEN} and {EIGHT}",
+                manifest.dtype
+            );
             return Err(damaged(&path, &what));
         }
         // A number in JSON may be larger than any that is computed with.

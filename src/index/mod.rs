@@ -1,8 +1,8 @@
 //! The index: every distinct reply with its vector, in a folder that anything can read, and that
-//! homer maps and never loads.
+//! homer maps and never loads, unless its vectors are in eight bits.
 //!
-//! - `vectors.safetensors`: `vectors` F16 `[replies, width]`; `offsets` U64
-//!   `[replies + 1]`, where each reply's record starts in
+//! - `vectors.safetensors`: `vectors` F16 `[replies, width]`, or I8 with `scales` F32 `[replies]`, see [`eight`];
+//!   `offsets` U64 `[replies + 1]`, where each reply's record starts in
 //! - `replies.csv`: RFC 4180, UTF-8, a header row, then one [`Entry`] a record, see [`records`];
 //! - `manifest.json`: [`Manifest`].
 //!
@@ -34,6 +34,7 @@ pub(crate) mod blend;
 pub(crate) mod build;
 pub(crate) mod calibrate;
 pub(crate) mod dot;
+mod eight;
 mod four;
 pub(crate) mod manifest;
 pub(crate) mod nearest;
@@ -81,6 +82,7 @@ const OTHERS: [&str; 3] = [REPLIES, ROWS, MANIFEST];
 /// Names of the tensors in the files.
 mod tensor {
     pub(super) const VECTORS: &str = "vectors";
+    pub(super) const SCALES: &str = "scales";
     pub(super) const CODES: &str = "codes";
     pub(super) const STEPS: &str = "steps";
     pub(super) const OFFSETS: &str = "offsets";

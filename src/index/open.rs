@@ -43,7 +43,7 @@ impl Index {
         for (name, len) in manifest.parts() {
             let file = map(name)?;
             files.push(file.clone());
-            let part = Part::open(file, len, manifest.width);
+            let part = Part::open(file, len, manifest.width, manifest.is_eight());
             parts.push(part.map_err(|what| wrong(name, what))?);
         }
         // One that has not grown has all of it in its one file.

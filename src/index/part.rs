@@ -6,34 +6,55 @@ use half::f16;
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 
+use super::eight;
 use super::four::{self, Codes};
-use super::tensor::{CODES, STEPS, VECTORS};
+use super::tensor::{CODES, SCALES, STEPS, VECTORS};
 use crate::folder::Bytes;
 
-/// Vectors, mapped, and what they are in four bits, if that stands beside them.
+/// Vectors, mapped or read, and what they are in four bits, if that stands beside them.
 pub(super) struct Part {
     file: Bytes,
     len: usize,
     width: usize,
-    vectors: Range<usize>,
+    vectors: Vectors,
     /// Levels and steps.
     codes: Option<[Range<usize>; 2]>,
 }
 
+/// Where vectors are.
+enum Vectors {
+    /// In the file.
+    Mapped(Range<usize>),
+    /// In memory: those that the file holds in eight bits.
+    Read(Vec<f16>),
+}
+
 impl Part {
-    /// The file of `len` vectors of `width` values.
+    /// The file of `len` vectors of `width` values, in eight bits or in sixteen.
     ///
     /// # Errors
     /// It holds something else: what, in words.
-    pub(super) fn open(file: Bytes, len: usize, width: usize) -> Result<Self, String> {
+    pub(super) fn open(file: Bytes, len: usize, width: usize, eight: bool) -> Result<Self, String> {
         if width == 0 {
             return Err("its manifest.json says that vectors have no values".into());
         }
         let tensors = tensors(&file)?;
-        let vectors = find(&file, &tensors, VECTORS, Dtype::F16, &[len, width])?;
-        if vectors.start % align_of::<f16>() != 0 {
-            return Err("its vectors start at an odd byte".into());
-        }
+        let vectors = match eight {
+            true => {
+                let levels = find(&file, &tensors, VECTORS, Dtype::I8, &[len, width])?;
+                let scales = find(&file, &tensors, SCALES, Dtype::F32, &[len])?;
+                let bytes = |range: Range<usize>| file.get(range).unwrap_or_default();
+                let levels = bytemuck::cast_slice(bytes(levels));
+                Vectors::Read(eight::decode(levels, bytes(scales), width)?)
+            }
+            false => {
+                let vectors = find(&file, &tensors, VECTORS, Dtype::F16, &[len, width])?;
+                if vectors.start % align_of::<f16>() != 0 {
+                    return Err("its vectors start at an odd byte".into());
+                }
+                Vectors::Mapped(vectors)
+            }
+        };
         let codes = match tensors.tensor(CODES) {
             Ok(_) if four::fits(width) => {
                 let levels = find(
@@ -72,7 +93,10 @@ impl Part {
 
     /// The vectors `[len, width]`.
     pub(super) fn vectors(&self) -> &[f16] {
-        bytemuck::cast_slice(self.bytes(&self.vectors))
+        match &self.vectors {
+            Vectors::Mapped(range) => bytemuck::cast_slice(self.bytes(range)),
+            Vectors::Read(values) => values,
+        }
     }
 
     /// A vector; nothing where there are not so many.

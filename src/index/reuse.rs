@@ -17,6 +17,8 @@ pub(super) struct Limits {
     pub large: usize,
     /// From so many replies on its vectors are written in four bits too.
     pub coded: usize,
+    /// Whether its vectors are written in eight bits.
+    pub eight: bool,
     /// Files of vectors that one may have: each is searched by itself.
     pub parts: usize,
 }
@@ -26,6 +28,7 @@ impl Default for Limits {
         Self {
             large: 100_000,
             coded: 100_000,
+            eight: false,
             parts: PARTS.len(),
         }
     }
@@ -76,7 +79,7 @@ impl Old {
         }
         if made.source.embedding != source.embedding || made.width != width {
             watch.note(
-                "the index that is there was built with another bi-encoder, or another weight of the queries: \
+                "the index that is there was built with another bi-encoder, weight of the queries or precision: \
                  every reply is embedded again",
             );
             return None;

@@ -18,6 +18,7 @@ const WIDTH: usize = 128;
 pub(super) const SMALL: Limits = Limits {
     large: 1,
     coded: 1,
+    eight: false,
     parts: 3,
 };
 

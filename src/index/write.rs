@@ -9,7 +9,9 @@ use safetensors::Dtype;
 
 use super::manifest::{Manifest, Provenance};
 use super::stream::{Tensor, TensorFile};
-use super::{Entry, MANIFEST, PARTS, REPLIES, ROWS, VECTORS, check_own, four, records, tensor};
+use super::{
+    Entry, MANIFEST, PARTS, REPLIES, ROWS, VECTORS, check_own, eight, four, records, tensor,
+};
 use crate::error::{Error, IoContext, Remedy, Result, Step};
 use crate::files::disk::{self, Handle};
 use crate::files::{self, NewFolder, Rights};
@@ -23,6 +25,8 @@ pub(super) struct Size {
     pub width: usize,
     /// Whether the vectors are written in four bits too.
     pub coded: bool,
+    /// Whether they are written in eight bits instead of sixteen.
+    pub eight: bool,
 }
 
 /// What an index has of the one before it when it grows.
@@ -160,7 +164,7 @@ impl<'a> IndexWriter<'a> {
         });
         let manifest = Manifest::of(
             self.folder.path(),
-            [size.replies, size.width],
+            size,
             parts.collect(),
             source,
             self.growth.as_ref().map(|growth| growth.manifest),
@@ -224,6 +228,8 @@ struct Vectors {
     /// How many are still to come.
     left: usize,
     values: BufWriter<Handle>,
+    /// Where they are written in eight bits, what their levels are multiplied by.
+    scales: Option<BufWriter<Handle>>,
     /// Levels and steps, where they are written.
     codes: Option<[BufWriter<Handle>; 2]>,
     row: Vec<f16>,
@@ -238,9 +244,12 @@ impl Vectors {
         let codes = vec![len, four::bytes(size.width)];
         let codes = tensor(tensor::CODES, Dtype::U8, codes);
         let steps = tensor(tensor::STEPS, Dtype::F32, vec![len]);
-        let mut tensors = vec![tensor(tensor::VECTORS, Dtype::F16, vec![len, size.width])];
+        let dtype = if size.eight { Dtype::I8 } else { Dtype::F16 };
+        let scales = tensor(tensor::SCALES, Dtype::F32, vec![len]);
+        let mut tensors = vec![tensor(tensor::VECTORS, dtype, vec![len, size.width])];
         tensors.extend(size.coded.then_some(codes));
         tensors.extend(others);
+        tensors.extend(size.eight.then_some(scales));
         tensors.extend(size.coded.then_some(steps));
         tensors
     }
@@ -253,6 +262,10 @@ impl Vectors {
         Ok(Self {
             left,
             values: file.tensor(tensor::VECTORS)?,
+            scales: match size.eight {
+                true => Some(file.tensor(tensor::SCALES)?),
+                false => None,
+            },
             codes,
             row: vec![f16::ZERO; size.width],
             levels: vec![0; four::bytes(size.width)],
@@ -275,7 +288,14 @@ impl Vectors {
         }
         assert!(self.left > 0, "more vectors than announced");
         self.left -= 1;
-        self.values.write_all(bytemuck::cast_slice(&self.row))?;
+        match &mut self.scales {
+            None => self.values.write_all(bytemuck::cast_slice(&self.row))?,
+            Some(scales) => {
+                let (scale, levels) = eight::encode(&self.row);
+                self.values.write_all(bytemuck::cast_slice(&levels))?;
+                scales.write_all(&scale.to_le_bytes())?;
+            }
+        }
         if let Some([codes, steps]) = &mut self.codes {
             let step = four::encode(&self.row, &mut self.levels);
             codes.write_all(&self.levels)?;
@@ -286,7 +306,8 @@ impl Vectors {
 
     fn finish(mut self) -> std::io::Result<()> {
         assert_eq!(self.left, 0, "fewer vectors than announced");
-        for file in self.codes.iter_mut().flatten() {
+        let codes = self.codes.iter_mut().flatten();
+        for file in codes.chain(&mut self.scales) {
             file.flush()?;
         }
         self.values.flush()

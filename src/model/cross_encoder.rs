@@ -39,7 +39,20 @@ impl CrossEncoder {
     /// The folder is damaged or holds no such head: a random one would score at random.
     pub fn load(folder: impl Into<Folder>, compute: &Compute) -> Result<Self> {
         let folder = &folder.into();
-        let opened = ModelFolder::open(folder)?;
+        Self::of(folder, ModelFolder::open(folder)?, compute)
+    }
+
+    /// The same, with the difference in the folder's file `name` added to the weights.
+    ///
+    /// # Errors
+    /// As [`CrossEncoder::load`]; the difference is of another model.
+    pub(crate) fn load_with(folder: &Folder, name: &str, compute: &Compute) -> Result<Self> {
+        let mut opened = ModelFolder::open(folder)?;
+        opened.checkpoint = opened.checkpoint.with_difference(folder, name)?;
+        Self::of(folder, opened, compute)
+    }
+
+    fn of(folder: &Folder, opened: ModelFolder, compute: &Compute) -> Result<Self> {
         let settings = model_settings(folder)?;
         let specs = head_specs(&opened.config);
         let Some(head) = opened.checkpoint.named(&specs)? else {

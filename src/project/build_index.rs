@@ -18,6 +18,8 @@ use crate::watch::Watch;
 pub struct IndexSettings {
     /// Weight of the queries that a reply answered in its vector, see [`crate::index::blend`].
     pub query_weight: f32,
+    /// Whether the vectors are stored in eight bits a value instead of sixteen.
+    pub eight_bits: bool,
     /// Whether to compute on a GPU.
     pub gpu: bool,
     /// Whether a persona that another folder has put into the store is to be replaced.
@@ -28,6 +30,7 @@ impl Default for IndexSettings {
     fn default() -> Self {
         Self {
             query_weight: QUERY_WEIGHT,
+            eight_bits: false,
             gpu: false,
             take_over: false,
         }
@@ -46,7 +49,7 @@ pub fn build_index(
     settings: &IndexSettings,
     watch: &mut dyn Watch,
 ) -> Result<Manifest> {
-    let query_weight = settings.query_weight;
+    let (query_weight, eight) = (settings.query_weight, settings.eight_bits);
     if !(query_weight.is_finite() && query_weight >= 0.0) {
         return Err(Error::setting(
             format!("{query_weight} is no weight of the queries"),
@@ -68,7 +71,13 @@ pub fn build_index(
     let source = Provenance {
         character: dataset.settings.character.clone(),
         query_weight,
-        embedding: Some(embedding(&retriever, &checksum, query_weight, &compute)?),
+        embedding: Some(embedding(
+            &retriever,
+            &checksum,
+            query_weight,
+            eight,
+            &compute,
+        )?),
         weights: Some(checksum),
         bi_encoder: retriever.fingerprint,
         pool: fingerprint::of_file(&project.pool())?,
@@ -76,7 +85,15 @@ pub fn build_index(
     };
     let embed = |texts: &[&str]| encoder.embed_replies(texts);
     let rights = Rights::of([project.pool()]);
-    let manifest = build::build(&project.index(), &dataset, rights, source, embed, watch)?;
+    let manifest = build::build(
+        &project.index(),
+        &dataset,
+        rights,
+        source,
+        eight,
+        embed,
+        watch,
+    )?;
     kept.put(project, watch)?;
     Ok(manifest)
 }
@@ -96,6 +113,7 @@ fn embedding(
     retriever: &Retriever,
     weights: &str,
     query_weight: f32,
+    eight: bool,
     compute: &Compute,
 ) -> Result<String> {
     let mut print = Fnv::default();
@@ -103,8 +121,9 @@ fn embedding(
         Compute::Fast => "",
         Compute::Plain { products, .. } => products.as_str(),
     };
+    let stored = if eight { " in eight bits" } else { "" };
     let fixed = format!(
-        "{weights} {} {query_weight} {products}",
+        "{weights} {} {query_weight} {products}{stored}",
         retriever.fingerprint
     );
     print.add(fixed.as_bytes());
@@ -134,16 +153,17 @@ mod tests {
         let computed = [Compute::Fast, plain(DType::F32), plain(DType::BF16)];
         let mut prints: Vec<String> = computed
             .iter()
-            .map(|compute| embedding(&retriever, "weights", 1.0, compute).unwrap())
+            .map(|compute| embedding(&retriever, "weights", 1.0, false, compute).unwrap())
             .collect();
-        prints.push(embedding(&retriever, "weights", 0.5, &Compute::Fast).unwrap());
-        prints.push(embedding(&retriever, "others", 1.0, &Compute::Fast).unwrap());
+        prints.push(embedding(&retriever, "weights", 0.5, false, &Compute::Fast).unwrap());
+        prints.push(embedding(&retriever, "weights", 1.0, true, &Compute::Fast).unwrap());
+        prints.push(embedding(&retriever, "others", 1.0, false, &Compute::Fast).unwrap());
         assert_eq!(
             prints[0],
-            embedding(&retriever, "weights", 1.0, &Compute::Fast).unwrap()
+            embedding(&retriever, "weights", 1.0, false, &Compute::Fast).unwrap()
         );
         prints.sort();
         prints.dedup();
-        assert_eq!(prints.len(), 5);
+        assert_eq!(prints.len(), 6);
     }
 }

@@ -11,13 +11,14 @@ use super::repertoire::Repertoire;
 use super::{Project, second_stage};
 use crate::chat::second_stage::SecondStage;
 use crate::chat::{Answer, Candidate, Choice, Persona};
-use crate::dialogue::{Grade, Judged, Query, read_judged};
+use crate::dialogue::{Grade, Judged, JudgedReply, Query, Turn, read_judged};
 use crate::error::{Error, Result};
 use crate::eval::judged::{Report, Set};
 use crate::eval::judged_systems::{Scored, Scores, first_stage, ranked, replies, systems};
 use crate::eval::order::Order;
 use crate::files;
 use crate::hf::checkpoint::weights_file;
+use crate::index::Origin;
 use crate::model::bi_encoder::BiEncoder;
 use crate::nn::device::Compute;
 use crate::text::normalize::normalized;
@@ -51,7 +52,8 @@ pub fn evaluate_judged(
 ) -> Result<Report> {
     let sets = read(&settings.files)?;
     let compute = Compute::choose(settings.gpu)?;
-    let bench = Bench::open(project, &compute, watch)?;
+    let told = sets.iter().any(has_answered);
+    let bench = Bench::open(project, told, &compute, watch)?;
     let mut scored = Vec::with_capacity(sets.len());
     for set in &sets {
         scored.push(bench.score(set, watch)?);
@@ -104,16 +106,30 @@ fn read(files: &[PathBuf]) -> Result<Vec<Set>> {
 struct Bench {
     encoder: BiEncoder,
     second: SecondStage,
+    /// What reads lines that come with what they answer, where there are such.
+    told: Option<SecondStage>,
     persona: Option<(Persona, Repertoire)>,
 }
 
 impl Bench {
-    /// The project's models, and what comes with homer for those that it has not.
-    fn open(project: &Project, compute: &Compute, watch: &mut dyn Watch) -> Result<Self> {
+    /// The project's models, and what comes with homer for those that it has not; `told` is whether some lines come
+    /// with what they answer.
+    fn open(
+        project: &Project,
+        told: bool,
+        compute: &Compute,
+        watch: &mut dyn Watch,
+    ) -> Result<Self> {
         let encoder = BiEncoder::load(project.retriever()?.folder, compute)?;
-        let second = match weights_file(&project.cross_encoder_model()) {
-            Some(_) => second_stage::trained(project, compute)?,
-            None => second_stage::general(compute)?,
+        let own = weights_file(&project.cross_encoder_model()).is_some();
+        let second = match own {
+            true => second_stage::trained(project, compute)?,
+            false => second_stage::general(compute)?,
+        };
+        let told = match told {
+            true if own && second.ranker.told => Some(second_stage::trained(project, compute)?),
+            true => Some(second_stage::for_written(compute)?),
+            false => None,
         };
         let persona = match Persona::find(project, compute, true) {
             Ok(persona) => {
@@ -130,6 +146,7 @@ impl Bench {
         Ok(Self {
             encoder,
             second,
+            told,
             persona,
         })
     }
@@ -139,8 +156,10 @@ impl Bench {
         let persona = self.persona.as_ref();
         let own = persona.filter(|(_, repertoire)| owns(repertoire, set));
         watch.stage(&set.name, set.messages.len() as u64, Unit::Parts);
+        let told = self.told.as_ref().filter(|_| has_answered(set));
+        let second = told.unwrap_or(&self.second);
         let mut scored = Scored {
-            ranker: Some(self.second.ranker.clone()),
+            ranker: Some(second.ranker.clone()),
             ..Scored::default()
         };
         scored.bi = Some(cosines(&self.encoder, set)?);
@@ -154,9 +173,15 @@ impl Bench {
         for (message, judged) in set.messages.iter().enumerate() {
             watch.go_on()?;
             let query = query(judged);
-            cross.push(self.second.cross.rerank(query, &replies(judged))?);
-            if let Some((persona, _)) = persona {
-                ask.push(decided(persona, judged, &first[message])?);
+            let told: Vec<_> = judged
+                .candidates
+                .iter()
+                .map(JudgedReply::with_answered)
+                .collect();
+            let told: Vec<&str> = told.iter().map(AsRef::as_ref).collect();
+            cross.push(second.cross.rerank(query, &told)?);
+            if let Some((persona, repertoire)) = persona {
+                ask.push(decided(persona, repertoire, judged, &first[message])?);
             }
             if let Some((persona, _)) = own {
                 let choice = Choice::default();
@@ -170,6 +195,12 @@ impl Bench {
         scored.answers = own.is_some().then_some(answers);
         Ok(scored)
     }
+}
+
+/// Whether the lines of a set come with what they answer.
+fn has_answered(set: &Set) -> bool {
+    let mut candidates = set.messages.iter().flat_map(|one| &one.candidates);
+    candidates.any(|one| one.answered.is_some())
 }
 
 /// Whether a set's candidates are the persona's own replies.
@@ -236,16 +267,38 @@ fn query_cosines(encoder: &BiEncoder, set: &Set, repertoire: &Repertoire) -> Res
     Ok(scores.collect())
 }
 
+/// Where a reply comes from that was written to answer this.
+fn answered(text: String) -> Origin {
+    Origin {
+        exchange: 0,
+        scene: 0,
+        query: Turn {
+            speaker: String::new(),
+            text,
+        },
+        context: Vec::new(),
+    }
+}
+
 /// The order that a persona puts the candidates in, as scores that fall by one a place.
-fn decided(persona: &Persona, judged: &Judged, first: &[f32]) -> Result<Vec<f32>> {
+fn decided(
+    persona: &Persona,
+    repertoire: &Repertoire,
+    judged: &Judged,
+    first: &[f32],
+) -> Result<Vec<f32>> {
     let places = ranked(first);
+    let origin = |one: &JudgedReply| {
+        let known = || repertoire.queries(&one.reply).next().map(str::to_owned);
+        one.answered.clone().or_else(known).map(answered)
+    };
     let candidate = |(rank, &place): (usize, &usize)| Candidate {
         reply: judged.candidates[place].reply.clone(),
         score: first[place],
         retrieval: first[place],
         rerank: None,
         rank_before: rank,
-        origin: None,
+        origin: origin(&judged.candidates[place]),
         exchanges: Vec::new(),
         reasons: Vec::new(),
     };

@@ -139,6 +139,7 @@ mod tests {
                 .iter()
                 .map(|reply| JudgedReply {
                     reply: (*reply).into(),
+                    answered: None,
                     score: None,
                     grade: None,
                     logit: None,

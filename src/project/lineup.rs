@@ -61,7 +61,7 @@ pub(crate) fn lineup(
     watch.note("embedding with the bi-encoder");
     let encoder = BiEncoder::load(&retriever.folder, compute)?;
     let bi = BiRanker::embed(&encoder, cases, Input::Context)?;
-    let found = second_stage::find(project, &retriever.fingerprint, compute)?;
+    let found = second_stage::find(project, &retriever.fingerprint, false, compute)?;
     let second = match weights_file(&project.cross_encoder_model()) {
         // The project's own is measured even where `ask` does not use it.
         Some(_) if !found.own => Some(second_stage::trained(project, compute)?),

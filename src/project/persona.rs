@@ -35,20 +35,24 @@ impl Persona {
         if project.has_persona()? || !project.root().is_dir() {
             Self::load(project, compute, rerank)
         } else {
-            Self::built_in(compute)
+            Self::built_in(compute, rerank)
         }
     }
 
-    /// The persona that comes with homer. Its lines were written as answers to what strangers say ("How are
-    /// you?"), and are found by it: there the bi-encoder alone is right where the general reranker, which does not
-    /// know what a line was written for, is taken in by another line.
+    /// The persona that comes with homer; without `rerank` the bi-encoder answers alone.
     ///
     /// # Errors
     /// The device refuses it.
-    pub fn built_in(compute: &Compute) -> Result<Self> {
+    pub fn built_in(compute: &Compute, rerank: bool) -> Result<Self> {
         let (encoder, index) = (builtin::encoder(), builtin::persona_index());
         let index = || Replies::here(&index);
-        let (persona, _) = open(&encoder, index, compute, |_| Ok(Found::default()))?;
+        let (persona, _) = open(&encoder, index, compute, |_, written| match rerank {
+            true => Ok(Found {
+                stage: Some(second_stage::of_homer(written, compute)?),
+                ..Found::default()
+            }),
+            false => Ok(Found::default()),
+        })?;
         Ok(Self {
             built_in: true,
             ..persona
@@ -66,10 +70,15 @@ impl Persona {
         let encoder = project.retriever()?.folder;
         let replies = project.replies()?;
         let find = || replies.open(&project.index());
-        let (persona, source) = open(&encoder, find, compute, |bi_encoder| match rerank {
-            true => second_stage::find(project, bi_encoder, compute),
-            false => Ok(Found::default()),
-        })?;
+        let (persona, source) = open(
+            &encoder,
+            find,
+            compute,
+            |bi_encoder, written| match rerank {
+                true => second_stage::find(project, bi_encoder, written, compute),
+                false => Ok(Found::default()),
+            },
+        )?;
         let pool = project.pool();
         Ok(Self {
             folder: std::path::absolute(project.root()).ok(),
@@ -101,18 +110,15 @@ fn note_link(project: &Project) {
 }
 
 /// The persona of a bi-encoder and the replies that it has vectors of, and what those were made of; `second`
-/// is told the bi-encoder's fingerprint.
+/// is told the bi-encoder's fingerprint, and whether the replies were written as answers.
 fn open(
     encoder: &Folder,
     replies: impl FnOnce() -> Result<Replies>,
     compute: &Compute,
-    second: impl FnOnce(&str) -> Result<Found> + Send,
+    second: impl FnOnce(&str, bool) -> Result<Found> + Send,
 ) -> Result<(Persona, Provenance)> {
     let weights = weights_name(encoder).unwrap_or_default();
     let bi_encoder = encoder.fingerprint(weights)?;
-    // Each reads a tokenizer, which takes as long as embedding the question.
-    let (model, second) = rayon::join(|| BiEncoder::load(encoder, compute), || second(&bi_encoder));
-    let (model, second) = (model?, second?);
     let replies = replies()?;
     let source = replies.source();
     if source.bi_encoder != bi_encoder {
@@ -125,6 +131,12 @@ fn open(
         let remedy = "put them back from where they came from, or train anew";
         return Err(Error::model(encoder.path(weights), what, remedy));
     }
+    // Each reads a tokenizer, which takes as long as embedding the question.
+    let (model, second) = rayon::join(
+        || BiEncoder::load(encoder, compute),
+        || second(&bi_encoder, source.is_written()),
+    );
+    let (model, second) = (model?, second?);
     let persona = Persona {
         character: source.character.clone(),
         folder: None,
@@ -142,6 +154,13 @@ fn open(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_built_in_character_is_told_what_his_lines_answer() {
+        let open = |rerank| Persona::built_in(&Compute::Fast, rerank).unwrap().second;
+        assert!(open(true).is_some_and(|second| second.told));
+        assert!(open(false).is_none());
+    }
 
     #[test]
     fn an_empty_project_names_the_first_command() {

@@ -12,7 +12,7 @@ use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
 use super::repertoire::Repertoire;
-use crate::chat::{Choice, Persona};
+use crate::chat::{Candidate, Choice, Persona};
 use crate::dialogue::{Judged, JudgedReply, Query, Said};
 use crate::error::Result;
 use crate::seed::{Stream, derive};
@@ -63,10 +63,10 @@ fn mixed(
     let said: Said = [message].into_iter().collect();
     let choice = Choice::default();
     let retrieved = persona.retrieve(query, &said, usize::MAX)?;
-    let mut scores: HashMap<String, f32> = HashMap::new();
+    let mut found: HashMap<String, &Candidate> = HashMap::new();
     for candidate in &retrieved {
-        let score = scores.entry(normalized(&candidate.reply));
-        score.or_insert(candidate.retrieval);
+        let first = found.entry(normalized(&candidate.reply));
+        first.or_insert(candidate);
     }
     let best = retrieved.iter().take(persona.reach(choice.top_k)).cloned();
     let best = persona.sifted(query, best.collect(), choice.top_k);
@@ -85,15 +85,19 @@ fn mixed(
         for system in &mut systems {
             let new = |reply: &&str| {
                 // What was said stands among the retrieved where there is nothing else.
-                scores.contains_key(&normalized(reply)) && !taken.contains(reply)
+                found.contains_key(&normalized(reply)) && !taken.contains(reply)
             };
             if candidates.len() < count
                 && let Some(reply) = system.find(new)
             {
                 taken.insert(reply);
+                let found = found.get(&normalized(reply));
                 candidates.push(JudgedReply {
                     reply: reply.to_owned(),
-                    score: scores.get(&normalized(reply)).copied(),
+                    answered: found
+                        .and_then(|one| persona.answered(one))
+                        .map(str::to_owned),
+                    score: found.map(|one| one.retrieval),
                     grade: None,
                     logit: None,
                 });
@@ -215,6 +219,7 @@ mod tests {
             sieve: Sieve::default(),
             cross: Box::new(Moose),
             ranker: LinearRanker::default(),
+            told: false,
         };
         let persona = Persona {
             second: Some(second),

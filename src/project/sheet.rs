@@ -150,6 +150,7 @@ mod tests {
                 .iter()
                 .map(|reply| JudgedReply {
                     reply: (*reply).into(),
+                    answered: None,
                     score: Some(0.5),
                     grade: None,
                     logit: None,

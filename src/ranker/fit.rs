@@ -66,6 +66,7 @@ pub(crate) fn fit(graded: &[Graded<'_>], seed: u64) -> LinearRanker {
     LinearRanker {
         weights: weights.collect(),
         messages: groups.len(),
+        told: false,
     }
 }
 

@@ -33,6 +33,9 @@ pub struct LinearRanker {
     pub weights: Vec<Weight>,
     /// How many judged messages they were fitted on.
     pub messages: usize,
+    /// Whether the lines came with what they were written to answer, and the cross-encoder is to be told that.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub told: bool,
 }
 
 impl Default for LinearRanker {
@@ -54,6 +57,7 @@ impl LinearRanker {
         Self {
             weights: vec![weight("retrieval", bi), weight("cross", cross)],
             messages: 0,
+            told: false,
         }
     }
 
@@ -62,10 +66,18 @@ impl LinearRanker {
     /// # Errors
     /// They cannot be read, name a feature that homer does not know, or are no numbers.
     pub fn read(model: &Folder) -> Result<Self> {
-        let ranker: Self = model.json(RANKER)?;
+        Self::named(model, RANKER)
+    }
+
+    /// The same, of another name than that of the weights that are meant for all lines.
+    ///
+    /// # Errors
+    /// As [`LinearRanker::read`].
+    pub(crate) fn named(model: &Folder, name: &str) -> Result<Self> {
+        let ranker: Self = model.json(name)?;
         ranker
             .check()
-            .map_err(|what| Error::model(model.path(RANKER), what, Remedy::None))?;
+            .map_err(|what| Error::model(model.path(name), what, Remedy::None))?;
         Ok(ranker)
     }
 
@@ -166,6 +178,7 @@ mod tests {
         let ranker = LinearRanker {
             weights: vec![weight("cross", 2.0), weight("addressed", -3.0)],
             messages: 1,
+            told: false,
         };
         let candidates = [seen("Hi, Ada.", 1.0), seen("Hello there.", 0.0)];
         assert_eq!(ranker.scores("Hello!", &candidates), [-1.0, -2.0]);
@@ -186,6 +199,7 @@ mod tests {
         let ranker = LinearRanker {
             weights: vec![weight("echo", -0.25)],
             messages: 40,
+            told: true,
         };
         ranker.write(folder.path()).unwrap();
         assert_eq!(LinearRanker::read(&model).unwrap(), ranker);

@@ -7,6 +7,8 @@
 
 /// Name of the weights' file in a cross-encoder's folder.
 pub(crate) const RANKER: &str = "ranker.json";
+/// The weights for lines that were written as answers, in the general reranker's.
+pub(crate) const WRITTEN_WEIGHTS: &str = "written.json";
 
 mod features;
 mod fit;

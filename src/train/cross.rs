@@ -19,7 +19,7 @@ use crate::hf::folder::ModelFolder;
 use crate::model::cross_encoder::CrossEncoder;
 use crate::nn::device::Compute;
 use crate::nn::head::{Head, head_specs, pooler_specs};
-use crate::ranker::{Graded, Seen, fit};
+use crate::ranker::{Graded, LinearRanker, Seen, fit};
 use crate::seed::{Stream, derive};
 use crate::watch::Watch;
 
@@ -108,7 +108,13 @@ fn weigh(model: &Path, judged: &[Judged], seed: u64, compute: &Compute) -> Resul
     let cross = CrossEncoder::load(model, compute)?;
     let graded = judged.iter().map(|one| graded(&cross, one));
     let graded = graded.collect::<Result<Vec<_>>>()?;
-    fit(&graded, seed).write(model)
+    let told = judged.iter().flat_map(|one| &one.candidates);
+    let told = told.into_iter().any(|one| one.answered.is_some());
+    LinearRanker {
+        told,
+        ..fit(&graded, seed)
+    }
+    .write(model)
 }
 
 /// A judged message as the first stage ranked its candidates, with the logits of `cross`.
@@ -124,10 +130,11 @@ fn graded<'a>(cross: &CrossEncoder, judged: &'a Judged) -> Result<Graded<'a>> {
         context: &judged.context,
         text: &judged.message,
     };
-    let replies: Vec<&str> = candidates
+    let replies: Vec<_> = candidates
         .iter()
-        .map(|(one, _)| one.reply.as_str())
+        .map(|(one, _)| one.with_answered())
         .collect();
+    let replies: Vec<&str> = replies.iter().map(AsRef::as_ref).collect();
     let logits = cross.score(query, &replies)?;
     let seen = |((one, _), cross): (&(&'a JudgedReply, Grade), f32)| Seen {
         reply: &one.reply,

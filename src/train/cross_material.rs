@@ -5,7 +5,7 @@ use rayon::prelude::*;
 
 use super::negatives::Negatives;
 use super::sequences::Sequences;
-use crate::dialogue::{self, Exchange, Judged, Query, Replies};
+use crate::dialogue::{self, Exchange, Judged, JudgedReply, Query, Replies};
 use crate::error::{Error, Remedy, Result, Setting};
 use crate::hf::tokenizer::Tokenizer;
 use crate::nn::packed::Tokens;
@@ -140,13 +140,13 @@ impl Exchanges {
 /// The tokenizer fails.
 pub(crate) fn judged(all: &[Judged], tokenizer: &Tokenizer, max: usize) -> Result<Vec<Group>> {
     let groups = all.par_iter().filter_map(|judged| {
-        let (replies, shares) = judged.lesson()?;
+        let (candidates, shares) = judged.lesson()?;
         let query = Query {
             context: &judged.context,
             text: &judged.message,
         };
-        let pair = |reply| tokenizer.pair(query, reply, max);
-        let pairs = replies.into_iter().map(pair).collect::<Result<_>>();
+        let pair = |one: &JudgedReply| tokenizer.pair(query, &one.with_answered(), max);
+        let pairs = candidates.into_iter().map(pair).collect::<Result<_>>();
         Some(pairs.map(|pairs| Group { pairs, shares }))
     });
     groups.collect()
@@ -169,8 +169,9 @@ mod tests {
 
     #[test]
     fn every_fifth_message_that_a_reader_judged_validates() {
-        let candidate = |grade| dialogue::JudgedReply {
+        let candidate = |grade| JudgedReply {
             reply: String::new(),
+            answered: None,
             score: None,
             grade,
             logit: Some(0.0),

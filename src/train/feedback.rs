@@ -47,6 +47,7 @@ pub(super) fn judged(feedback: &[Opinion], replies: &[&str], seed: u64) -> Vec<J
     let liked = liked.filter(|(opinion, _)| !opinion.liked.is_empty());
     let candidate = |text: &str, grade| JudgedReply {
         reply: text.to_owned(),
+        answered: None,
         score: None,
         grade: Some(grade),
         logit: None,

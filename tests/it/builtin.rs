@@ -102,7 +102,7 @@ fn what_is_in_the_program_is_what_lies_in_data() {
 
 #[test]
 fn the_built_in_persona_is_there_for_the_library_too() {
-    let persona = Persona::built_in(&Compute::Fast).unwrap();
+    let persona = Persona::built_in(&Compute::Fast, true).unwrap();
     let query = Query {
         context: &[],
         text: "Hello!",

@@ -279,6 +279,7 @@ fn a_first_look_in_four_bits_finds_what_the_exact_search_finds() {
     let coded = build(WHOLE);
     let exact = build(Limits {
         coded: usize::MAX,
+        eight: false,
         ..WHOLE
     });
     assert!(coded.is_coded() && !exact.is_coded());

@@ -76,7 +76,15 @@ fn source() -> Provenance {
 }
 
 fn write(folder: &Path, dataset: &Dataset) -> Result<Manifest> {
-    build(folder, dataset, Rights::OPEN, source(), embed, &mut ())
+    build(
+        folder,
+        dataset,
+        Rights::OPEN,
+        source(),
+        false,
+        embed,
+        &mut (),
+    )
 }
 
 #[test]
@@ -116,6 +124,43 @@ fn what_is_built_is_what_is_read_over_several_batches() {
 }
 
 #[test]
+fn in_eight_bits_it_is_half_as_large_and_finds_the_same() {
+    let root = tempfile::tempdir().unwrap();
+    let dataset = dataset(40);
+    let [whole, half] = [false, true].map(|eight| {
+        let folder = root.path().join(eight.to_string());
+        let rights = Rights::OPEN;
+        let manifest = build(&folder, &dataset, rights, source(), eight, embed, &mut ()).unwrap();
+        assert_eq!(manifest.dtype, if eight { "I8" } else { "F16" });
+        folder
+    });
+    let indexes = [&whole, &half].map(|folder| Index::open(folder).unwrap());
+    for row in 0..40 {
+        let vectors = indexes.each_ref().map(|index| index.vector(row));
+        for (a, b) in vectors[0].iter().zip(vectors[1]) {
+            assert!((a.to_f32() - b.to_f32()).abs() < 0.01, "{a} {b}");
+        }
+        let query: Vec<f32> = vectors[0].iter().map(|x| x.to_f32()).collect();
+        let [a, b] = indexes.each_ref().map(|one| one.search(&query, 1).unwrap());
+        assert!((a[0].score - b[0].score).abs() < 0.02);
+        assert_eq!(
+            indexes[1].entry(row).unwrap(),
+            indexes[0].entry(row).unwrap()
+        );
+    }
+    let size = |folder: &Path| {
+        let file = fs::read(folder.join("vectors.safetensors")).unwrap();
+        safetensors::SafeTensors::deserialize(&file)
+            .unwrap()
+            .tensor("vectors")
+            .unwrap()
+            .data()
+            .len()
+    };
+    assert_eq!(size(&half) * 2, size(&whole));
+}
+
+#[test]
 fn a_reply_is_found_by_the_query_that_it_answered() {
     let root = tempfile::tempdir().unwrap();
     let folder = root.path().join("index");
@@ -123,7 +168,16 @@ fn a_reply_is_found_by_the_query_that_it_answered() {
         query_weight: 1.0,
         ..source()
     };
-    build(&folder, &dataset(4), Rights::OPEN, source, embed, &mut ()).unwrap();
+    build(
+        &folder,
+        &dataset(4),
+        Rights::OPEN,
+        source,
+        false,
+        embed,
+        &mut (),
+    )
+    .unwrap();
     let index = Index::open(&folder).unwrap();
     let (reply, query) = (vector("reply 2"), vector("query 1"));
     for (i, stored) in index.vector(2).iter().enumerate() {
@@ -172,6 +226,7 @@ fn an_index_is_replaced_as_a_whole_or_not_at_all() {
             &dataset(12),
             Rights::OPEN,
             source(),
+            false,
             diverged,
             &mut ()
         )
@@ -312,6 +367,7 @@ fn an_edited_manifest_is_said() {
         ("\"replies\": 9", "\"replies\": 8", "[9, 5]"),
         ("\"width\": 5", "\"width\": 6", "[9, 5]"),
         ("\"dtype\": \"F16\"", "\"dtype\": \"F32\"", "F32"),
+        ("\"dtype\": \"F16\"", "\"dtype\": \"I8\"", "I8 [9, 5]"),
         ("\"format\": 2", "\"format\": 3", "format 3"),
         ("\"format\": 2", "\"format\": \"two\"", "\"two\""),
         ("\"character\"", "\"persona\"", "character"),

@@ -24,7 +24,12 @@ pub(crate) fn exp(x: f32) -> f32 {
     let p = p * r + 1.0;
     let p = p * r + 1.0;
     // 2^n: the lowest bits of what was shifted are n, in -116..=127, and no conversion is as fast.
-    let power = f32::from_bits(shifted.to_bits().wrapping_add(127 - ROUND.to_bits()) << 23);
+    let power = f32::from_bits(
+        shifted
+            .to_bits()
+            .wrapping_add(127u32.wrapping_sub(ROUND.to_bits()))
+            << 23,
+    );
     if x < -80.0 { 0.0 } else { p * power }
 }
 
