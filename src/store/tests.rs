@@ -193,7 +193,16 @@ fn a_reply_comes_back_whatever_is_said_in_it() {
     };
     let root = tempfile::tempdir().unwrap();
     let folder = root.path().join("index");
-    build(&folder, &dataset, Rights::OPEN, source, embed, &mut ()).unwrap();
+    build(
+        &folder,
+        &dataset,
+        Rights::OPEN,
+        source,
+        true,
+        embed,
+        &mut (),
+    )
+    .unwrap();
     let index = Index::open(folder).unwrap();
     let here = index.nearest(&[1.0, 0.1], 5).unwrap();
     let there = loaded(&own, &index).nearest(&[1.0, 0.1], 5).unwrap();
