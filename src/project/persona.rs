@@ -119,7 +119,16 @@ fn open(
 ) -> Result<(Persona, Provenance)> {
     let weights = weights_name(encoder).unwrap_or_default();
     let bi_encoder = encoder.fingerprint(weights)?;
-    let replies = replies()?;
+    let replies = replies();
+    let written = replies
+        .as_ref()
+        .is_ok_and(|replies| replies.source().is_written());
+    // Each reads a tokenizer, which takes as long as embedding the question.
+    let (model, second) = rayon::join(
+        || BiEncoder::load(encoder, compute),
+        || second(&bi_encoder, written),
+    );
+    let (model, second, replies) = (model?, second?, replies?);
     let source = replies.source();
     if source.bi_encoder != bi_encoder {
         let what = format!("built with another bi-encoder than the one in {encoder}");
@@ -131,12 +140,6 @@ fn open(
         let remedy = "put them back from where they came from, or train anew";
         return Err(Error::model(encoder.path(weights), what, remedy));
     }
-    // Each reads a tokenizer, which takes as long as embedding the question.
-    let (model, second) = rayon::join(
-        || BiEncoder::load(encoder, compute),
-        || second(&bi_encoder, source.is_written()),
-    );
-    let (model, second) = (model?, second?);
     let persona = Persona {
         character: source.character.clone(),
         folder: None,

@@ -247,9 +247,17 @@ fn of_lines_that_were_written_as_answers_the_reranker_is_told_what_each_answers(
     let home = Home::persona();
     home.says(&["judge", "messages.txt", "--out", "plain.jsonl"]);
     home.says(&["build-index", "--query-weight", "20", "--precision", "i8"]);
+    // A cross-encoder of one's own is told only if it has learned to read that.
+    home.says(&["judge", "messages.txt", "--out", "own.jsonl"]);
+    let ranker = json!({
+        "weights": [{"feature": "cross", "weight": 1.0, "low": 1.0, "high": 1.0}],
+        "messages": 20, "told": true,
+    });
+    home.write("runs/cross-encoder/model/ranker.json", ranker.to_string());
     home.says(&["judge", "messages.txt", "--out", "told.jsonl"]);
     let answered = |one: &Value| one["answered"].as_str().map(str::to_owned);
-    for judged in home.judged("plain.jsonl") {
+    let untold = ["plain.jsonl", "own.jsonl"].map(|name| home.judged(name));
+    for judged in untold.concat() {
         assert!(
             candidates(&judged)
                 .iter()
