@@ -18,7 +18,7 @@ trap 'kill $(jobs -p) 2>/dev/null; wait; rm -rf "$work"' EXIT
 wait_for() { for _ in $(seq 600); do curl -sf -o /dev/null "$1" && return; sleep 0.1; done; echo "no answer from $1" >&2; exit 1; }
 ask() { wrk -t2 -c"${2:-50}" -d"${3:-10s}" -s ask.lua "$1/v1/chat/completions" | tail -1; }
 
-"$HOMER" -C "$work" serve --listen 127.0.0.1:18080 2>"$work/log" &
+"$HOMER" -C "$work" serve --no-rerank --listen 127.0.0.1:18080 2>"$work/log" &
 server=$!
 wait_for http://127.0.0.1:18080/health
 if [ -n "${FLASK:-1}" ]; then

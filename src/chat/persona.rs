@@ -240,7 +240,13 @@ mod tests {
     struct Sailors;
 
     impl Rerank for Sailors {
-        fn rerank(&self, _: Query<'_>, replies: &[&str]) -> Result<Vec<f32>> {
+        fn rerank(&self, query: Query<'_>, replies: &[&str]) -> Result<Vec<f32>> {
+            let told = replies.iter().all(|reply| reply.contains(" | "));
+            assert_eq!(
+                query.context.is_empty(),
+                told,
+                "the turn before is read, or what it answers"
+            );
             let likes = |reply: &&str| f32::from(u8::from(reply.starts_with("Ahoy? | ")));
             Ok(replies.iter().map(likes).collect())
         }

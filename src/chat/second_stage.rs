@@ -72,7 +72,10 @@ impl SecondStage {
             .map(|one| with_answered(self.answered(one), &one.reply));
         let replies: Vec<_> = replies.collect();
         let replies: Vec<&str> = replies.iter().map(AsRef::as_ref).collect();
-        let logits = self.cross.rerank(query, &replies)?;
+        // What a line answers stands for itself, and that is how it learned to read it.
+        let context: &[String] = if self.told { &[] } else { query.context };
+        let read = Query { context, ..query };
+        let logits = self.cross.rerank(read, &replies)?;
         for (candidate, logit) in candidates.iter_mut().zip(logits) {
             candidate.rerank = Some(logit);
         }

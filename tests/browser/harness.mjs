@@ -36,9 +36,9 @@ export async function persona(character, exchanges) {
   return folder;
 }
 
-/** A server on a free port; `close` ends it. */
-export async function serve(args, env = {}) {
-  const child = spawn(homer, ["serve", "--listen", "127.0.0.1:0", "--no-rerank", ...args], {
+/** A server on a free port, of personas without a reranker unless `quick` says otherwise; `close` ends it. */
+export async function serve(args, env = {}, quick = ["--no-rerank"]) {
+  const child = spawn(homer, ["serve", "--listen", "127.0.0.1:0", ...quick, ...args], {
     env: { ...process.env, ...env }, stdio: ["ignore", "ignore", "pipe"],
   });
   let said = "";

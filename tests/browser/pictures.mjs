@@ -1,10 +1,10 @@
 // The page's pictures for the README: `HOMER=… node pictures.mjs`.
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { Visitor, builtIn, launch, serve } from "./harness.mjs";
+import { Visitor, launch, serve } from "./harness.mjs";
 
 const folder = join(dirname(fileURLToPath(import.meta.url)), "../../docs/pictures");
-const [browser, server] = [await launch(), await serve(["homer=" + builtIn])];
+const [browser, server] = [await launch(), await serve([], {}, [])];
 for (const colorScheme of ["light", "dark"]) {
   for (const [name, width, height] of [["page", 900, 680], ["page-phone", 375, 680]]) {
     const context = await browser.newContext({ viewport: { width, height }, colorScheme });
