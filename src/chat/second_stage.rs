@@ -6,7 +6,7 @@ use crate::error::Result;
 use crate::ranker::{LinearRanker, Seen, Sieve};
 
 /// How many lines that were written as answers are read at most. Of those found by what they answer, one in five is good at
-/// the third place and one in twenty from the tenth on; with 50 read, 4 of 180 answers were others.
+/// the third place and one in twenty from the tenth on.
 const NEAREST: usize = 16;
 
 /// The second stage: reads query and reply together.

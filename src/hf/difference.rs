@@ -29,9 +29,9 @@ pub(super) fn add(
         .into_iter()
         .map(|one| (one.name.clone(), one))
         .collect();
-    let names: Vec<String> = parts.keys().cloned().collect();
-    let stems = names.iter().filter_map(|name| name.strip_suffix(UP));
-    for stem in stems.map(str::to_owned).collect::<Vec<_>>() {
+    let stems = parts.keys().filter_map(|name| name.strip_suffix(UP));
+    let stems: Vec<String> = stems.map(str::to_owned).collect();
+    for stem in stems {
         let up = parts.remove(&format!("{stem}{UP}"));
         let down = parts.remove(&format!("{stem}{DOWN}"));
         let (Some(up), Some(down)) = (up, down) else {

@@ -106,7 +106,7 @@ fn read(files: &[PathBuf]) -> Result<Vec<Set>> {
 struct Bench {
     encoder: BiEncoder,
     second: SecondStage,
-    /// What reads lines that come with what they answer, where there are such.
+    /// What reads lines that come with what they answer, where there are such and the other has not learned to.
     told: Option<SecondStage>,
     persona: Option<(Persona, Repertoire)>,
 }
@@ -121,13 +121,11 @@ impl Bench {
         watch: &mut dyn Watch,
     ) -> Result<Self> {
         let encoder = BiEncoder::load(project.retriever()?.folder, compute)?;
-        let own = weights_file(&project.cross_encoder_model()).is_some();
-        let second = match own {
-            true => second_stage::trained(project, compute)?,
-            false => second_stage::general(compute)?,
+        let second = match weights_file(&project.cross_encoder_model()) {
+            Some(_) => second_stage::trained(project, compute)?,
+            None => second_stage::general(compute)?,
         };
-        let told = match told {
-            true if own && second.ranker.told => Some(second_stage::trained(project, compute)?),
+        let told = match told && !second.ranker.told {
             true => Some(second_stage::for_written(compute)?),
             false => None,
         };
